@@ -1,0 +1,54 @@
+// The mark that covers everything: «this pair was not stopped cleanly», kept apart from the
+// replica.
+#pragma once
+
+#include <time.h>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "engine/journal/pairing.h"
+#include "mirrorfs/error.h"
+#include "mirrorfs/unique_fd.h"
+
+namespace mirrorfs::journal {
+
+/// Where session records are kept, opened before anything is changed in the replica.
+struct StateDirectory {
+  std::filesystem::path path;
+  UniqueFd fd;
+
+  /// Opens or makes it. Empty means /var/lib/mirrorfs for root, $XDG_STATE_HOME/mirrorfs or
+  /// ~/.local/state/mirrorfs for others.
+  [[nodiscard]] static StartUp<StateDirectory> open(const std::filesystem::path& directory);
+};
+
+/// One file per pair in the state directory. While a daemon runs it says «unclean since T»:
+/// whatever the source changed (ctime) before T was on the replica, durably; whatever changed later
+/// may not be. It becomes «clean» only after the queue was applied, no mark was left and the
+/// replica synced.
+class SessionRecord {
+ public:
+  [[nodiscard]] static StartUp<SessionRecord> open(StateDirectory directory,
+                                                   const std::string& pair_id);
+
+  /// True: the last session ended cleanly. False also when there is no record.
+  [[nodiscard]] bool clean() const { return clean_; }
+  /// Content that the source changed since may be missing on the replica; 0: anything may.
+  [[nodiscard]] timespec unclean_since() const { return unclean_since_; }
+
+  /// Says «unclean since now», or since what it said before when that was not clean. Durable.
+  [[nodiscard]] Result<void> begin(timespec now);
+  [[nodiscard]] Result<void> end_clean();
+
+ private:
+  [[nodiscard]] Result<void> write(bool clean) const;
+  UniqueFd directory_;
+  std::string file_name_;
+  std::string pair_id_;
+  bool clean_ = false;
+  timespec unclean_since_{};
+};
+
+}  // namespace mirrorfs::journal

@@ -1,0 +1,20 @@
+// Reading and atomically replacing the few small files that we keep.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "mirrorfs/error.h"
+
+namespace mirrorfs::journal {
+
+/// The whole file; nullopt when it does not exist. Never follows a symlink.
+[[nodiscard]] Result<std::optional<std::string>> read_small_file(int directory, const char* name);
+
+/// Written under a temporary name, synced, renamed over `name`, the directory synced: after a crash
+/// either the old or the new content stands there, whole.
+[[nodiscard]] Result<void> replace_small_file(int directory, const std::string& name,
+                                              std::string_view content);
+
+}  // namespace mirrorfs::journal

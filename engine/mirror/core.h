@@ -1,0 +1,74 @@
+// The running engine: everything that lives on the ring thread, and the ring itself.
+#pragma once
+
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "engine/journal/session_record.h"
+#include "engine/mirror/dispatcher.h"
+#include "engine/mirror/durability.h"
+#include "engine/mirror/live_state.h"
+#include "engine/mirror/reconciler.h"
+#include "engine/tree/staging.h"
+#include "mirrorfs/mirror.h"
+
+namespace mirrorfs::live {
+
+/// How a wait ended.
+enum class Waited { kDurable, kFailed, kStopped };
+
+/// Made on the thread that calls run(). After construction, post() onto the ring for everything
+/// that is not marked otherwise.
+class Core {
+ public:
+  struct Parts {
+    std::unique_ptr<ring::Ring> ring;
+    tree::Staging staging;
+    oplog::Intake& intake;
+    journal::SessionRecord& session;
+    ObjectId root;
+    int source_root;
+    int replica_root;
+  };
+  explicit Core(Parts parts);
+
+  /// Runs until shut_down(); the first thing it does is the baseline that `policy` asks for.
+  void run(std::optional<tree::Policy> baseline);
+
+  [[nodiscard]] ring::Ring& ring() { return *ring_; }  ///< post(), stop(), abandon(): any thread
+
+  // Ring thread:
+  void pull() { dispatcher_.pull(); }
+  void pause();
+  void resume();
+  [[nodiscard]] EngineStatus status() const;
+  /// Fulfils the promise when all up to `number` is applied, unmarked and durable.
+  [[nodiscard]] ring::Task<void> wait_durable(SequenceNumber number,
+                                              std::shared_ptr<std::promise<Waited>> result);
+  /// The same without waiting for marks: what a barrier promises while the replica has gaps.
+  [[nodiscard]] ring::Task<void> wait_barrier(SequenceNumber number,
+                                              std::shared_ptr<std::promise<Waited>> result);
+  /// Fulfils with kFailed when the replica refused just this operation.
+  [[nodiscard]] ring::Task<void> wait_applied(SequenceNumber number,
+                                              std::shared_ptr<std::promise<Waited>> result);
+  /// Everything applied and durable, the clean stop recorded; then the ring stops.
+  [[nodiscard]] ring::Task<void> drain(std::shared_ptr<std::promise<bool>> clean);
+
+ private:
+  [[nodiscard]] MirrorState judge_state(double lag_seconds) const;
+  [[nodiscard]] ring::Task<bool> drain_everything();
+
+  std::unique_ptr<ring::Ring> ring_;
+  tree::Staging staging_;
+  journal::SessionRecord& session_;
+  LiveState state_;
+  Reconciler reconciler_;
+  Dispatcher dispatcher_;
+  Durability durability_;
+  bool stopped_ = false;
+};
+
+}  // namespace mirrorfs::live

@@ -1,0 +1,256 @@
+#include "engine/mirror/dispatcher.h"
+
+#include <stdio.h>
+
+#include "engine/log/claims.h"
+#include "engine/mirror/operation_facts.h"
+#include "engine/mirror/reconciler.h"
+#include "engine/tree/attributes.h"
+#include "mirrorfs/log.h"
+
+namespace mirrorfs::live {
+namespace {
+
+constexpr std::size_t kFailuresRemembered = 4096;
+
+bool is_barrier(const oplog::Recorded& recorded) {
+  return std::holds_alternative<Barrier>(recorded.operation);
+}
+
+/// Its payload was dropped and no name tells where it belongs, though it has one.
+bool lost_a_linked_file(const oplog::Recorded& recorded) {
+  const auto* write = std::get_if<Write>(&recorded.operation);
+  return recorded.payload_lost && write != nullptr && !write->where && write->after.nlink > 0;
+}
+
+}  // namespace
+
+/// An operation on its way, started when its claims are granted.
+class Dispatcher::Job final : public oplog::Ticket {
+ public:
+  Job(Dispatcher& owner, oplog::Recorded&& what) : recorded(std::move(what)), owner_(owner) {}
+  oplog::Recorded recorded;
+  std::shared_ptr<Job> waiting_self;  ///< keeps it alive while it waits in the queues
+
+ private:
+  void granted() override { owner_.state_.ring.spawn(owner_.run(std::move(waiting_self))); }
+  Dispatcher& owner_;
+};
+
+void Dispatcher::pull() {
+  if (paused_) return;
+  for (oplog::Recorded& recorded : state_.intake.take()) {
+    state_.watermark.open(recorded.number, recorded.completed);
+    admit(std::move(recorded));
+  }
+  admit_held_back();
+}
+
+void Dispatcher::resume() {
+  paused_ = false;
+  pull();
+}
+
+void Dispatcher::admit(oplog::Recorded&& recorded) {
+  if (!held_back_.empty() || is_barrier(recorded)) {
+    held_back_.push_back(std::move(recorded));
+  } else {
+    start(std::move(recorded));
+  }
+}
+
+/// A barrier is done when nothing before it is in flight; then what waits behind it may go.
+void Dispatcher::admit_held_back() {
+  while (!held_back_.empty()) {
+    if (is_barrier(held_back_.front())) {
+      if (in_flight_ > 0) return;
+      const oplog::Recorded barrier = std::move(held_back_.front());
+      held_back_.pop_front();
+      finish(barrier);
+    } else {
+      oplog::Recorded next = std::move(held_back_.front());
+      held_back_.pop_front();
+      start(std::move(next));
+    }
+  }
+}
+
+void Dispatcher::start(oplog::Recorded&& recorded) {
+  ++in_flight_;
+  auto job = std::make_shared<Job>(*this, std::move(recorded));
+  job->waiting_self = job;
+  state_.dependencies.enter(*job, oplog::claims_of(job->recorded.operation));
+}
+
+Dispatcher::Verdict Dispatcher::judge(const oplog::Recorded& recorded) const {
+  if (std::holds_alternative<LearnDirectory>(recorded.operation)) return Verdict::kApply;
+  const bool replayable = is_replayable(recorded.operation);
+  bool any_known = false;
+  bool all_clean = !reconciler_.holds_another_object(recorded.operation, recorded.number);
+  for (const Location& entry : touched_entries(recorded.operation)) {
+    const bool known = state_.marks.is_known(entry.parent);
+    any_known = any_known || known;
+    if (!known || state_.marks.is_marked(entry)) all_clean = false;
+    if (!replayable && reconciler_.may_hold_already(entry, recorded.number)) all_clean = false;
+  }
+  // A link is made from another name, which has to be the right object on the replica.
+  if (const auto* link = std::get_if<Link>(&recorded.operation);
+      link != nullptr && link->existing) {
+    all_clean = all_clean && state_.marks.is_known(link->existing->parent) &&
+                !state_.marks.is_marked(*link->existing) &&
+                !reconciler_.may_hold_already(*link->existing, recorded.number);
+  }
+  if (replayable) {
+    if (!all_clean) return Verdict::kSkip;
+    return recorded.payload_lost ? Verdict::kMark : Verdict::kApply;
+  }
+  if (all_clean) return Verdict::kApply;
+  return any_known ? Verdict::kMark : Verdict::kSkip;
+}
+
+void Dispatcher::mark_touched(const oplog::Recorded& recorded, const Error* error) {
+  auto entries = touched_entries(recorded.operation);
+  // Both names of a link: which of them the replica has right is not known any more.
+  if (const auto* link = std::get_if<Link>(&recorded.operation);
+      link != nullptr && link->existing) {
+    entries.push_back(*link->existing);
+  }
+  if (error != nullptr) {
+    failed_.insert(recorded.number);
+    if (failed_.size() > kFailuresRemembered) failed_.erase(failed_.begin());
+    const std::string path =
+        entries.empty() ? "an object without a name" : state_.directories.path_of(entries.front());
+    const std::string line =
+        fmt::format("{} of {}: {}", kind_name(recorded.operation), path, error->message());
+    log_debug("not applied, will be reconciled: {}", line);
+  }
+  if (recorded.payload_lost) state_.catching_up = true;
+  for (const Location& entry : entries) {
+    if (state_.marks.is_known(entry.parent)) reconciler_.request(entry, recorded.number);
+  }
+  if (entries.empty() && (error != nullptr || lost_a_linked_file(recorded))) {
+    reconciler_.request_everything(recorded.number);
+  }
+}
+
+/// The mark on the name that the operation went through may be resolved by another object that
+/// takes that name; the one that was changed lives on under its other names.
+void Dispatcher::mark_other_names(const oplog::Recorded& recorded) {
+  // A name made in a directory that is still to be walked: the walk has to know where to link it
+  // to.
+  if (const auto* link = std::get_if<Link>(&recorded.operation); link && link->existing) {
+    if (state_.marks.is_known(link->existing->parent)) {
+      reconciler_.request(*link->existing, recorded.number);
+    }
+  }
+  const auto object = changed_linked_object(recorded.operation);
+  if (!object) return;
+  for (const Location& name : state_.links.all(*object)) {
+    if (state_.marks.is_known(name.parent)) reconciler_.request(name, recorded.number);
+  }
+}
+
+/// Applied or not: the source has them no more.
+void Dispatcher::forget_removed_directories(const Operation& operation) {
+  if (const auto* removed = std::get_if<RemoveDirectory>(&operation)) {
+    reconciler_.directory_is_gone(removed->object);
+  } else if (const auto* rename = std::get_if<Rename>(&operation)) {
+    const bool gone = rename->replaced && (rename->flags & RENAME_EXCHANGE) == 0;
+    if (gone && S_ISDIR(rename->replaced_type)) reconciler_.directory_is_gone(*rename->replaced);
+  }
+}
+
+ring::Task<Result<void>> Dispatcher::apply_and_settle(const oplog::Recorded& recorded) {
+  auto ready = co_await settle_before_names_change(recorded.operation);
+  if (!ready) co_return ready;
+  auto applied = co_await applier_.apply(recorded.operation);
+  if (!applied) co_return applied;
+  reconciler_.applied(recorded.operation);
+  state_.settling.note(recorded.operation, recorded.number);
+  auto settled = co_await settle_objects(recorded.operation);
+  co_return settled;
+}
+
+ring::Task<void> Dispatcher::run(std::shared_ptr<Job> job) {
+  const oplog::Recorded& recorded = job->recorded;
+  bool done = false;
+  switch (judge(recorded)) {
+    case Verdict::kApply: {
+      const auto applied = co_await apply_and_settle(recorded);
+      done = applied.has_value();
+      if (done) {
+        ++state_.totals.operations;
+      } else {
+        mark_touched(recorded, &applied.error());
+        mark_other_names(recorded);
+      }
+      break;
+    }
+    case Verdict::kMark:
+      mark_touched(recorded, nullptr);
+      mark_other_names(recorded);
+      break;
+    case Verdict::kSkip: mark_other_names(recorded); break;
+  }
+  if (!done) co_await settle_unapplied(recorded.operation);
+  forget_removed_directories(recorded.operation);
+  const std::vector<ObjectId> directories = directories_held_by(recorded.operation);
+  co_await reconciler_.settle_directories(directories);
+  state_.dependencies.leave(*job);
+  --in_flight_;
+  finish(recorded);
+  admit_held_back();
+}
+
+/// Sets the times that are pending for an object that can be reached by this name, or another.
+ring::Task<Result<void>> Dispatcher::settle(const ObjectAfter& object) {
+  const auto times = state_.settling.take(object.object);
+  auto opened = co_await applier_.open_object(object.object, object.where, 0);
+  if (!opened) co_return pass_on(std::move(opened));
+  if (*opened == nullptr) co_return Result<void>{};
+  co_return tree::set_times((*opened)->get(), *times);
+}
+
+/// An object that loses this name may have no other that is known.
+ring::Task<Result<void>> Dispatcher::settle_before_names_change(const Operation& operation) {
+  for (const ObjectAfter& object : objects_renamed_or_unlinked(operation)) {
+    if (!state_.settling.pending(object.object)) continue;
+    auto settled = co_await settle(object);
+    if (!settled) co_return settled;
+  }
+  co_return Result<void>{};
+}
+
+/// Sets the times of the operation's objects unless another operation on them waits.
+ring::Task<Result<void>> Dispatcher::settle_objects(const Operation& operation) {
+  for (const ObjectAfter& after : objects_after(operation)) {
+    if (!state_.settling.pending(after.object)) continue;
+    if (state_.dependencies.contended(oplog::object_key(after.object))) continue;
+    auto settled = co_await settle(after);
+    if (!settled) co_return settled;
+  }
+  co_return Result<void>{};
+}
+
+/// Earlier operations may have left times to this one, which was not applied. What has only the
+/// names that are marked is reconciled with them; what has others is set through those.
+ring::Task<void> Dispatcher::settle_unapplied(const Operation& operation) {
+  for (ObjectAfter object : objects_after(operation)) {
+    if (!state_.settling.pending(object.object)) continue;
+    if (state_.dependencies.contended(oplog::object_key(object.object))) continue;
+    if (state_.directories.contains(object.object)) continue;  // its entry or its walk sets them
+    object.where.reset();
+    const auto settled = co_await settle(object);
+    if (settled) continue;
+    for (const Location& name : state_.links.all(object.object)) {
+      reconciler_.request(name, state_.intake.last_recorded());
+    }
+  }
+}
+
+void Dispatcher::finish(const oplog::Recorded& recorded) {
+  state_.intake.give_back(recorded.bytes);
+  if (state_.watermark.close(recorded.number)) state_.progressed();
+}
+
+}  // namespace mirrorfs::live

@@ -1,0 +1,72 @@
+// The ordered stream: takes operations from the intake, lets those that share nothing run in
+// parallel, and decides for each whether it is applied or marked.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <set>
+#include <unordered_map>
+
+#include "engine/mirror/live_state.h"
+#include "engine/mirror/operation_facts.h"
+
+namespace mirrorfs::live {
+
+class Reconciler;
+
+/// Ring thread only.
+class Dispatcher {
+ public:
+  Dispatcher(LiveState& state, Reconciler& reconciler)
+      : state_(state),
+        reconciler_(reconciler),
+        applier_(state.ring, {state.directories, state.files, state.links}, state.rights) {}
+
+  /// Takes what the intake has. Called when the intake says that there is work.
+  void pull();
+
+  void pause() { paused_ = true; }
+  void resume();
+  [[nodiscard]] bool paused() const { return paused_; }
+
+  /// Nothing taken is unfinished.
+  [[nodiscard]] bool idle() const { return in_flight_ == 0 && held_back_.empty(); }
+  [[nodiscard]] std::size_t in_flight() const { return in_flight_ + held_back_.size(); }
+  [[nodiscard]] std::uint64_t bytes_applied() const { return applier_.bytes_written(); }
+
+  /// Operations that the replica refused since, for those who wait for one of them.
+  [[nodiscard]] bool failed(SequenceNumber number) const { return failed_.contains(number); }
+
+ private:
+  class Job;
+  enum class Verdict {
+    kApply,
+    kMark,  ///< what it touched is reconciled later
+    kSkip,  ///< a mark or a directory still to be walked covers it
+  };
+
+  void admit(oplog::Recorded&& recorded);
+  void admit_held_back();
+  void start(oplog::Recorded&& recorded);
+  [[nodiscard]] ring::Task<void> run(std::shared_ptr<Job> job);
+  [[nodiscard]] ring::Task<Result<void>> apply_and_settle(const oplog::Recorded& recorded);
+  [[nodiscard]] Verdict judge(const oplog::Recorded& recorded) const;
+  void mark_other_names(const oplog::Recorded& recorded);
+  void forget_removed_directories(const Operation& operation);
+  void mark_touched(const oplog::Recorded& recorded, const Error* error);
+  [[nodiscard]] ring::Task<Result<void>> settle(const ObjectAfter& object);
+  [[nodiscard]] ring::Task<Result<void>> settle_before_names_change(const Operation& operation);
+  [[nodiscard]] ring::Task<Result<void>> settle_objects(const Operation& operation);
+  [[nodiscard]] ring::Task<void> settle_unapplied(const Operation& operation);
+  void finish(const oplog::Recorded& recorded);
+
+  LiveState& state_;
+  Reconciler& reconciler_;
+  oplog::Applier applier_;
+  bool paused_ = false;
+  std::size_t in_flight_ = 0;
+  std::deque<oplog::Recorded> held_back_;  ///< behind a barrier that waits for what is in flight
+  std::set<SequenceNumber> failed_;        ///< the last few
+};
+
+}  // namespace mirrorfs::live

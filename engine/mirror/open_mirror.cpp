@@ -1,0 +1,53 @@
+// Start-up: everything that can be refused is refused before anything is changed.
+#include <fmt/core.h>
+
+#include "engine/mirror/live_mirror.h"
+#include "engine/ring/ring.h"
+
+namespace mirrorfs {
+namespace {
+
+journal::StartUp<void> probe_io_uring() {
+  const auto ring = ring::Ring::create({.entries = 8});
+  if (ring) return {};
+  const char* advice = ring.error().code == EPERM
+                           ? ": allow it (sysctl kernel.io_uring_disabled=0, or the container's "
+                             "seccomp profile)"
+                           : ": a kernel with io_uring is needed";
+  return std::unexpected(
+      fmt::format("io_uring cannot be used: {}{}", ring.error().message(), advice));
+}
+
+}  // namespace
+
+journal::StartUp<std::unique_ptr<Mirror>> Mirror::open(const MirrorOptions& options) {
+  auto source = journal::open_root(options.source, "source");
+  if (!source) return std::unexpected(source.error());
+  auto replica = journal::open_root(options.replica, "replica");
+  if (!replica) return std::unexpected(replica.error());
+  std::optional<journal::TreeRoot> mount_point;
+  if (!options.mount_point.empty()) {
+    auto opened = journal::open_root(options.mount_point, "mount point");
+    if (!opened) return std::unexpected(opened.error());
+    mount_point = std::move(*opened);
+  }
+  const journal::TreeRoot* mount = mount_point ? &*mount_point : nullptr;
+  if (auto checked = journal::check_nesting(*source, *replica, mount); !checked) {
+    return std::unexpected(checked.error());
+  }
+  if (auto probed = probe_io_uring(); !probed) return std::unexpected(probed.error());
+  auto state = journal::StateDirectory::open(options.state_dir);
+  if (!state) return std::unexpected(state.error());
+  auto pairing = journal::Pairing::acquire(*source, *replica, {.adopt = options.adopt});
+  if (!pairing) return std::unexpected(pairing.error());
+  auto session = journal::SessionRecord::open(std::move(*state), pairing->id());
+  if (!session) return std::unexpected(session.error());
+  return std::make_unique<live::LiveMirror>(
+      live::LiveMirror::Opened{.options = options,
+                               .source = std::move(*source),
+                               .replica = std::move(*replica),
+                               .pairing = std::move(*pairing),
+                               .session = std::move(*session)});
+}
+
+}  // namespace mirrorfs

@@ -1,0 +1,36 @@
+#include "engine/tree/dir_fd.h"
+
+#include <cerrno>
+
+#include "engine/ring/ring.h"
+
+namespace mirrorfs::tree {
+
+Result<DirFd> open_root(const std::filesystem::path& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return fail_errno("open", path.native());
+  return DirFd(std::move(fd));
+}
+
+ring::Task<Result<DirFd>> open_dir_at(ring::Ring& ring, int dirfd, const char* name) {
+  Result<UniqueFd> fd = co_await ring.open(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!fd) co_return pass_on(std::move(fd));
+  co_return DirFd(std::move(*fd));
+}
+
+ring::Task<Result<UniqueFd>> open_for_reading(ring::Ring& ring, int dirfd, const char* name) {
+  constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  Result<UniqueFd> fd = co_await ring.open(dirfd, name, kFlags | O_NOATIME);
+  if (fd || fd.error().code != EPERM) co_return fd;
+  Result<UniqueFd> plain = co_await ring.open(dirfd, name, kFlags);
+  co_return plain;
+}
+
+ring::Task<Result<UniqueFd>> open_path_at(ring::Ring& ring, int dirfd, const char* name) {
+  // RESOLVE_NO_SYMLINKS refuses even a last component opened by O_PATH|O_NOFOLLOW (openat2(2)); a
+  // single name with O_NOFOLLOW is confined without it.
+  Result<UniqueFd> fd = co_await ring.open(dirfd, name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH);
+  co_return fd;
+}
+
+}  // namespace mirrorfs::tree

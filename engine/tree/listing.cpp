@@ -1,0 +1,61 @@
+#include "engine/tree/listing.h"
+
+#include <dirent.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+#include "engine/ring/ring.h"
+
+namespace mirrorfs::tree {
+namespace {
+
+constexpr std::size_t kBufferSize = 128 << 10;  // bytes: some 4,000 names in one call
+
+// What getdents64(2) fills in; glibc declares it only as struct dirent64 with a fixed-size name.
+struct KernelDirent {
+  std::uint64_t ino;
+  std::int64_t offset;
+  std::uint16_t record_length;
+  unsigned char type;
+};
+constexpr std::size_t kNameOffset = offsetof(KernelDirent, type) + 1;
+
+void append_names(const std::byte* buffer, std::size_t size, std::vector<Dirent>& names) {
+  for (std::size_t at = 0; at < size;) {
+    const auto* entry = reinterpret_cast<const KernelDirent*>(buffer + at);
+    const std::string_view name(reinterpret_cast<const char*>(buffer + at + kNameOffset));
+    if (name != "." && name != "..") {
+      names.push_back({std::string(name), entry->ino, entry->type});
+    }
+    at += entry->record_length;
+  }
+}
+
+Result<std::vector<Dirent>> list_now(int dirfd) {
+  if (::lseek(dirfd, 0, SEEK_SET) < 0) return fail_errno("lseek");
+  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferSize);
+  std::vector<Dirent> names;
+  for (;;) {
+    const long size = ::syscall(SYS_getdents64, dirfd, buffer.get(), kBufferSize);
+    if (size < 0) return fail_errno("getdents64");
+    if (size == 0) break;
+    append_names(buffer.get(), static_cast<std::size_t>(size), names);
+  }
+  std::ranges::sort(names, {}, &Dirent::name);
+  return names;
+}
+
+}  // namespace
+
+ring::Task<Result<std::vector<Dirent>>> list_directory(ring::Ring& ring, int dirfd) {
+  const auto list = [dirfd] { return list_now(dirfd); };
+  Result<std::vector<Dirent>> names = co_await ring.offload(list);
+  co_return names;
+}
+
+}  // namespace mirrorfs::tree

@@ -1,0 +1,28 @@
+// The names in one directory.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/ring/task.h"
+#include "mirrorfs/error.h"
+
+namespace mirrorfs::ring {
+class Ring;
+}
+
+namespace mirrorfs::tree {
+
+struct Dirent {
+  std::string name;
+  std::uint64_t ino = 0;
+  unsigned char type = 0;  ///< DT_*; DT_UNKNOWN where the filesystem does not tell
+};
+
+/// All names but "." and "..", sorted bytewise. Starts from the beginning whatever the descriptor's
+/// offset, so one descriptor serves one listing at a time. Ring thread; getdents64 runs on a helper
+/// thread.
+[[nodiscard]] ring::Task<Result<std::vector<Dirent>>> list_directory(ring::Ring& ring, int dirfd);
+
+}  // namespace mirrorfs::tree

@@ -1,0 +1,77 @@
+#include "engine/tree/report.h"
+
+namespace mirrorfs::tree {
+
+namespace {
+constexpr auto kProgressInterval = std::chrono::milliseconds(250);
+}
+
+void ReportListener::listed(std::size_t names) {
+  progress_.files_total += names;
+  tell_progress(false);
+}
+
+void ReportListener::seen(const Metadata& source) {
+  ++totals_.objects;
+  if (source.is_directory()) ++totals_.directories;
+  if (!source.is_regular()) return;
+  ++totals_.files;
+  totals_.bytes += source.size;
+  progress_.bytes_total += source.size;
+}
+
+void ReportListener::reconciled(const Metadata& source) {
+  ++progress_.files_done;
+  if (source.is_regular()) progress_.bytes_done += source.size;
+  tell_progress(false);
+}
+
+void ReportListener::difference(std::string path, std::string_view what) {
+  ++differences_total_;
+  differences_.emplace(std::move(path), what);
+  if (differences_.size() > most_) differences_.erase(std::prev(differences_.end()));
+}
+
+void ReportListener::copied(std::uint64_t bytes) {
+  ++files_copied_;
+  bytes_copied_ += bytes;
+}
+
+void ReportListener::failed(std::string path, const Error& error) {
+  failures_.emplace(std::move(path), error.message());
+  tell_progress(false);
+}
+
+void ReportListener::tell_progress(bool now) {
+  if (!on_progress_) return;
+  const auto time = std::chrono::steady_clock::now();
+  if (!now && time - last_told_ < kProgressInterval) return;
+  last_told_ = time;
+  on_progress_(progress_);
+}
+
+VerifyReport ReportListener::verify_report() {
+  VerifyReport report;
+  report.differences_total = differences_total_;
+  report.compared = totals_;
+  for (const auto& [path, what] : differences_) report.differences.push_back({path, what});
+  for (const auto& [path, cause] : failures_) report.failures.push_back({path, cause});
+  return report;
+}
+
+SyncReport ReportListener::sync_report() {
+  progress_.running = false;
+  tell_progress(true);
+  SyncReport report;
+  report.seen = totals_;
+  report.files_copied = files_copied_;
+  report.bytes_copied = bytes_copied_;
+  report.created = created_;
+  report.removed = removed_;
+  report.metadata_changed = metadata_changed_;
+  for (const auto& [path, what] : differences_) report.planned.push_back({path, what});
+  for (const auto& [path, cause] : failures_) report.failures.push_back({path, cause});
+  return report;
+}
+
+}  // namespace mirrorfs::tree

@@ -1,0 +1,135 @@
+#include "engine/tree/staging.h"
+
+#include <sys/stat.h>
+#include <time.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "engine/ring/ring.h"
+#include "engine/tree/attributes.h"
+#include "engine/tree/leftovers.h"
+#include "mirrorfs/mirror.h"
+
+namespace mirrorfs::tree {
+namespace {
+
+constexpr const char* kFolder = "staging";
+
+std::uint64_t now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+void append_hex(std::string& text, std::uint64_t value) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  for (int shift = 60; shift >= 0; shift -= 4) text += kDigits[value >> shift & 15U];
+}
+
+Result<DirFd> make_and_open(int dirfd, const char* name) {
+  if (::mkdirat(dirfd, name, 0700) != 0 && errno != EEXIST) return fail_errno("mkdirat", name);
+  UniqueFd fd(::openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return fail_errno("openat", name);
+  return DirFd(std::move(fd));
+}
+
+}  // namespace
+
+Staged::Staged(const Staging& owner, std::string name)
+    : staging_(owner.dirfd()), name_(std::move(name)) {}
+
+Staged::Staged(Staged&& other) noexcept
+    : staging_(std::exchange(other.staging_, -1)),
+      name_(std::move(other.name_)),
+      fd_(std::move(other.fd_)) {}
+
+Staged::~Staged() {
+  // Only after a failure; what cannot be removed now is a leftover for the next start.
+  if (staging_ >= 0) static_cast<void>(::unlinkat(staging_, name_.c_str(), 0));
+}
+
+Staging::Staging(DirFd directory) : directory_(std::move(directory)), epoch_(now_ns()) {}
+
+Result<Staging> Staging::open(int replica_root) {
+  Result<DirFd> reserved = make_and_open(replica_root, kReservedName);
+  if (!reserved) return pass_on(std::move(reserved));
+  Result<DirFd> folder = make_and_open(reserved->get(), kFolder);
+  if (!folder) return pass_on(std::move(folder));
+  // A default ACL of the replica's root would be handed down to everything built here.
+  Result<void> plain = remove_xattr(folder->get(), "system.posix_acl_default");
+  if (!plain && plain.error().code != EOPNOTSUPP) return pass_on(std::move(plain));
+  Result<void> closed = set_mode(folder->get(), 0700);
+  if (!closed) return pass_on(std::move(closed));
+  remove_leftovers(folder->get());
+  return Staging(std::move(*folder));
+}
+
+void Staging::remove_if_unpaired(int replica_root) {
+  Result<DirFd> reserved = make_and_open(replica_root, kReservedName);
+  if (!reserved || names_in(reserved->get()) != std::vector<std::string>{kFolder}) return;
+  // Neither is removed while something is left in it: that is for the next start.
+  if (::unlinkat(reserved->get(), kFolder, AT_REMOVEDIR) != 0) return;
+  static_cast<void>(::unlinkat(replica_root, kReservedName, AT_REMOVEDIR));
+}
+
+std::string Staging::next_name() {
+  std::string name;
+  name.reserve(33);
+  append_hex(name, epoch_);
+  name += '-';
+  append_hex(name, counter_++);
+  return name;
+}
+
+ring::Task<Result<Staged>> Staging::create_file(ring::Ring& ring) {
+  std::string name = next_name();
+  Result<UniqueFd> fd =
+      co_await ring.open(dirfd(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  if (!fd) co_return pass_on(std::move(fd));
+  Staged staged(*this, std::move(name));
+  staged.fd_ = std::move(*fd);
+  co_return staged;
+}
+
+ring::Task<Result<Staged>> Staging::create_symlink(ring::Ring& ring, const char* target) {
+  std::string name = next_name();
+  Result<void> made = co_await ring.symlinkat(target, dirfd(), name.c_str());
+  if (!made) co_return pass_on(std::move(made));
+  Staged staged(*this, std::move(name));
+  Result<UniqueFd> fd = co_await open_path_at(ring, dirfd(), staged.name_.c_str());
+  if (!fd) co_return pass_on(std::move(fd));
+  staged.fd_ = std::move(*fd);
+  co_return staged;
+}
+
+ring::Task<Result<Staged>> Staging::create_special(ring::Ring& ring, mode_t mode, dev_t rdev) {
+  std::string name = next_name();
+  if (::mknodat(dirfd(), name.c_str(), (mode & S_IFMT) | 0600, rdev) != 0) {
+    co_return fail_errno("mknodat");
+  }
+  Staged staged(*this, std::move(name));
+  Result<UniqueFd> fd = co_await open_path_at(ring, dirfd(), staged.name_.c_str());
+  if (!fd) co_return pass_on(std::move(fd));
+  staged.fd_ = std::move(*fd);
+  co_return staged;
+}
+
+ring::Task<Result<Staged>> Staging::create_link(ring::Ring& ring, int from, const char* from_name) {
+  std::string name = next_name();
+  Result<void> made = co_await ring.linkat(from, from_name, dirfd(), name.c_str(), 0);
+  if (!made) co_return pass_on(std::move(made));
+  co_return Staged(*this, std::move(name));
+}
+
+ring::Task<Result<void>> Staging::publish(ring::Ring& ring, Staged& staged, int to,
+                                          const char* name) {
+  Result<void> renamed = co_await ring.renameat2(dirfd(), staged.name_.c_str(), to, name, 0);
+  // Of two names of one object rename removes neither (rename(2)): a link stays for the destructor.
+  if (renamed && staged.fd_.valid()) staged.staging_ = -1;
+  if (!renamed) renamed.error().name = name;
+  co_return renamed;
+}
+
+}  // namespace mirrorfs::tree

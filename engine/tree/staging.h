@@ -1,0 +1,79 @@
+// The place in the replica where objects are built before they get their real name, and where trees
+// that are to go are taken apart.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/ring/task.h"
+#include "engine/tree/dir_fd.h"
+#include "mirrorfs/error.h"
+#include "mirrorfs/unique_fd.h"
+
+namespace mirrorfs::ring {
+class Ring;
+}
+
+namespace mirrorfs::tree {
+
+class Staging;
+
+/// One object under construction. Destroying it without publish() removes it. Ring thread.
+class Staged {
+ public:
+  Staged(Staged&& other) noexcept;
+  Staged& operator=(Staged&&) = delete;
+  ~Staged();
+
+  /// The object: O_RDWR for files, O_PATH for symlinks and specials; -1 for links.
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  /// Gives the descriptor up, to be closed on the ring.
+  [[nodiscard]] UniqueFd take_fd() { return std::move(fd_); }
+
+ private:
+  friend class Staging;
+  Staged(const Staging& owner, std::string name);
+  int staging_;       // the staging directory; -1 once there is nothing to remove
+  std::string name_;  // in it
+  UniqueFd fd_;
+};
+
+/// DST/.mirrorfs/staging. Names are unique for the lifetime of the object; only one process uses
+/// one replica (G8), so everything found at the start is a leftover. Ring thread, but for open().
+class Staging {
+ public:
+  /// Makes the folder where it is missing (mode 0700, without inherited ACLs) and removes
+  /// leftovers. Direct calls: start-up only. `replica_root` stays the caller's.
+  [[nodiscard]] static Result<Staging> open(int replica_root);
+
+  /// For a replica that is not paired with a mount: removes the staging folder and the reserved
+  /// folder, if they hold nothing else. The last call but the destructor.
+  void remove_if_unpaired(int replica_root);
+
+  [[nodiscard]] int dirfd() const { return directory_.get(); }
+
+  [[nodiscard]] ring::Task<Result<Staged>> create_file(ring::Ring& ring);
+  [[nodiscard]] ring::Task<Result<Staged>> create_symlink(ring::Ring& ring, const char* target);
+  /// FIFO, socket or device: type bits in `mode`.
+  [[nodiscard]] ring::Task<Result<Staged>> create_special(ring::Ring& ring, mode_t mode,
+                                                          dev_t rdev);
+  /// A further link to `name` in `dirfd`.
+  [[nodiscard]] ring::Task<Result<Staged>> create_link(ring::Ring& ring, int dirfd,
+                                                       const char* name);
+
+  /// Gives the object its real name, replacing what stands there (never a directory: EISDIR).
+  [[nodiscard]] ring::Task<Result<void>> publish(ring::Ring& ring, Staged& staged, int dirfd,
+                                                 const char* name);
+
+  /// A name that is not in use here.
+  [[nodiscard]] std::string next_name();
+
+ private:
+  explicit Staging(DirFd directory);
+
+  DirFd directory_;
+  std::uint64_t epoch_;  // tells the names of two runs apart when a leftover could not be removed
+  std::uint64_t counter_ = 0;
+};
+
+}  // namespace mirrorfs::tree

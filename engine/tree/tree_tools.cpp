@@ -1,0 +1,31 @@
+#include "mirrorfs/tree_tools.h"
+
+#include <limits>
+
+#include "engine/tree/report.h"
+#include "engine/tree/walk.h"
+
+namespace mirrorfs {
+
+Result<VerifyReport> verify_trees(int source_root, int replica_root, const VerifyOptions& options) {
+  tree::ReportListener listener(options.most_differences, nullptr);
+  const tree::Policy policy{.compare = options.full ? tree::Compare::kFull : tree::Compare::kQuick,
+                            .dry_run = !options.repair};
+  Result<void> walked = tree::walk_trees(source_root, replica_root, policy, listener);
+  if (!walked) return pass_on(std::move(walked));
+  return listener.verify_report();
+}
+
+Result<SyncReport> sync_trees(int source_root, int replica_root, const SyncOptions& options) {
+  // Only a dry run lists what differs.
+  const std::size_t most = options.dry_run ? std::numeric_limits<std::size_t>::max() : 0;
+  tree::ReportListener listener(most, options.on_progress);
+  const tree::Policy policy{
+      .compare = options.check == Check::kFull ? tree::Compare::kFull : tree::Compare::kQuick,
+      .dry_run = options.dry_run};
+  Result<void> walked = tree::walk_trees(source_root, replica_root, policy, listener);
+  if (!walked) return pass_on(std::move(walked));
+  return listener.sync_report();
+}
+
+}  // namespace mirrorfs

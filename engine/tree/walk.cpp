@@ -1,0 +1,293 @@
+#include "engine/tree/walk.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "engine/tree/entry.h"
+
+namespace mirrorfs::tree {
+namespace {
+
+constexpr std::size_t kDirectoriesInFlight = 16;
+
+/// How the descriptors this process may have are shared out.
+struct Budget {
+  std::size_t entries;  ///< objects in flight, up to two descriptors each
+  std::size_t pairs;    ///< cached directories, two descriptors each
+
+  static Budget of_process() {
+    rlimit limit{};
+    const bool known = ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    const std::size_t all = known ? std::min<std::size_t>(limit.rlim_cur, 4096) : 1024;
+    // Besides: standard streams, the rings, the roots, and a pair for each directory in flight.
+    constexpr std::size_t kOthers = 32 + 2 * kDirectoriesInFlight;
+    const std::size_t left = all > kOthers ? all - kOthers : 0;
+    return {std::clamp<std::size_t>(left / 4, 4, 128), std::clamp<std::size_t>(left / 8, 2, 64)};
+  }
+};
+
+/// One directory's Observer: adds the path.
+class NodeObserver final : public Observer {
+ public:
+  NodeObserver(WalkListener& listener, const WalkNode& node) : listener_(listener), node_(node) {}
+  void listed(std::size_t names) override { listener_.listed(names); }
+  void seen(const Metadata& source) override { listener_.seen(source); }
+  void reconciled(const Metadata& source) override { listener_.reconciled(source); }
+  void difference(std::string_view name, std::string_view what) override {
+    listener_.difference(node_.path_of(name), what);
+  }
+  void created(std::string_view) override { listener_.created(); }
+  void removed(std::string_view) override { listener_.removed(); }
+  void attributes_set(std::string_view) override { listener_.attributes_set(); }
+  void copied(std::string_view, std::uint64_t bytes) override { listener_.copied(bytes); }
+  void failed(std::string_view name, const Error& error) override {
+    listener_.failed(node_.path_of(name), error);
+  }
+
+ private:
+  WalkListener& listener_;
+  const WalkNode& node_;
+};
+
+class Walk final : public ReplicaDirectories {
+ public:
+  Walk(ring::Ring& ring, Staging* staging, const Policy& policy, WalkListener& listener,
+       Budget budget)
+      : ring_(ring),
+        staging_(staging),
+        policy_(policy),
+        listener_(listener),
+        rights_(Rights::current()),
+        limits_{ring::Semaphore(budget.entries), PieceBudget(16)},
+        links_(*this),
+        descriptors_(ring, budget.pairs) {}
+
+  ring::Task<Result<void>> run(std::shared_ptr<WalkNode> root, int replica_root);
+
+  ring::Task<Result<std::shared_ptr<const DirFd>>> open_replica(ObjectId id) override;
+  void keep(ObjectId id) override;
+
+ private:
+  ring::Task<void> work();
+  ring::Task<void> process(std::shared_ptr<WalkNode> node);
+  ring::Task<void> look_again(std::shared_ptr<WalkNode> node);
+  ring::Task<void> finish_upwards(std::shared_ptr<WalkNode> node);
+  ring::Task<void> finish(std::shared_ptr<WalkNode> node);
+  void add_children(const std::shared_ptr<WalkNode>& node, std::vector<ChildDirectory>& children);
+
+  Context context_for(Observer& observer) {
+    return {ring_, staging_, links_, observer, limits_, rights_};
+  }
+  static DirectoryPair pair_of(const WalkNode& node, const OpenPair& open) {
+    return {node.source.id(), open.source.get(), open.replica.get()};
+  }
+
+  ring::Ring& ring_;
+  Staging* const staging_;
+  const Policy policy_;
+  WalkListener& listener_;
+  const Rights rights_;
+  Limits limits_;
+  HardlinkMap links_;
+  WalkDescriptors descriptors_;
+  int replica_root_ = -1;
+  std::vector<std::shared_ptr<WalkNode>> waiting_;  // last in, first out: depth before breadth
+  std::size_t busy_ = 0;
+  ring::Event more_;  // set when waiting_ grew or the walk ended
+  std::optional<Error> root_error_;
+  // Directories that links were remembered in, and those in flight that may become so.
+  std::unordered_map<ObjectId, std::weak_ptr<WalkNode>> active_;
+  std::unordered_map<ObjectId, std::shared_ptr<WalkNode>> kept_;
+};
+
+ring::Task<Result<void>> Walk::run(std::shared_ptr<WalkNode> root, int replica_root) {
+  replica_root_ = replica_root;
+  waiting_.push_back(std::move(root));
+  ring::TaskGroup workers(ring_);
+  for (std::size_t i = 0; i < kDirectoriesInFlight; ++i) workers.spawn(work());
+  co_await workers.join();
+  if (root_error_) co_return std::unexpected(std::move(*root_error_));
+  co_return Result<void>{};
+}
+
+ring::Task<void> Walk::work() {
+  for (;;) {
+    while (waiting_.empty() && busy_ > 0) {
+      more_.reset();
+      co_await more_.wait();
+    }
+    if (waiting_.empty()) break;
+    std::shared_ptr<WalkNode> node = std::move(waiting_.back());
+    waiting_.pop_back();
+    ++busy_;
+    co_await process(std::move(node));
+    --busy_;
+    if (!waiting_.empty() || busy_ == 0) more_.set();
+  }
+  more_.set();
+}
+
+ring::Task<void> Walk::process(std::shared_ptr<WalkNode> node) {
+  NodeObserver observer(listener_, *node);
+  active_[node->source.id()] = node;
+  Result<std::shared_ptr<const OpenPair>> open = co_await descriptors_.acquire(node);
+  if (!open) {
+    if (means_vanished(open.error().code)) {
+      co_await look_again(node);
+    } else {
+      observer.failed("", open.error());
+    }
+    descriptors_.drop(*node);
+    active_.erase(node->source.id());
+    if (node->parent && --node->parent->pending == 0) co_await finish_upwards(node->parent);
+    co_return;
+  }
+  Context context = context_for(observer);
+  const DirectoryPair pair = pair_of(*node, **open);
+  ring::Task<Result<DirectoryResult>> task =
+      reconcile_directory(context, pair, policy_, nullptr, node->parent == nullptr);
+  Result<DirectoryResult> result = co_await std::move(task);
+  if (!result) {
+    observer.failed("", result.error());
+    if (!node->parent) root_error_ = result.error();
+  } else {
+    node->touched |= result->changed;
+    add_children(node, result->children);
+  }
+  open->reset();
+  if (node->pending == 0) co_await finish_upwards(node);
+}
+
+void Walk::add_children(const std::shared_ptr<WalkNode>& node,
+                        std::vector<ChildDirectory>& children) {
+  node->pending = children.size();
+  for (auto child = children.rbegin(); child != children.rend(); ++child) {
+    auto next = std::make_shared<WalkNode>();
+    next->parent = node;
+    next->name = std::move(child->name);
+    next->source = child->source;
+    next->replica = child->replica;
+    next->missing = child->missing;
+    next->touched = child->opened_up;
+    waiting_.push_back(std::move(next));
+  }
+  if (!children.empty()) more_.set();
+}
+
+/// The directory went away, or became something else, after its parent was listed.
+ring::Task<void> Walk::look_again(std::shared_ptr<WalkNode> node) {
+  if (!node->parent) co_return;
+  NodeObserver observer(listener_, *node->parent);
+  Result<std::shared_ptr<const OpenPair>> open = co_await descriptors_.acquire(node->parent);
+  if (!open) co_return observer.failed(node->name, open.error());
+  Context context = context_for(observer);
+  const DirectoryPair pair = pair_of(*node->parent, **open);
+  Result<EntryResult> entry =
+      co_await reconcile_entry(context, pair, node->name, std::nullopt, std::nullopt, policy_);
+  if (!entry) co_return;  // told
+  node->parent->touched |= entry->changed;
+  if (entry->is_directory) {
+    const Error error{EBUSY, "copy (the source keeps changing)", node->name};
+    observer.failed(node->name, error);
+  }
+}
+
+/// Finishes the directory and every ancestor whose last child it was.
+ring::Task<void> Walk::finish_upwards(std::shared_ptr<WalkNode> node) {
+  while (node) {
+    co_await finish(node);
+    descriptors_.drop(*node);
+    active_.erase(node->source.id());
+    std::shared_ptr<WalkNode> parent = node->parent;
+    if (parent && --parent->pending > 0) break;
+    node = std::move(parent);
+  }
+}
+
+ring::Task<void> Walk::finish(std::shared_ptr<WalkNode> node) {
+  if (node->missing) co_return;
+  NodeObserver observer(listener_, *node);
+  Result<std::shared_ptr<const OpenPair>> open = co_await descriptors_.acquire(node);
+  if (!open) co_return observer.failed("", open.error());
+  if (!node->parent && staging_ != nullptr) staging_->remove_if_unpaired(replica_root_);
+  Context context = context_for(observer);
+  FinishOptions options{.source = node->source,
+                        .replica = node->replica,
+                        .created = !node->replica.has_value(),
+                        .touched = node->touched};
+  const DirectoryPair pair = pair_of(*node, **open);
+  Result<bool> finished =
+      co_await finish_directory(context, pair, std::string(), std::move(options), policy_);
+  static_cast<void>(finished);  // a failure was told to the observer
+}
+
+ring::Task<Result<std::shared_ptr<const DirFd>>> Walk::open_replica(ObjectId id) {
+  const auto node = kept_.find(id);
+  if (node == kept_.end()) co_return fail(ENOENT, "open the directory of a hard link");
+  Result<std::shared_ptr<const OpenPair>> open = co_await descriptors_.acquire(node->second);
+  if (!open) co_return pass_on(std::move(open));
+  const DirFd* replica = &(*open)->replica;
+  co_return std::shared_ptr<const DirFd>(std::move(*open), replica);
+}
+
+void Walk::keep(ObjectId id) {
+  if (const auto node = active_.find(id); node != active_.end()) kept_[id] = node->second.lock();
+}
+
+Result<Metadata> metadata_of(int fd) {
+  struct statx raw{};
+  if (::statx(fd, "", AT_EMPTY_PATH, Metadata::kStatxMask, &raw) != 0) return fail_errno("statx");
+  return Metadata::from(raw);
+}
+
+Result<DirFd> reopened(int root) {
+  UniqueFd fd(::openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return fail_errno("openat", ".");
+  return DirFd(std::move(fd));
+}
+
+/// Start-up, by direct calls: both roots as a node, with descriptors of its own (their offsets are
+/// not the caller's).
+Result<std::shared_ptr<WalkNode>> open_roots(int source_root, int replica_root) {
+  auto root = std::make_shared<WalkNode>();
+  auto pair = std::make_shared<OpenPair>();
+  Result<Metadata> source = metadata_of(source_root);
+  if (!source) return pass_on(std::move(source));
+  Result<Metadata> replica = metadata_of(replica_root);
+  if (!replica) return pass_on(std::move(replica));
+  Result<DirFd> source_fd = reopened(source_root);
+  if (!source_fd) return pass_on(std::move(source_fd));
+  Result<DirFd> replica_fd = reopened(replica_root);
+  if (!replica_fd) return pass_on(std::move(replica_fd));
+  root->source = *source;
+  root->replica = *replica;
+  pair->source = std::move(*source_fd);
+  pair->replica = std::move(*replica_fd);
+  WalkDescriptors::pin(*root, std::move(pair));
+  return root;
+}
+
+}  // namespace
+
+Result<void> walk_trees(int source_root, int replica_root, const Policy& policy,
+                        WalkListener& listener) {
+  Result<std::shared_ptr<WalkNode>> root = open_roots(source_root, replica_root);
+  if (!root) return pass_on(std::move(root));
+  std::optional<Staging> staging;
+  if (!policy.dry_run) {
+    Result<Staging> opened = Staging::open(replica_root);
+    if (!opened) return pass_on(std::move(opened));
+    staging.emplace(std::move(*opened));
+    (*root)->touched = true;  // the reserved folder may have come, and may go
+  }
+  Result<std::unique_ptr<ring::Ring>> ring = ring::Ring::create();
+  if (!ring) return pass_on(std::move(ring));
+  Walk walk(**ring, staging ? &*staging : nullptr, policy, listener, Budget::of_process());
+  return (*ring)->run_task(walk.run(std::move(*root), replica_root));
+}
+
+}  // namespace mirrorfs::tree

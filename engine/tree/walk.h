@@ -1,0 +1,38 @@
+// The offline walk over two whole trees: directories in parallel, each finished after its children.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/ring/ring.h"
+#include "engine/ring/sync.h"
+#include "engine/tree/reconcile.h"
+#include "engine/tree/walk_node.h"
+
+namespace mirrorfs::tree {
+
+/// Hears of a whole walk; paths are relative to the roots.
+class WalkListener {
+ public:
+  virtual ~WalkListener() = default;
+  virtual void listed(std::size_t names) = 0;
+  virtual void seen(const Metadata& source) = 0;
+  virtual void reconciled(const Metadata& source) = 0;
+  virtual void difference(std::string path, std::string_view what) = 0;
+  virtual void created() = 0;
+  virtual void removed() = 0;
+  virtual void attributes_set() = 0;
+  virtual void copied(std::uint64_t bytes) = 0;
+  virtual void failed(std::string path, const Error& error) = 0;
+};
+
+/// Runs on the calling thread, with a ring of its own, until both trees were walked. The
+/// descriptors stay the caller's. kReservedName in the roots is left alone. Fails as a whole only
+/// when a root cannot be worked on or there is no ring.
+[[nodiscard]] Result<void> walk_trees(int source_root, int replica_root, const Policy& policy,
+                                      WalkListener& listener);
+
+}  // namespace mirrorfs::tree

@@ -1,0 +1,29 @@
+// The status as JSON: the body of `mirrorctl status --json`, with the keys that scripts rely on.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "mirrorfs/status.h"
+
+namespace mirrorfs::control {
+
+/// The daemon's part of the status, beside the engine's.
+struct DaemonStatus {
+  std::string mode, io, transport;  ///< what is in use, not what was asked for
+  std::string source, replica, mount;
+  pid_t pid = 0;
+  uid_t uid = 0;
+  std::chrono::steady_clock::time_point started;
+  bool stopping = false;  ///< unmounted, applying what is queued
+};
+
+[[nodiscard]] nlohmann::json status_json(const EngineStatus& engine, const DaemonStatus& daemon);
+
+/// One line. What is not UTF-8 (JSON knows nothing else) shows as U+FFFD.
+[[nodiscard]] std::string to_line(const nlohmann::json& value);
+
+}  // namespace mirrorfs::control

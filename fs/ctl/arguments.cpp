@@ -1,0 +1,194 @@
+#include "fs/ctl/arguments.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <span>
+#include <string_view>
+
+#include "fs/common/quantity.h"
+
+namespace mirrorfs::ctl {
+namespace {
+
+using Command = Arguments::Command;
+using Outcome = std::expected<void, std::string>;
+
+struct Option {
+  std::string_view name;
+  std::string_view allowed;  ///< of the value; empty: takes none
+  bool (*apply)(Arguments& arguments, const std::string& value);
+};
+
+constexpr Option kJson{"--json", "",
+                       [](Arguments& a, const std::string&) { return a.json = true; }};
+constexpr Option kWatch{"--watch", "",
+                        [](Arguments& a, const std::string&) { return a.watch = true; }};
+constexpr Option kFull{"--full", "",
+                       [](Arguments& a, const std::string&) { return a.full = true; }};
+constexpr Option kRepair{"--repair", "",
+                         [](Arguments& a, const std::string&) { return a.repair = true; }};
+constexpr Option kDryRun{"--dry-run", "",
+                         [](Arguments& a, const std::string&) { return a.dry_run = true; }};
+constexpr Option kProgress{"--progress", "",
+                           [](Arguments& a, const std::string&) { return a.progress = true; }};
+constexpr Option kStats{"--stats", "",
+                        [](Arguments& a, const std::string&) { return a.stats = true; }};
+constexpr Option kAdopt{"--adopt", "",
+                        [](Arguments& a, const std::string&) { return a.adopt = true; }};
+
+constexpr Option kTimeout{"--timeout", "seconds, such as 30 or 0.5",
+                          [](Arguments& a, const std::string& value) {
+                            a.timeout = parse_seconds(value);
+                            return a.timeout.has_value();
+                          }};
+constexpr Option kCheck{"--check", "quick or full", [](Arguments& a, const std::string& value) {
+                          a.full = value == "full";
+                          return a.full || value == "quick";
+                        }};
+
+struct CommandRule {
+  std::string_view name;
+  Command command;
+  std::string_view usage;
+  std::size_t fewest_paths, most_paths;
+  std::span<const Option> options;
+};
+
+constexpr std::array kStatusOptions = {kJson, kWatch};
+constexpr std::array kWaitOptions = {kTimeout};
+constexpr std::array kVerifyOptions = {kFull, kJson, kRepair};
+constexpr std::array kSyncOptions = {kCheck, kDryRun, kProgress, kStats, kJson, kAdopt};
+
+constexpr std::array kCommands = {
+    CommandRule{"status", Command::kStatus, "[MNT] [--json] [--watch]", 0, 1, kStatusOptions},
+    CommandRule{"wait", Command::kWait, "MNT [--timeout=SECONDS]", 1, 1, kWaitOptions},
+    CommandRule{"verify", Command::kVerify, "MNT | SRC DST [--full] [--json] [--repair]", 1, 2,
+                kVerifyOptions},
+    CommandRule{
+        "sync", Command::kSync,
+        "SRC DST [--check=quick|full] [--dry-run] [--progress] [--stats] [--json] [--adopt]", 2, 2,
+        kSyncOptions},
+    CommandRule{"pause", Command::kPause, "MNT", 1, 1, {}},
+    CommandRule{"resume", Command::kResume, "MNT", 1, 1, {}},
+};
+
+std::string usage_of(const CommandRule& rule) {
+  return fmt::format("usage: mirrorctl {} {}", rule.name, rule.usage);
+}
+
+/// Consumes the option at `index`, and its value if that is the next word.
+Outcome apply_option(Arguments& result, const CommandRule& rule,
+                     const std::vector<std::string>& words, std::size_t& index) {
+  const std::string& word = words[index];
+  const std::size_t equals = word.find('=');
+  const std::string name = word.substr(0, equals);
+  const auto option = std::ranges::find(rule.options, name, &Option::name);
+  if (option == rule.options.end()) {
+    return std::unexpected(fmt::format("{}: unknown option; {}", name, usage_of(rule)));
+  }
+  std::optional<std::string> value;
+  if (equals != std::string::npos) value = word.substr(equals + 1);
+  if (option->allowed.empty() && value) return std::unexpected(name + " takes no value");
+  if (!option->allowed.empty() && !value) {
+    if (index + 1 == words.size()) {
+      return std::unexpected(fmt::format("{} needs a value: {}", name, option->allowed));
+    }
+    value = words[++index];
+  }
+  if (option->apply(result, value.value_or(""))) return {};
+  return std::unexpected(
+      fmt::format("{}={}: not allowed; it must be {}", name, *value, option->allowed));
+}
+
+Outcome check_paths(const Arguments& arguments, const CommandRule& rule) {
+  const std::size_t count = arguments.paths.size();
+  if (count < rule.fewest_paths) {
+    const char* const missing = rule.command != Command::kSync ? "MNT"
+                                : count == 0                   ? "SRC and DST"
+                                                               : "DST";
+    return std::unexpected(fmt::format("{}: {} missing; {}", rule.name, missing, usage_of(rule)));
+  }
+  if (count > rule.most_paths) {
+    return std::unexpected(fmt::format("{}: '{}': too many arguments; {}", rule.name,
+                                       arguments.paths[rule.most_paths].native(), usage_of(rule)));
+  }
+  for (const auto& path : arguments.paths) {
+    if (path.empty()) return std::unexpected(fmt::format("{}: an empty path", rule.name));
+  }
+  return {};
+}
+
+Outcome check_combination(const Arguments& arguments) {
+  if (arguments.json && arguments.progress) {
+    return std::unexpected("--json and --progress cannot be used together");
+  }
+  return {};
+}
+
+std::expected<Arguments, std::string> parse_command(const CommandRule& rule,
+                                                    const std::vector<std::string>& words) {
+  Arguments result;
+  result.command = rule.command;
+  bool options_ended = false;
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    if (!options_ended && words[i] == "--") {
+      options_ended = true;
+    } else if (!options_ended && (words[i] == "-h" || words[i] == "--help")) {
+      return Arguments{};
+    } else if (!options_ended && words[i].size() > 1 && words[i][0] == '-') {
+      if (auto applied = apply_option(result, rule, words, i); !applied) {
+        return std::unexpected(applied.error());
+      }
+    } else {
+      result.paths.emplace_back(words[i]);
+    }
+  }
+  if (auto checked = check_paths(result, rule); !checked) return std::unexpected(checked.error());
+  if (auto checked = check_combination(result); !checked) return std::unexpected(checked.error());
+  return result;
+}
+
+}  // namespace
+
+std::expected<Arguments, std::string> parse_arguments(const std::vector<std::string>& words) {
+  Arguments result;
+  if (words.empty()) {
+    return std::unexpected(
+        "no command; it must be status, wait, verify, sync, pause or resume "
+        "(see mirrorctl --help)");
+  }
+  if (words[0] == "-h" || words[0] == "--help" || words[0] == "help") return result;
+  if (words[0] == "-V" || words[0] == "--version") {
+    result.command = Command::kVersion;
+    return result;
+  }
+  const auto rule = std::ranges::find(kCommands, words[0], &CommandRule::name);
+  if (rule == kCommands.end()) {
+    return std::unexpected(
+        fmt::format("'{}': unknown command; it must be status, wait, verify, sync, "
+                    "pause or resume",
+                    words[0]));
+  }
+  return parse_command(*rule, words);
+}
+
+std::string help_text() {
+  std::string text = "Asks and steers running mirrorfs mounts, and compares or copies trees.\n\n";
+  for (const CommandRule& rule : kCommands) {
+    text += fmt::format("  mirrorctl {:<7} {}\n", rule.name, rule.usage);
+  }
+  text += R"(
+status   state, lag, queue and progress; of all mounts when no MNT is given
+wait     returns when all that completed before the call is durable on the replica
+verify   compares the trees of a mount, or any two; --full: the content too, --repair: make DST equal
+sync     copies SRC to DST once, with all attributes; what SRC lacks is removed from DST
+pause    stops applying; operations queue up until resume
+
+Exit codes: 0 done or identical; 1 the answer is no (differences, timeout); 2 usage or failure.
+)";
+  return text;
+}
+
+}  // namespace mirrorfs::ctl

@@ -1,0 +1,28 @@
+// The command line of mirrorctl.
+#pragma once
+
+#include <expected>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mirrorfs::ctl {
+
+struct Arguments {
+  enum class Command { kHelp, kVersion, kStatus, kWait, kVerify, kSync, kPause, kResume };
+  Command command = Command::kHelp;
+  std::vector<std::filesystem::path> paths;  ///< MNT, or SRC and DST
+  bool json = false, watch = false;
+  bool full = false, repair = false;
+  bool dry_run = false, progress = false, stats = false, adopt = false;
+  std::optional<double> timeout;  ///< seconds
+};
+
+/// `arguments` without the program's name. The error is one line.
+[[nodiscard]] std::expected<Arguments, std::string> parse_arguments(
+    const std::vector<std::string>& arguments);
+
+[[nodiscard]] std::string help_text();
+
+}  // namespace mirrorfs::ctl

@@ -1,0 +1,77 @@
+#include "fs/ctl/daemon_calls.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "fs/control/client.h"
+
+namespace mirrorfs::ctl {
+namespace {
+
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+constexpr auto kPatience = 10s;  ///< for answers that come at once from a daemon in good health
+
+Answer<control::Client::Answer> ask(const std::filesystem::path& mount, const json& request,
+                                    control::Timeout timeout) {
+  auto client = control::connect_to_mount(mount);
+  if (!client) return std::unexpected(client.error());
+  auto answer = client->ask(request, timeout);
+  if (!answer) return std::unexpected("'" + mount.native() + "': " + answer.error());
+  return answer;
+}
+
+}  // namespace
+
+Answer<json> status_of(const std::filesystem::path& mount) {
+  const auto answer = ask(mount, {{"request", "status"}}, kPatience);
+  if (!answer) return std::unexpected(answer.error());
+  return json::parse(answer->body).value("status", json::object());
+}
+
+std::vector<json> status_of_all() {
+  std::vector<json> all;
+  for (control::Client& client : control::connect_to_all()) {
+    const auto answer = client.ask({{"request", "status"}}, kPatience);
+    if (answer) all.push_back(json::parse(answer->body).value("status", json::object()));
+  }
+  return all;
+}
+
+Answer<bool> wait_until_durable(const std::filesystem::path& mount,
+                                std::optional<double> timeout_seconds) {
+  json request{{"request", "wait"}};
+  control::Timeout patience;  // without a limit of its own, as the daemon is to tell when
+  if (timeout_seconds) {
+    request["timeout"] = *timeout_seconds;
+    if (*timeout_seconds < 1e7) {
+      patience = kPatience + std::chrono::ceil<std::chrono::milliseconds>(
+                                 std::chrono::duration<double>(*timeout_seconds));
+    }
+  }
+  const auto answer = ask(mount, request, patience);
+  if (!answer) return std::unexpected(answer.error());
+  return json::parse(answer->body).value("done", false);
+}
+
+Answer<Trees> trees_of(const std::filesystem::path& mount) {
+  auto client = control::connect_to_mount(mount);
+  if (!client) return std::unexpected(client.error());
+  const uid_t daemon_uid = client->peer();
+  auto answer = client->ask({{"request", "trees"}}, kPatience);
+  if (!answer) return std::unexpected("'" + mount.native() + "': " + answer.error());
+  if (answer->descriptors.size() != 2) {
+    return std::unexpected("'" + mount.native() + "': the daemon did not hand over its trees");
+  }
+  return Trees{std::move(answer->descriptors[0]), std::move(answer->descriptors[1]), daemon_uid};
+}
+
+Answer<void> tell(const std::filesystem::path& mount, const char* request) {
+  if (auto answer = ask(mount, {{"request", request}}, kPatience); !answer) {
+    return std::unexpected(answer.error());
+  }
+  return {};
+}
+
+}  // namespace mirrorfs::ctl

@@ -1,0 +1,36 @@
+// What mirrorctl asks daemons, as plain calls.
+#pragma once
+
+#include <chrono>
+#include <expected>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mirrorfs/unique_fd.h"
+
+namespace mirrorfs::ctl {
+
+/// Errors are one line fit for the user.
+template <class T>
+using Answer = std::expected<T, std::string>;
+
+struct Trees {
+  UniqueFd source, replica;
+  uid_t daemon_uid = 0;
+};
+
+[[nodiscard]] Answer<nlohmann::json> status_of(const std::filesystem::path& mount);
+/// Of all mounts that the user may ask; those that do not answer are left out.
+[[nodiscard]] std::vector<nlohmann::json> status_of_all();
+/// False: not within the time.
+[[nodiscard]] Answer<bool> wait_until_durable(const std::filesystem::path& mount,
+                                              std::optional<double> timeout_seconds);
+/// The roots of source and replica, also where the mount hides the source.
+[[nodiscard]] Answer<Trees> trees_of(const std::filesystem::path& mount);
+/// A request without arguments or results: "pause", "resume".
+[[nodiscard]] Answer<void> tell(const std::filesystem::path& mount, const char* request);
+
+}  // namespace mirrorfs::ctl

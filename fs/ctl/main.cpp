@@ -1,0 +1,37 @@
+// mirrorctl: reads the command line and runs the command.
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "fs/ctl/arguments.h"
+#include "fs/ctl/commands.h"
+#include "mirrorfs/version.h"
+
+namespace mirrorfs::ctl {
+namespace {
+
+int run(const std::vector<std::string>& words) {
+  const auto arguments = parse_arguments(words);
+  if (!arguments) return complain(arguments.error());
+  using Command = Arguments::Command;
+  switch (arguments->command) {
+    case Command::kHelp:
+      return std::fputs(help_text().c_str(), stdout) < 0 ? kExitFailed : kExitYes;
+    case Command::kVersion:
+      return std::printf("mirrorctl %s\n", kVersion) < 0 ? kExitFailed : kExitYes;
+    case Command::kStatus: return run_status(*arguments);
+    case Command::kWait: return run_wait(*arguments);
+    case Command::kVerify: return run_verify(*arguments);
+    case Command::kSync: return run_sync(*arguments);
+    case Command::kPause:
+    case Command::kResume: return run_pause_or_resume(*arguments);
+  }
+  return kExitFailed;
+}
+
+}  // namespace
+}  // namespace mirrorfs::ctl
+
+int main(int count, char** arguments) {
+  return mirrorfs::ctl::run(std::vector<std::string>(arguments + 1, arguments + count));
+}

@@ -1,0 +1,111 @@
+// The results of verify and sync, for people and as JSON.
+#include <fmt/format.h>
+
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "fs/ctl/format.h"
+
+namespace mirrorfs::ctl {
+namespace {
+
+using nlohmann::json;
+
+std::string totals_line(const TreeTotals& totals) {
+  return fmt::format("{} objects ({} directories, {} files with {})", human_count(totals.objects),
+                     human_count(totals.directories), human_count(totals.files),
+                     human_bytes(static_cast<double>(totals.bytes)));
+}
+
+json totals_json(const TreeTotals& totals) {
+  return {{"objects", totals.objects},
+          {"directories", totals.directories},
+          {"files", totals.files},
+          {"bytes", totals.bytes}};
+}
+
+json differences_json(const std::vector<Difference>& differences) {
+  json list = json::array();
+  for (const auto& [path, what] : differences) list.push_back({{"path", path}, {"what", what}});
+  return list;
+}
+
+json failures_json(const std::vector<Failure>& failures) {
+  json list = json::array();
+  for (const auto& [path, cause] : failures) list.push_back({{"path", path}, {"cause", cause}});
+  return list;
+}
+
+void append_differences(std::string& text, const std::vector<Difference>& differences) {
+  for (const auto& [path, what] : differences) {
+    fmt::format_to(std::back_inserter(text), "{}: {}\n", printable(path.empty() ? "." : path),
+                   printable(what));
+  }
+}
+
+void append_failures(std::string& text, const std::vector<Failure>& failures) {
+  for (const auto& [path, cause] : failures) {
+    fmt::format_to(std::back_inserter(text), "{}: failed: {}\n",
+                   printable(path.empty() ? "." : path), printable(cause));
+  }
+}
+
+}  // namespace
+
+std::string human_verify(const VerifyReport& report, bool repaired) {
+  std::string text;
+  append_differences(text, report.differences);
+  if (report.differences_total > report.differences.size()) {
+    fmt::format_to(std::back_inserter(text), "… and {} more\n",
+                   human_count(report.differences_total - report.differences.size()));
+  }
+  append_failures(text, report.failures);
+  if (report.identical()) {
+    fmt::format_to(std::back_inserter(text), "identical: {}\n", totals_line(report.compared));
+  } else {
+    fmt::format_to(std::back_inserter(text), "{} differences{}, {} failures in {}\n",
+                   human_count(report.differences_total), repaired ? " repaired" : "",
+                   human_count(report.failures.size()), totals_line(report.compared));
+  }
+  return text;
+}
+
+std::string human_sync(const SyncReport& report, bool dry_run, bool stats) {
+  std::string text;
+  append_differences(text, report.planned);
+  append_failures(text, report.failures);
+  if (!stats) return text;
+  auto out = std::back_inserter(text);
+  fmt::format_to(out, "seen      {}\n", totals_line(report.seen));
+  if (dry_run) {
+    fmt::format_to(out, "to do     {} differences\n", human_count(report.planned.size()));
+    return text;
+  }
+  fmt::format_to(out, "copied    {} files, {}\n", human_count(report.files_copied),
+                 human_bytes(static_cast<double>(report.bytes_copied)));
+  fmt::format_to(out, "created   {}\nremoved   {}\nattributes of {} changed\n",
+                 human_count(report.created), human_count(report.removed),
+                 human_count(report.metadata_changed));
+  return text;
+}
+
+json verify_json(const VerifyReport& report) {
+  return {{"identical", report.identical()},
+          {"differences_total", report.differences_total},
+          {"differences", differences_json(report.differences)},
+          {"failures", failures_json(report.failures)},
+          {"compared", totals_json(report.compared)}};
+}
+
+json sync_json(const SyncReport& report) {
+  return {{"seen", totals_json(report.seen)},
+          {"files_copied", report.files_copied},
+          {"bytes_copied", report.bytes_copied},
+          {"created", report.created},
+          {"removed", report.removed},
+          {"metadata_changed", report.metadata_changed},
+          {"planned", differences_json(report.planned)},
+          {"failures", failures_json(report.failures)}};
+}
+
+}  // namespace mirrorfs::ctl

@@ -1,0 +1,130 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "engine/journal/pairing.h"
+#include "fs/control/status_json.h"
+#include "fs/ctl/commands.h"
+#include "fs/ctl/daemon_calls.h"
+#include "fs/ctl/format.h"
+#include "fs/ctl/live_verify.h"
+#include "mirrorfs/tree_tools.h"
+
+namespace mirrorfs::ctl {
+namespace {
+
+using nlohmann::json;
+
+constexpr double kSettleSeconds = 30;  ///< how long verify MNT waits for the queue, per round
+
+struct Pair {
+  journal::TreeRoot source, replica;
+  std::optional<journal::Pairing> pairing;
+};
+
+/// SRC and DST by path. With `for_change` the replica is locked against every other mirrorfs, and
+/// is refused if it belongs to another source (G8).
+Answer<Pair> open_pair(const Arguments& arguments, bool for_change) {
+  Pair pair;
+  auto source = journal::open_root(arguments.paths[0], "source");
+  if (!source) return std::unexpected(source.error());
+  pair.source = std::move(*source);
+  auto replica = journal::open_root(arguments.paths[1], "replica");
+  if (!replica) return std::unexpected(replica.error());
+  pair.replica = std::move(*replica);
+  if (auto apart = journal::check_nesting(pair.source, pair.replica, nullptr); !apart) {
+    return std::unexpected(apart.error());
+  }
+  if (for_change) {
+    auto pairing = journal::Pairing::acquire(pair.source, pair.replica, {.adopt = arguments.adopt});
+    if (!pairing) return std::unexpected(pairing.error());
+    pair.pairing.emplace(std::move(*pairing));
+  }
+  return pair;
+}
+
+int print_verify(const Arguments& arguments, const VerifyReport& report,
+                 const std::vector<std::string>& unsettled) {
+  if (arguments.json) {
+    json body = verify_json(report);
+    body["unsettled"] = unsettled;
+    std::puts(control::to_line(body).c_str());
+  } else {
+    std::fputs(human_verify(report, arguments.repair).c_str(), stdout);
+    for (const std::string& path : unsettled) {
+      std::fprintf(stderr, "mirrorctl: '%s' is being changed all the time: not compared\n",
+                   printable(path).c_str());
+    }
+  }
+  if (std::fflush(stdout) != 0) return kExitFailed;
+  if (arguments.repair) return report.failures.empty() ? kExitYes : kExitNo;
+  return report.identical() ? kExitYes : kExitNo;
+}
+
+int verify_mount(const Arguments& arguments) {
+  const auto& mount = arguments.paths[0];
+  if (arguments.repair) {
+    return complain(
+        "verify --repair: '" + mount.native() +
+        "' is a running mount, which repairs itself; unmount it and mount it again with "
+        "--check=full, or repair SRC DST while it is unmounted");
+  }
+  const auto trees = trees_of(mount);
+  if (!trees) return complain(trees.error());
+  const VerifyOptions options{.full = arguments.full};
+  const LiveSteps steps{
+      .wait = [&mount] { static_cast<void>(wait_until_durable(mount, kSettleSeconds)); },
+      .verify = [&] { return verify_trees(trees->source.get(), trees->replica.get(), options); },
+      .changed_since =
+          [&trees](const std::string& path, timespec since) {
+            return changed_in_tree(trees->source.get(), path, since);
+          },
+  };
+  const auto report = verify_live(steps);
+  if (!report) return complain("verify: " + report.error().message());
+  return print_verify(arguments, report->verify, report->unsettled);
+}
+
+int verify_pair(const Arguments& arguments) {
+  const auto pair = open_pair(arguments, arguments.repair);
+  if (!pair) return complain(pair.error());
+  const auto report = verify_trees(pair->source.fd.get(), pair->replica.fd.get(),
+                                   {.full = arguments.full, .repair = arguments.repair});
+  if (!report) return complain("verify: " + report.error().message());
+  return print_verify(arguments, *report, {});
+}
+
+void show_progress(const BaselineProgress& progress) {
+  std::fprintf(stderr, "\r\x1b[K%s", human_progress(progress).c_str());
+  std::fflush(stderr);
+}
+
+}  // namespace
+
+int run_verify(const Arguments& arguments) {
+  return arguments.paths.size() == 1 ? verify_mount(arguments) : verify_pair(arguments);
+}
+
+int run_sync(const Arguments& arguments) {
+  const auto pair = open_pair(arguments, !arguments.dry_run);
+  if (!pair) return complain(pair.error());
+  SyncOptions options;
+  options.check = arguments.full ? Check::kFull : Check::kQuick;
+  options.dry_run = arguments.dry_run;
+  if (arguments.progress) options.on_progress = show_progress;
+  const auto report = sync_trees(pair->source.fd.get(), pair->replica.fd.get(), options);
+  if (arguments.progress) std::fputs("\n", stderr);
+  if (!report) return complain("sync: " + report.error().message());
+  if (arguments.json) {
+    std::puts(control::to_line(sync_json(*report)).c_str());
+  } else {
+    std::fputs(human_sync(*report, arguments.dry_run, arguments.stats).c_str(), stdout);
+  }
+  if (std::fflush(stdout) != 0) return kExitFailed;
+  return report->failures.empty() ? kExitYes : kExitFailed;
+}
+
+}  // namespace mirrorfs::ctl

@@ -1,0 +1,90 @@
+#include "fs/daemon/about.h"
+
+#include <fmt/format.h>
+#include <fuse3/fuse_lowlevel.h>
+#include <sys/utsname.h>
+
+#include <fstream>
+#include <string_view>
+#include <vector>
+
+#include "mirrorfs/version.h"
+
+#if __has_include(<liburing/io_uring_version.h>)
+#include <liburing/io_uring_version.h>
+#define MIRRORFS_LIBURING_VERSION \
+  fmt::format("liburing {}.{}", IO_URING_VERSION_MAJOR, IO_URING_VERSION_MINOR)
+#else
+#define MIRRORFS_LIBURING_VERSION std::string("liburing")
+#endif
+
+namespace mirrorfs {
+namespace {
+
+constexpr std::string_view kHelp = R"(usage: mirrorfs [options] SRC DST MNT
+       mirrorfs SRC MNT -o dst=DST[,option...]
+
+Mounts the directory SRC at MNT (which may be SRC itself) and keeps DST an equal copy of it, live.
+Returns when the mount answers. Unmount with: umount MNT (or fusermount3 -u MNT)
+
+  --mode=async|fsync|sync      when the application gets its answer: at once (async, default);
+                               fsync when durable on DST too (fsync); everything when applied (sync)
+  --io=auto|through            auto (default): kernel passthrough where possible; through: never
+  --transport=auto|uring|dev   how requests come from the kernel: FUSE-over-io_uring or /dev/fuse
+  --queue-size=SIZE            most memory for operations not yet applied (default 256M)
+  --overflow=catch-up|throttle past it: mark and copy later (default), or make writers wait
+  --on-dst-error=degrade|fail  a failing DST: go on and mark (default), or EIO (modes fsync, sync)
+  --check=none|quick|full      what is compared at the start for a known DST (default quick)
+  --journal=fast|durable       marks survive kill -9 (fast, default), or a power cut too (durable)
+  --adopt                      take over a DST that is not empty; what SRC lacks is deleted there
+  --state-dir=DIR              where the journal is kept (default /var/lib/mirrorfs, for users
+                               $XDG_STATE_HOME/mirrorfs)
+  --threads=N                  most threads that answer requests
+  --drain-timeout=SECONDS      at the end, how long to go on applying the queue (default 300)
+  -f, --foreground             stay in the foreground and log to standard error
+  --log-level=trace|debug|info|warn|error   (default info)
+  --log-file=FILE              log there, not to the system log
+  -o OPTION[,OPTION...]        any long option above by its name, and the usual mount options:
+                               ro, allow_other (root: default; no_allow_other switches it off),
+                               allow_root, fsname=, attr_timeout=, entry_timeout=, ...
+                               A comma within a value is written \,
+  -V, --version                print versions and kernel features
+  -h, --help                   print this
+
+SIZE takes K, M and G. Exit code: 0 mounted; 2 refused or failed, nothing mounted. With -f: 0 all
+applied, 1 not all applied in time. See also: mirrorfs(8), mirrorctl(1).
+)";
+
+std::string first_line_of(const char* path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+/// What the running kernel offers, as far as it tells.
+std::string kernel_features() {
+  std::vector<std::string> features;
+  const std::string disabled = first_line_of("/proc/sys/kernel/io_uring_disabled");
+  features.push_back(disabled.empty() || disabled == "0"
+                         ? "io_uring on"
+                         : "io_uring restricted (kernel.io_uring_disabled=" + disabled + ")");
+  const std::string uring = first_line_of("/sys/module/fuse/parameters/enable_uring");
+  features.push_back(uring == "Y"   ? "FUSE over io_uring on"
+                     : uring == "N" ? "FUSE over io_uring off (fuse.enable_uring=N)"
+                                    : "FUSE over io_uring unknown to it");
+  return fmt::format("{}", fmt::join(features, ", "));
+}
+
+}  // namespace
+
+std::string help_text() { return std::string(kHelp); }
+
+std::string version_text() {
+  utsname kernel{};
+  uname(&kernel);
+  return fmt::format("mirrorfs {} (libfuse {}, {}; Linux {}: {})", kVersion, fuse_pkgversion(),
+                     MIRRORFS_LIBURING_VERSION, kernel.release, kernel_features());
+}
+
+}  // namespace mirrorfs

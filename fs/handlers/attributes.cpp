@@ -1,0 +1,206 @@
+// getattr, statx, setattr, statfs, readlink.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <climits>
+
+#include "fs/handlers/handlers.h"
+#include "fs/handlers/recording.h"
+
+namespace mirrorfs::fs {
+namespace {
+
+constexpr int kOwnerBits = FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID;
+constexpr int kTimeBits =
+    FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW;
+
+/// One setattr: what is wanted, and what was done of it when something failed.
+struct Change {
+  Filesystem& fs;
+  const Caller caller;
+  const NodeRef node;
+  const struct stat& wanted;
+  const int to_set;
+  OpenFile* const file;
+  const int fd;  ///< O_PATH
+  bool truncated = false;
+  unsigned changed = 0;  ///< SetAttributes::Changed
+
+  [[nodiscard]] bool asks(int bits) const { return (to_set & bits) != 0; }
+};
+
+Result<void> truncate_file(Change& change) {
+  UniqueFd opened;
+  int fd = change.file != nullptr && change.file->writable() ? change.file->fd.get() : -1;
+  if (fd < 0) {
+    if (!change.node->is_regular()) return fail(EINVAL, "truncate");
+    auto writable = change.fs.source.reopen(change.fd, O_WRONLY);
+    if (!writable) return pass_on(std::move(writable));
+    opened = std::move(*writable);
+    fd = opened.get();
+  }
+  const WithoutFsetid as_caller(change.fs.own, change.asks(FUSE_SET_ATTR_KILL_SUID));
+  if (::ftruncate(fd, change.wanted.st_size) != 0) return fail_errno("ftruncate");
+  change.truncated = true;
+  return {};
+}
+
+// A chown takes the set-user-id bit away from anyone, the set-group-id bit of a file that its group
+// may not execute only from those outside that group (setattr_should_drop_sgid, Linux 6.2).
+Result<void> change_owner(Change& change) {
+  const uid_t uid = change.asks(FUSE_SET_ATTR_UID) ? change.wanted.st_uid : static_cast<uid_t>(-1);
+  const gid_t gid = change.asks(FUSE_SET_ATTR_GID) ? change.wanted.st_gid : static_cast<gid_t>(-1);
+  const bool matters = (change.node->known_mode() & S_ISGID) != 0;
+  const InGroupsOf as_caller(change.fs.own, change.caller, matters);
+  if (::fchownat(change.fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
+    return fail_errno("fchownat");
+  }
+  change.changed |= SetAttributes::kOwner | SetAttributes::kMode;
+  return {};
+}
+
+// fchmod(2) refuses O_PATH descriptors; fchmodat2 is of Linux 6.6 only.
+Result<void> change_mode(Change& change) {
+  if (change.node->type() == S_IFLNK) return fail(EOPNOTSUPP, "chmod");
+  const DescriptorName name(change.fd);
+  if (::fchmodat(change.fs.source.process_folder(), name.c_str(), change.wanted.st_mode & 07777,
+                 0) != 0) {
+    return fail_errno("fchmodat");
+  }
+  change.changed |= SetAttributes::kMode;
+  return {};
+}
+
+timespec wanted_time(const Change& change, const timespec& value, int bit, int now_bit) {
+  if (change.asks(now_bit)) return {.tv_sec = 0, .tv_nsec = UTIME_NOW};
+  if (change.asks(bit)) return value;
+  return {.tv_sec = 0, .tv_nsec = UTIME_OMIT};
+}
+
+Result<void> change_times(Change& change) {
+  const timespec times[2] = {
+      wanted_time(change, change.wanted.st_atim, FUSE_SET_ATTR_ATIME, FUSE_SET_ATTR_ATIME_NOW),
+      wanted_time(change, change.wanted.st_mtim, FUSE_SET_ATTR_MTIME, FUSE_SET_ATTR_MTIME_NOW)};
+  if (::utimensat(change.fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
+    return fail_errno("utimensat");
+  }
+  change.changed |= SetAttributes::kTimes;
+  return {};
+}
+
+Result<void> change_all(Change& change) {
+  Result<void> done;
+  if (change.asks(FUSE_SET_ATTR_SIZE)) done = truncate_file(change);
+  if (done && change.asks(kOwnerBits)) done = change_owner(change);
+  if (done && change.asks(FUSE_SET_ATTR_MODE)) done = change_mode(change);
+  if (done && change.asks(kTimeBits)) done = change_times(change);
+  return done;
+}
+
+void record_change(Change& change, Recording& recording, const Metadata& after,
+                   FileCapabilities before) {
+  auto where = change.fs.nodes.location(change.node);
+  if (change.truncated) {
+    recording.record(Truncate{.object = change.node->object(), .where = where, .after = after});
+  }
+  if (change.changed != 0) {
+    if ((change.changed & SetAttributes::kMode) != 0) change.node->set_known_mode(after.mode);
+    recording.record(SetAttributes{.object = change.node->object(),
+                                   .where = std::move(where),
+                                   .changed = change.changed,
+                                   .after = after});
+  }
+  if (change.truncated || change.changed != 0) {
+    recording.record_privileges(change.node, change.fd, after, before);
+  }
+}
+
+Result<Metadata> set_attributes(Change& change) {
+  Recording recording(change.fs, 0);
+  NodeLocks locks(change.node);
+  const bool loses_capabilities = change.asks(FUSE_SET_ATTR_SIZE | kOwnerBits);
+  const FileCapabilities before = loses_capabilities
+                                      ? capabilities_before(change.fs, change.node, change.fd)
+                                      : FileCapabilities::kAbsent;
+  const Result<void> done = change_all(change);
+  // What was done before something failed is recorded all the same.
+  auto after = change.fs.source.stat(change.fd);
+  if (after) record_change(change, recording, *after, before);
+  locks.unlock();
+  if (auto settled = recording.settle(); !settled) return pass_on(std::move(settled));
+  if (!done) return std::unexpected(done.error());
+  return after;
+}
+
+Result<SharedFd> descriptor_of(Filesystem& fs, fuse_ino_t id) {
+  auto node = fs.node(id);
+  if (!node) return pass_on(std::move(node));
+  return fs.nodes.descriptor(*node);
+}
+
+}  // namespace
+
+void handle_getattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_file_info* file) {
+  (void)file;  // of a file or a directory; the node's own descriptor serves both
+  const auto fd = descriptor_of(fs, id);
+  if (!fd) return request.error(fd.error());
+  const auto metadata = fs.source.stat((*fd)->get());
+  if (!metadata) return request.error(metadata.error());
+  request.attributes(to_stat(fs, *metadata), fs.options.attr_timeout);
+}
+
+void handle_setattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, struct stat* wanted,
+                    int to_set, fuse_file_info* file) {
+  const auto node = fs.node(id);
+  if (!node) return request.error(node.error());
+  const auto fd = fs.nodes.descriptor(*node);
+  if (!fd) return request.error(fd.error());
+  Change change{.fs = fs,
+                .caller = request.caller(),
+                .node = *node,
+                .wanted = *wanted,
+                .to_set = to_set,
+                .file = file != nullptr ? &open_file(*file) : nullptr,
+                .fd = (*fd)->get()};
+  const auto after = set_attributes(change);
+  if (!after) return request.error(after.error());
+  request.attributes(to_stat(fs, *after), fs.options.attr_timeout);
+}
+
+void handle_statx(FuseRequest& request, Filesystem& fs, fuse_ino_t id, int flags, int mask,
+                  fuse_file_info* file) {
+  (void)file;
+  const auto fd = descriptor_of(fs, id);
+  if (!fd) return request.error(fd.error());
+  struct statx raw{};
+  const int sync = flags & AT_STATX_SYNC_TYPE;
+  const auto wanted = static_cast<unsigned>(mask) | Metadata::kStatxMask;
+  if (::statx((*fd)->get(), "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | sync, wanted, &raw) != 0) {
+    return request.error(errno);
+  }
+  raw.stx_ino = shown_inode(fs, Metadata::from(raw));
+  request.extended_attributes(raw, fs.options.attr_timeout);
+}
+
+void handle_statfs(FuseRequest& request, Filesystem& fs, fuse_ino_t id) {
+  const auto node = id == 0 ? fs.nodes.root() : fs.node(id).value_or(fs.nodes.root());
+  const auto fd = fs.nodes.descriptor(node);
+  if (!fd) return request.error(fd.error());
+  struct statvfs statistics{};
+  if (::fstatvfs((*fd)->get(), &statistics) != 0) return request.error(errno);
+  request.filesystem(statistics);
+}
+
+void handle_readlink(FuseRequest& request, Filesystem& fs, fuse_ino_t id) {
+  const auto fd = descriptor_of(fs, id);
+  if (!fd) return request.error(fd.error());
+  char target[PATH_MAX + 1];
+  const ssize_t length = ::readlinkat((*fd)->get(), "", target, PATH_MAX);
+  if (length < 0) return request.error(errno);
+  target[length] = '\0';
+  request.link_target(target);
+}
+
+}  // namespace mirrorfs::fs

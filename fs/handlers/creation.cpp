@@ -1,0 +1,147 @@
+// mkdir, mknod, symlink, and what they share with create.
+#include "fs/handlers/creation.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "fs/handlers/handlers.h"
+#include "fs/nodes/reserved_name.h"
+
+namespace mirrorfs::fs {
+namespace {
+
+constexpr const char* kDefaultAcl = "system.posix_acl_default";
+constexpr const char* kAccessAcl = "system.posix_acl_access";
+
+void record_acl(Filesystem& fs, Recording& recording, const Entry& made, int fd, const char* name) {
+  std::array<std::byte, 4096> value;  // ext4 and xfs take fewer than 512 entries of 8 bytes
+  const auto size = fs.xattrs.get(fd, name, value);
+  if (!size || *size == 0) return;
+  recording.record(SetXattr{.object = made.node->object(),
+                            .where = fs.nodes.location(made.node),
+                            .name = name,
+                            .value = Payload(std::span(value).first(*size)),
+                            .after = made.metadata});
+}
+
+/// `make(directory, mode)` makes the object; `describe(entry, parent_after)` is its operation.
+template <class Make, class Describe>
+Result<Entry> make_child(Filesystem& fs, const Caller& caller, const NewName& at, mode_t mode,
+                         const Make& make, const Describe& describe) {
+  Recording recording(fs, 0);
+  NodeLocks locks(at.parent);
+  const int directory = at.directory->get();
+  const bool inherits = has_default_acl(fs, directory);
+  {
+    const AsCaller as_caller(fs.own, caller);
+    if (!as_caller.ok()) return fail(EPERM, "setfsuid", at.name);
+    if (make(directory, creation_mode(caller, mode, inherits)) != 0) {
+      return fail_errno("create", at.name);
+    }
+  }
+  auto metadata = fs.source.stat_at(directory, at.name);
+  if (!metadata) return pass_on(std::move(metadata));
+  auto parent_after = fs.source.stat(directory);
+  if (!parent_after) return pass_on(std::move(parent_after));
+  Entry entry = adopt_new(fs, at, *metadata);
+  recording.record(describe(entry, *parent_after));
+  if (inherits && !metadata->is_symlink()) {
+    if (auto fd = fs.nodes.descriptor(entry.node)) {
+      record_inherited_acls(fs, recording, entry, (*fd)->get());
+    }
+  }
+  locks.unlock();
+  if (auto settled = recording.settle(); !settled) {
+    fs.nodes.forget(entry.node->id(), 1);
+    return pass_on(std::move(settled));
+  }
+  return entry;
+}
+
+}  // namespace
+
+Result<NewName> new_name(Filesystem& fs, fuse_ino_t parent, const char* name) {
+  auto node = fs.node(parent);
+  if (!node) return pass_on(std::move(node));
+  if (!is_single_component(name)) return fail(EINVAL, "create", name);
+  if (fs.hides(**node, name)) return fail(EPERM, "create", name);
+  auto directory = fs.nodes.descriptor(*node);
+  if (!directory) return pass_on(std::move(directory));
+  return NewName{.parent = std::move(*node), .directory = std::move(*directory), .name = name};
+}
+
+mode_t creation_mode(const Caller& caller, mode_t mode, bool parent_has_default_acl) {
+  return parent_has_default_acl ? mode : mode & ~caller.umask;
+}
+
+bool has_default_acl(Filesystem& fs, int directory) {
+  return fs.xattrs.has(directory, kDefaultAcl);
+}
+
+Entry adopt_new(Filesystem& fs, const NewName& at, const Metadata& metadata) {
+  Entry entry{.node = fs.nodes.acquire_new(metadata), .metadata = metadata};
+  entry.node->capabilities = FileCapabilities::kAbsent;
+  fs.nodes.add_name(entry.node, at.parent, at.name);
+  fs.nodes.add_lookup(entry.node);
+  if (metadata.is_directory()) fs.nodes.set_learnt(entry.node);
+  return entry;
+}
+
+void record_inherited_acls(Filesystem& fs, Recording& recording, const Entry& made, int fd) {
+  record_acl(fs, recording, made, fd, kAccessAcl);
+  if (made.metadata.is_directory()) record_acl(fs, recording, made, fd, kDefaultAcl);
+}
+
+void handle_mkdir(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, const char* name,
+                  mode_t mode) {
+  const auto at = new_name(fs, parent, name);
+  if (!at) return request.error(at.error());
+  const auto make = [name](int directory, mode_t masked) {
+    return ::mkdirat(directory, name, masked);
+  };
+  const auto describe = [&at](const Entry& made, const Metadata& parent_after) {
+    return MakeDirectory{.object = made.node->object(),
+                         .where = {at->parent->object(), at->name},
+                         .after = made.metadata,
+                         .parent_after = parent_after};
+  };
+  reply_entry(request, fs, make_child(fs, request.caller(), *at, mode, make, describe));
+}
+
+void handle_mknod(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, const char* name,
+                  mode_t mode, dev_t device) {
+  const auto at = new_name(fs, parent, name);
+  if (!at) return request.error(at.error());
+  const auto make = [name, device](int directory, mode_t masked) {
+    return ::mknodat(directory, name, masked, device);
+  };
+  const auto describe = [&at](const Entry& made, const Metadata& parent_after) {
+    return CreateNode{.object = made.node->object(),
+                      .where = {at->parent->object(), at->name},
+                      .after = made.metadata,
+                      .parent_after = parent_after};
+  };
+  reply_entry(request, fs, make_child(fs, request.caller(), *at, mode, make, describe));
+}
+
+void handle_symlink(FuseRequest& request, Filesystem& fs, const char* target, fuse_ino_t parent,
+                    const char* name) {
+  const auto at = new_name(fs, parent, name);
+  if (!at) return request.error(at.error());
+  const auto make = [name, target](int directory, mode_t) {
+    return ::symlinkat(target, directory, name);
+  };
+  const auto describe = [&at, target](const Entry& made, const Metadata& parent_after) {
+    return MakeSymlink{.object = made.node->object(),
+                       .where = {at->parent->object(), at->name},
+                       .target = target,
+                       .after = made.metadata,
+                       .parent_after = parent_after};
+  };
+  reply_entry(request, fs, make_child(fs, request.caller(), *at, 0777, make, describe));
+}
+
+}  // namespace mirrorfs::fs

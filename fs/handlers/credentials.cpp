@@ -1,0 +1,140 @@
+#include "fs/handlers/credentials.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <string>
+
+#include "mirrorfs/log.h"
+
+namespace mirrorfs::fs {
+namespace {
+
+// setfsuid(2) never fails visibly; asking with an impossible id tells what is set.
+bool set_fsuid(uid_t uid) {
+  ::syscall(SYS_setfsuid, uid);
+  return static_cast<uid_t>(::syscall(SYS_setfsuid, static_cast<uid_t>(-1))) == uid;
+}
+
+bool set_fsgid(gid_t gid) {
+  ::syscall(SYS_setfsgid, gid);
+  return static_cast<gid_t>(::syscall(SYS_setfsgid, static_cast<gid_t>(-1))) == gid;
+}
+
+bool set_groups(const std::vector<gid_t>& groups) {
+  return ::syscall(SYS_setgroups, groups.size(), groups.data()) == 0;
+}
+
+// A thread that stays somebody else would do the next caller's work with the wrong rights.
+void restore_or_abort(bool restored) {
+  if (restored) return;
+  log_error("cannot take back the daemon's own credentials; giving up");
+  std::abort();
+}
+
+}  // namespace
+
+std::optional<std::vector<gid_t>> parse_groups(std::string_view status) {
+  constexpr std::string_view kKey = "Groups:";
+  std::size_t line = 0;
+  while (status.compare(line, kKey.size(), kKey) != 0) {
+    const std::size_t end = status.find('\n', line);
+    if (end == std::string_view::npos) return std::nullopt;
+    line = end + 1;
+  }
+  const char* at = status.data() + line + kKey.size();
+  const char* const end = status.data() + std::min(status.find('\n', line), status.size());
+  std::vector<gid_t> groups;
+  while (at < end) {
+    gid_t group = 0;
+    const auto [next, error] = std::from_chars(at, end, group);
+    if (error == std::errc{}) {
+      groups.push_back(group);
+      at = next;
+    } else {
+      ++at;
+    }
+  }
+  return groups;
+}
+
+bool Credentials::Capabilities::has(unsigned capability) const {
+  return (sets[capability / 32].effective & (1U << (capability % 32))) != 0;
+}
+
+void Credentials::Capabilities::drop(unsigned capability) {
+  sets[capability / 32].effective &= ~(1U << (capability % 32));
+}
+
+bool Credentials::Capabilities::apply() const {
+  __user_cap_header_struct head{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  return ::syscall(SYS_capset, &head, sets.data()) == 0;
+}
+
+Result<Credentials> Credentials::open() {
+  Credentials own;
+  __user_cap_header_struct head{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  if (::syscall(SYS_capget, &head, own.own_.sets.data()) != 0) return fail_errno("capget");
+  own.without_fsetid_ = own.own_;
+  own.without_fsetid_.drop(CAP_FSETID);
+  own.has_fsetid_ = own.own_.has(CAP_FSETID);
+  own.can_switch_ = ::geteuid() == 0 && own.own_.has(CAP_SETUID) && own.own_.has(CAP_SETGID);
+  own.own_gid_ = ::getegid();
+  const int count = ::getgroups(0, nullptr);
+  own.own_groups_.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  if (count > 0 && ::getgroups(count, own.own_groups_.data()) < 0) return fail_errno("getgroups");
+  own.proc_ = UniqueFd(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!own.proc_) return fail_errno("open", "/proc");
+  return own;
+}
+
+std::vector<gid_t> Credentials::groups_of(const Caller& caller) const {
+  if (caller.pid <= 0) return {caller.gid};
+  const std::string name = std::to_string(caller.pid) + "/status";
+  const UniqueFd file(::openat(proc_.get(), name.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return {caller.gid};
+  std::string text;
+  char piece[4096];
+  for (ssize_t got = 0; (got = ::read(file.get(), piece, sizeof piece)) > 0;) {
+    text.append(piece, static_cast<std::size_t>(got));
+  }
+  return parse_groups(text).value_or(std::vector<gid_t>{caller.gid});
+}
+
+AsCaller::AsCaller(const Credentials& own, const Caller& caller) : own_(own) {
+  if (!own.can_switch() || (caller.uid == 0 && caller.gid == own.own_gid_)) return;
+  switched_ = true;
+  // Leaving uid 0 takes the file capabilities from the effective set (capabilities(7)); they are
+  // still permitted.
+  ok_ = set_fsgid(caller.gid) && set_fsuid(caller.uid) && own.own_.apply();
+}
+
+AsCaller::~AsCaller() {
+  if (!switched_) return;
+  restore_or_abort(set_fsuid(0) && set_fsgid(own_.own_gid_) && own_.own_.apply());
+}
+
+WithoutFsetid::WithoutFsetid(const Credentials& own, bool wanted)
+    : own_(own), dropped_(wanted && own.has_fsetid_) {
+  if (dropped_) restore_or_abort(own.without_fsetid_.apply());
+}
+
+WithoutFsetid::~WithoutFsetid() {
+  if (dropped_) restore_or_abort(own_.own_.apply());
+}
+
+InGroupsOf::InGroupsOf(const Credentials& own, const Caller& caller, bool wanted)
+    : own_(own), switched_(wanted && own.can_switch() && caller.uid != 0), fsetid_(own, switched_) {
+  if (!switched_) return;
+  restore_or_abort(set_fsgid(caller.gid) && set_groups(own.groups_of(caller)));
+}
+
+InGroupsOf::~InGroupsOf() {
+  if (!switched_) return;
+  restore_or_abort(set_groups(own_.own_groups_) && set_fsgid(own_.own_gid_));
+}
+
+}  // namespace mirrorfs::fs

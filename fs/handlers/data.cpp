@@ -1,0 +1,106 @@
+// read, write, fsync, lseek.
+#include <unistd.h>
+
+#include <memory>
+
+#include "fs/handlers/handlers.h"
+#include "fs/handlers/recording.h"
+
+namespace mirrorfs::fs {
+namespace {
+
+struct OwnedBytes {
+  std::unique_ptr<std::byte[]> bytes;
+  std::size_t size = 0;
+};
+
+// The one copy of a write's data in the daemon: it is written from here and then belongs to the
+// operation.
+Result<OwnedBytes> take_data(fuse_bufvec& data) {
+  const std::size_t size = fuse_buf_size(&data);
+  OwnedBytes owned{.bytes = std::make_unique_for_overwrite<std::byte[]>(size), .size = size};
+  fuse_bufvec memory = FUSE_BUFVEC_INIT(size);
+  memory.buf[0].mem = owned.bytes.get();
+  const ssize_t copied = fuse_buf_copy(&memory, &data, fuse_buf_copy_flags{});
+  if (copied < 0) return fail(static_cast<int>(-copied), "write");
+  owned.size = static_cast<std::size_t>(copied);
+  return owned;
+}
+
+// Short when the source is full or at a limit; an error only when nothing was written.
+Result<std::size_t> write_at(int fd, const OwnedBytes& data, off_t offset) {
+  std::size_t done = 0;
+  while (done < data.size) {
+    const ssize_t count =
+        ::pwrite(fd, data.bytes.get() + done, data.size - done, offset + static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && done == 0) return fail_errno("pwrite");
+    if (count <= 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  return done;
+}
+
+Result<std::size_t> write_file(Filesystem& fs, const OpenFile& file, OwnedBytes data, off_t offset,
+                               bool kill_set_id) {
+  Recording recording(fs, data.size);
+  NodeLocks locks(file.node);
+  const int fd = file.fd.get();
+  const FileCapabilities before = capabilities_before(fs, file.node, fd);
+  auto count = [&] {
+    const WithoutFsetid as_caller(fs.own, kill_set_id);
+    return write_at(fd, data, offset);
+  }();
+  if (!count) return count;
+  auto after = fs.source.stat(fd);
+  if (!after) return pass_on(std::move(after));
+  recording.record(Write{.object = file.node->object(),
+                         .where = fs.nodes.location(file.node),
+                         .offset = static_cast<std::uint64_t>(offset),
+                         .data = Payload(std::move(data.bytes), *count),
+                         .after = *after});
+  recording.record_privileges(file.node, fd, *after, before);
+  if (file.synchronous()) recording.record_barrier();
+  locks.unlock();
+  if (auto settled = recording.settle(); !settled) return pass_on(std::move(settled));
+  return count;
+}
+
+}  // namespace
+
+void handle_read(FuseRequest& request, Filesystem& fs, fuse_ino_t id, std::size_t size,
+                 off_t offset, fuse_file_info* file) {
+  (void)fs, (void)id;
+  request.file_range(open_file(*file).fd.get(), offset, size);
+}
+
+void handle_write_buf(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_bufvec* data,
+                      off_t offset, fuse_file_info* file) {
+  (void)id;
+  auto owned = take_data(*data);
+  if (!owned) return request.error(owned.error());
+  const bool kill_set_id = kills_set_id(*file, request.caller());
+  const auto count = write_file(fs, open_file(*file), std::move(*owned), offset, kill_set_id);
+  if (!count) return request.error(count.error());
+  request.written(*count);
+}
+
+void handle_fsync(FuseRequest& request, Filesystem& fs, fuse_ino_t id, int data_only,
+                  fuse_file_info* file) {
+  (void)id;
+  const int fd = open_file(*file).fd.get();
+  if ((data_only != 0 ? ::fdatasync(fd) : ::fsync(fd)) != 0) return request.error(errno);
+  request.result(pass_barrier(fs));
+}
+
+// The kernel keeps the position itself; it asks for SEEK_DATA and SEEK_HOLE only. Our descriptor's
+// own position is of no use, so that several threads may move it.
+void handle_lseek(FuseRequest& request, Filesystem& fs, fuse_ino_t id, off_t offset, int whence,
+                  fuse_file_info* file) {
+  (void)fs, (void)id;
+  const off_t found = ::lseek(open_file(*file).fd.get(), offset, whence);
+  if (found < 0) return request.error(errno);
+  request.position(found);
+}
+
+}  // namespace mirrorfs::fs

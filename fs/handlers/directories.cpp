@@ -1,0 +1,149 @@
+// opendir, readdir, readdirplus, releasedir, fsyncdir.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "fs/handlers/directory_stream.h"
+#include "fs/handlers/handlers.h"
+#include "fs/handlers/recording.h"
+
+namespace mirrorfs::fs {
+namespace {
+
+DirectoryStream& stream_of(const fuse_file_info& file) {
+  return *reinterpret_cast<DirectoryStream*>(file.fh);
+}
+
+bool is_dot_or_dotdot(const char* name) {
+  return std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0;
+}
+
+/// A reply under construction.
+struct Listing {
+  Filesystem& fs;
+  fuse_req_t request;
+  DirectoryStream& stream;
+  std::vector<std::byte> buffer;
+  std::size_t used = 0;
+  std::vector<NodeId> looked_up;  ///< to be forgotten if the kernel does not take the reply
+
+  [[nodiscard]] char* end() { return reinterpret_cast<char*>(buffer.data()) + used; }
+  [[nodiscard]] std::size_t room() const { return buffer.size() - used; }
+};
+
+fuse_entry_param bare_entry(const DirectoryEntry& entry) {
+  fuse_entry_param bare{};  // node id 0: the kernel gets the name and type, and looks up itself
+  bare.attr.st_ino = entry.ino;
+  bare.attr.st_mode = entry.type;
+  return bare;
+}
+
+bool add_plain(Listing& listing, const DirectoryEntry& entry) {
+  const fuse_entry_param bare = bare_entry(entry);
+  const std::size_t size = fuse_add_direntry(listing.request, listing.end(), listing.room(),
+                                             entry.name, &bare.attr, entry.next_offset);
+  if (size > listing.room()) return false;
+  listing.used += size;
+  return true;
+}
+
+bool add_plus(Listing& listing, const DirectoryEntry& entry) {
+  // Asked before the lookup, so that no lookup has to be taken back.
+  const std::size_t size =
+      fuse_add_direntry_plus(listing.request, nullptr, 0, entry.name, nullptr, 0);
+  if (size > listing.room()) return false;
+  fuse_entry_param shown = bare_entry(entry);
+  if (!is_dot_or_dotdot(entry.name)) {
+    // An entry that vanished meanwhile is still listed, as by the filesystem below.
+    if (auto child = resolve_child(listing.fs, listing.stream.node(), entry.name)) {
+      shown = to_entry(listing.fs, *child);
+      listing.looked_up.push_back(child->node->id());
+    }
+  }
+  fuse_add_direntry_plus(listing.request, listing.end(), listing.room(), entry.name, &shown,
+                         entry.next_offset);
+  listing.used += size;
+  return true;
+}
+
+template <class Add>
+Result<void> fill(Listing& listing, off_t offset, const Add& add) {
+  if (auto sought = listing.stream.seek(offset); !sought) return sought;
+  for (;;) {
+    auto entry = listing.stream.peek();
+    // What is in the buffer goes out first; the error comes again.
+    if (!entry && listing.used > 0) return {};
+    if (!entry) return pass_on(std::move(entry));
+    if (*entry == nullptr) return {};
+    const bool hidden = listing.fs.hides(*listing.stream.node(), (*entry)->name);
+    if (!hidden && !add(listing, **entry)) return {};
+    listing.stream.skip();
+  }
+}
+
+template <class Add>
+void list(FuseRequest& request, Filesystem& fs, std::size_t size, off_t offset,
+          const fuse_file_info& file, const Add& add) {
+  DirectoryStream& stream = stream_of(file);
+  Listing listing{.fs = fs,
+                  .request = request.raw(),
+                  .stream = stream,
+                  .buffer = std::vector<std::byte>(size),
+                  .used = 0,
+                  .looked_up = {}};
+  Result<void> filled;
+  {
+    const std::lock_guard lock(stream.mutex());
+    filled = fill(listing, offset, add);
+  }
+  if (!filled) return request.error(filled.error());
+  if (request.bytes(std::span(listing.buffer).first(listing.used))) return;
+  for (const NodeId id : listing.looked_up) fs.nodes.forget(id, 1);
+}
+
+}  // namespace
+
+void handle_opendir(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_file_info* file) {
+  const auto node = fs.node(id);
+  if (!node) return request.error(node.error());
+  const auto path_fd = fs.nodes.descriptor(*node);
+  if (!path_fd) return request.error(path_fd.error());
+  auto fd = fs.source.reopen((*path_fd)->get(), O_RDONLY | O_DIRECTORY);
+  if (!fd) return request.error(fd.error());
+  auto stream = std::make_unique<DirectoryStream>(*node, std::move(*fd));
+  DirectoryStream& kept = *stream;
+  file->fh = reinterpret_cast<std::uint64_t>(&kept);
+  fs.open_directories.keep(std::move(stream));
+  if (!request.opened(*file)) (void)fs.open_directories.take(kept);
+}
+
+void handle_readdir(FuseRequest& request, Filesystem& fs, fuse_ino_t id, std::size_t size,
+                    off_t offset, fuse_file_info* file) {
+  (void)id;
+  list(request, fs, size, offset, *file, add_plain);
+}
+
+void handle_readdirplus(FuseRequest& request, Filesystem& fs, fuse_ino_t id, std::size_t size,
+                        off_t offset, fuse_file_info* file) {
+  (void)id;
+  list(request, fs, size, offset, *file, add_plus);
+}
+
+void handle_releasedir(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_file_info* file) {
+  (void)id;
+  const auto closed = fs.open_directories.take(stream_of(*file));
+  request.done();
+}
+
+void handle_fsyncdir(FuseRequest& request, Filesystem& fs, fuse_ino_t id, int data_only,
+                     fuse_file_info* file) {
+  (void)id;
+  const int fd = stream_of(*file).fd();
+  if ((data_only != 0 ? ::fdatasync(fd) : ::fsync(fd)) != 0) return request.error(errno);
+  request.result(pass_barrier(fs));
+}
+
+}  // namespace mirrorfs::fs

@@ -1,0 +1,85 @@
+#include "fs/handlers/filesystem.h"
+
+#include <sys/sysmacros.h>
+
+#include "fs/nodes/reserved_name.h"
+
+namespace mirrorfs::fs {
+
+bool Filesystem::hides(const Node& parent, std::string_view name) const {
+  return options.hide_reserved_root_name && is_reserved_name(nodes.is_root(parent), name);
+}
+
+Result<NodeRef> Filesystem::node(fuse_ino_t id) {
+  NodeRef found = nodes.find(NodeId{id});
+  if (!found) return fail(ESTALE, "node");
+  return found;
+}
+
+ino_t shown_inode(const Filesystem& fs, const Metadata& metadata) {
+  const dev_t root_device = fs.source.root_metadata().dev;
+  if (metadata.dev == root_device) return metadata.ino;
+  return metadata.ino ^ ((metadata.dev ^ root_device) * 0x9E3779B97F4A7C15ULL);
+}
+
+struct stat to_stat(const Filesystem& fs, const Metadata& metadata) {
+  struct stat shown{};
+  shown.st_ino = shown_inode(fs, metadata);
+  shown.st_mode = metadata.mode;
+  shown.st_nlink = metadata.nlink;
+  shown.st_uid = metadata.uid;
+  shown.st_gid = metadata.gid;
+  shown.st_rdev = metadata.rdev;
+  shown.st_size = static_cast<off_t>(metadata.size);
+  shown.st_blocks = static_cast<blkcnt_t>(metadata.blocks);
+  shown.st_blksize = static_cast<blksize_t>(metadata.block_size);
+  shown.st_atim = metadata.atime;
+  shown.st_mtim = metadata.mtime;
+  shown.st_ctim = metadata.ctime;
+  return shown;
+}
+
+fuse_entry_param to_entry(const Filesystem& fs, const Entry& entry) {
+  fuse_entry_param shown{};
+  shown.ino = entry.node->id().value;
+  shown.attr = to_stat(fs, entry.metadata);
+  shown.attr_timeout = fs.options.attr_timeout;
+  shown.entry_timeout = fs.options.entry_timeout;
+  return shown;
+}
+
+Result<Entry> resolve_child(Filesystem& fs, const NodeRef& parent, const char* name) {
+  if (!is_single_component(name)) return fail(EINVAL, "lookup", name);
+  if (fs.hides(*parent, name)) return fail(ENOENT, "lookup", name);
+  auto directory = fs.nodes.descriptor(parent);
+  if (!directory) return pass_on(std::move(directory));
+  std::optional<Admission> admission;
+  for (;; admission = fs.replicator.admit(0)) {
+    const NodeLocks locks(parent);
+    auto metadata = fs.source.stat_at((*directory)->get(), name);
+    if (!metadata) return pass_on(std::move(metadata));
+    const bool learn =
+        metadata->is_directory() && !fs.nodes.is_learnt_at(metadata->id(), parent, name);
+    if (learn && !admission) continue;  // admit() may wait, so not under the lock
+    Entry entry{.node = fs.nodes.acquire(*metadata), .metadata = *metadata};
+    fs.nodes.add_name(entry.node, parent, name);
+    fs.nodes.add_lookup(entry.node);
+    if (learn) {
+      fs.replicator.record(
+          std::move(*admission),
+          LearnDirectory{.object = metadata->id(), .where = {parent->object(), name}});
+      fs.nodes.set_learnt(entry.node);
+    }
+    return entry;
+  }
+}
+
+void reply_entry(FuseRequest& request, Filesystem& fs, const Result<Entry>& entry) {
+  if (!entry) {
+    request.error(entry.error());
+  } else if (!request.entry(to_entry(fs, *entry))) {
+    fs.nodes.forget(entry->node->id(), 1);
+  }
+}
+
+}  // namespace mirrorfs::fs

@@ -1,0 +1,117 @@
+// unlink, rmdir, link.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "fs/handlers/child_locks.h"
+#include "fs/handlers/creation.h"
+#include "fs/handlers/handlers.h"
+#include "fs/handlers/recording.h"
+
+namespace mirrorfs::fs {
+namespace {
+
+Operation describe_removal(Filesystem& fs, const NewName& at, const Child& child, bool directory,
+                           const Metadata& parent_after) {
+  const Location where{.parent = at.parent->object(), .name = at.name};
+  if (directory) {
+    return RemoveDirectory{
+        .object = child.node->object(), .where = where, .parent_after = parent_after};
+  }
+  // The count from before is exact: every link and unlink holds the object's lock.
+  const bool last = child.metadata.nlink <= 1;
+  return Unlink{.object = child.node->object(),
+                .where = where,
+                .last_link = last,
+                .other_name = last ? std::nullopt : fs.nodes.location(child.node),
+                .parent_after = parent_after};
+}
+
+/// Removes what the name means while it means `child`; false when it came to mean something else.
+Result<bool> try_remove(Filesystem& fs, const NewName& at, std::optional<Child>& child,
+                        bool directory) {
+  Recording recording(fs, 0);
+  NodeLocks locks({at.parent.get(), child->node.get()});
+  const int parent = at.directory->get();
+  auto same = still_means(fs, parent, at.name, child);
+  if (!same || !*same) return same;
+  // Whoever has it open by O_PATH or as a working directory goes on asking about it.
+  SharedFd kept = fs.nodes.descriptor_to_keep(child->node);
+  if (::unlinkat(parent, at.name, directory ? AT_REMOVEDIR : 0) != 0) {
+    return fail_errno("unlinkat", at.name);
+  }
+  fs.nodes.remove_name(child->node, at.parent, at.name);
+  if (kept && !fs.nodes.location(child->node)) fs.nodes.pin_descriptor(child->node, kept);
+  auto parent_after = fs.source.stat(parent);
+  if (!parent_after) return pass_on(std::move(parent_after));
+  recording.record(describe_removal(fs, at, *child, directory, *parent_after));
+  locks.unlock();
+  if (auto settled = recording.settle(); !settled) return pass_on(std::move(settled));
+  return true;
+}
+
+Result<void> remove_child(Filesystem& fs, fuse_ino_t parent, const char* name, bool directory) {
+  auto at = new_name(fs, parent, name);
+  if (!at) return pass_on(std::move(at));
+  for (;;) {
+    auto child = look_at_child(fs, at->directory->get(), name);
+    if (!child) return pass_on(std::move(child));
+    if (!*child) return fail(ENOENT, "unlinkat", name);
+    auto removed = try_remove(fs, *at, *child, directory);
+    if (!removed) return pass_on(std::move(removed));
+    if (*removed) return {};
+  }
+}
+
+Result<Entry> link_node(Filesystem& fs, const NodeRef& node, const NewName& at) {
+  auto fd = fs.nodes.descriptor(node);
+  if (!fd) return pass_on(std::move(fd));
+  Recording recording(fs, 0);
+  NodeLocks locks({at.parent.get(), node.get()});
+  const int directory = at.directory->get();
+  auto existing = fs.nodes.location(node);
+  // The descriptor's name in /proc leads to the object itself, to a symlink too; AT_EMPTY_PATH
+  // would need CAP_DAC_READ_SEARCH.
+  const DescriptorName name((*fd)->get());
+  if (::linkat(fs.source.process_folder(), name.c_str(), directory, at.name, AT_SYMLINK_FOLLOW) !=
+      0) {
+    return fail_errno("linkat", at.name);
+  }
+  auto metadata = fs.source.stat((*fd)->get());
+  if (!metadata) return pass_on(std::move(metadata));
+  auto parent_after = fs.source.stat(directory);
+  if (!parent_after) return pass_on(std::move(parent_after));
+  fs.nodes.add_name(node, at.parent, at.name);
+  fs.nodes.add_lookup(node);
+  recording.record(Link{.object = node->object(),
+                        .existing = std::move(existing),
+                        .where = {at.parent->object(), at.name},
+                        .after = *metadata,
+                        .parent_after = *parent_after});
+  locks.unlock();
+  if (auto settled = recording.settle(); !settled) {
+    fs.nodes.forget(node->id(), 1);
+    return pass_on(std::move(settled));
+  }
+  return Entry{.node = node, .metadata = *metadata};
+}
+
+}  // namespace
+
+void handle_unlink(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, const char* name) {
+  request.result(remove_child(fs, parent, name, false));
+}
+
+void handle_rmdir(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, const char* name) {
+  request.result(remove_child(fs, parent, name, true));
+}
+
+void handle_link(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_ino_t parent,
+                 const char* name) {
+  const auto node = fs.node(id);
+  if (!node) return request.error(node.error());
+  const auto at = new_name(fs, parent, name);
+  if (!at) return request.error(at.error());
+  reply_entry(request, fs, link_node(fs, *node, *at));
+}
+
+}  // namespace mirrorfs::fs

@@ -1,0 +1,190 @@
+// create, tmpfile, open, flush, release.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "fs/handlers/creation.h"
+#include "fs/handlers/handlers.h"
+#include "fs/handlers/recording.h"
+#include "fs/io_policy/open_decision.h"
+
+namespace mirrorfs::fs {
+namespace {
+
+/// Of the application's flags those that our descriptor has too.
+int source_flags(int flags) { return flags & (O_ACCMODE | O_SYNC | O_DSYNC | O_NOATIME); }
+
+OpenDecision decide(const Filesystem& fs, const Node& node, int flags) {
+  return decide_open({.access = access_mode(flags),
+                      .creates = (flags & O_CREAT) != 0,
+                      .truncates = (flags & O_TRUNC) != 0,
+                      .appends = (flags & O_APPEND) != 0,
+                      .direct_io = (flags & O_DIRECT) != 0,
+                      .has_set_id_bits = (node.known_mode() & (S_ISUID | S_ISGID)) != 0,
+                      .has_capabilities = false,
+                      .opened_as = OpenedAs::kNotOpen,
+                      .mode = fs.options.mode,
+                      .io = IoOption::kThrough,
+                      .passthrough_available = false});
+}
+
+OpenFile& prepare(Filesystem& fs, const NodeRef& node, UniqueFd fd, fuse_file_info& file) {
+  const OpenDecision decision = decide(fs, *node, file.flags);
+  (void)decision;  // one path so far: cached, written through
+  auto open =
+      std::make_unique<OpenFile>(OpenFile{.node = node, .fd = std::move(fd), .flags = file.flags});
+  // Nothing was written through it, so closing it has nothing to report.
+  file.noflush = open->writable() ? 0U : 1U;
+  OpenFile& kept = *open;
+  file.fh = reinterpret_cast<std::uint64_t>(&kept);
+  fs.open_files.keep(std::move(open));  // before the reply: release may come at once
+  return kept;
+}
+
+Result<UniqueFd> open_truncating(Filesystem& fs, const NodeRef& node, int path_fd, int flags,
+                                 bool kill_set_id) {
+  Recording recording(fs, 0);
+  NodeLocks locks(node);
+  const FileCapabilities before = capabilities_before(fs, node, path_fd);
+  auto fd = [&] {
+    const WithoutFsetid as_caller(fs.own, kill_set_id);
+    return fs.source.reopen(path_fd, flags | O_TRUNC);
+  }();
+  if (!fd) return fd;
+  auto after = fs.source.stat(fd->get());
+  if (!after) return pass_on(std::move(after));
+  recording.record(
+      Truncate{.object = node->object(), .where = fs.nodes.location(node), .after = *after});
+  recording.record_privileges(node, path_fd, *after, before);
+  locks.unlock();
+  if (auto settled = recording.settle(); !settled) return pass_on(std::move(settled));
+  return fd;
+}
+
+Result<UniqueFd> open_existing(Filesystem& fs, const NodeRef& node, int flags, bool kill_set_id) {
+  // FIFOs and devices are the kernel's own business on the mount; opening one here has effects.
+  if (!node->is_regular()) return fail(EOPNOTSUPP, "open");
+  const auto path_fd = fs.nodes.descriptor(node);
+  if (!path_fd) return std::unexpected(path_fd.error());
+  const int path = (*path_fd)->get();
+  if ((flags & O_TRUNC) != 0) {
+    return open_truncating(fs, node, path, source_flags(flags), kill_set_id);
+  }
+  return fs.source.reopen(path, source_flags(flags));
+}
+
+struct Created {
+  Entry entry;
+  UniqueFd fd;
+};
+
+Result<Created> create_file(Filesystem& fs, const Caller& caller, const NewName& at, mode_t mode,
+                            int flags) {
+  Recording recording(fs, 0);
+  NodeLocks locks(at.parent);
+  const int directory = at.directory->get();
+  const bool inherits = has_default_acl(fs, directory);
+  auto fd = [&]() -> Result<UniqueFd> {
+    const AsCaller as_caller(fs.own, caller);
+    if (!as_caller.ok()) return fail(EPERM, "setfsuid", at.name);
+    return fs.source.create(directory, at.name, source_flags(flags),
+                            creation_mode(caller, mode & 07777, inherits));
+  }();
+  if (!fd) return pass_on(std::move(fd));
+  auto metadata = fs.source.stat(fd->get());
+  if (!metadata) return pass_on(std::move(metadata));
+  auto parent_after = fs.source.stat(directory);
+  if (!parent_after) return pass_on(std::move(parent_after));
+  Entry entry = adopt_new(fs, at, *metadata);
+  recording.record(CreateNode{.object = entry.node->object(),
+                              .where = {at.parent->object(), at.name},
+                              .after = *metadata,
+                              .parent_after = *parent_after});
+  if (inherits) record_inherited_acls(fs, recording, entry, fd->get());
+  locks.unlock();
+  if (auto settled = recording.settle(); !settled) {
+    fs.nodes.forget(entry.node->id(), 1);
+    return pass_on(std::move(settled));
+  }
+  return Created{.entry = std::move(entry), .fd = std::move(*fd)};
+}
+
+void reply_created(FuseRequest& request, Filesystem& fs, Created created, fuse_file_info& file) {
+  OpenFile& open = prepare(fs, created.entry.node, std::move(created.fd), file);
+  if (request.created(to_entry(fs, created.entry), file)) return;
+  (void)fs.open_files.take(open);  // the kernel will not release what it did not get
+  fs.nodes.forget(created.entry.node->id(), 1);
+}
+
+}  // namespace
+
+void handle_create(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, const char* name,
+                   mode_t mode, fuse_file_info* file) {
+  const Caller caller = request.caller();
+  const auto at = new_name(fs, parent, name);
+  if (!at) return request.error(at.error());
+  auto created = create_file(fs, caller, *at, mode, file->flags);
+  if (!created) {
+    // The kernel believed the name to be free and has checked no right to what stands there: ESTALE
+    // makes it look again (do_filp_open, LOOKUP_REVAL).
+    const bool unexpected = created.error().code == EEXIST && (file->flags & O_EXCL) == 0;
+    return request.error(unexpected ? ESTALE : created.error().code);
+  }
+  reply_created(request, fs, std::move(*created), *file);
+}
+
+// Nothing to record: the engine hears of the file when it is linked.
+void handle_tmpfile(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, mode_t mode,
+                    fuse_file_info* file) {
+  const Caller caller = request.caller();
+  const auto node = fs.node(parent);
+  if (!node) return request.error(node.error());
+  const auto directory = fs.nodes.descriptor(*node);
+  if (!directory) return request.error(directory.error());
+  const bool inherits = has_default_acl(fs, (*directory)->get());
+  auto fd = [&]() -> Result<UniqueFd> {
+    const AsCaller as_caller(fs.own, caller);
+    if (!as_caller.ok()) return fail(EPERM, "setfsuid");
+    return fs.source.create_nameless((*directory)->get(),
+                                     source_flags(file->flags) | (file->flags & O_EXCL),
+                                     creation_mode(caller, mode & 07777, inherits));
+  }();
+  if (!fd) return request.error(fd.error());
+  const auto metadata = fs.source.stat(fd->get());
+  if (!metadata) return request.error(metadata.error());
+  Entry entry{.node = fs.nodes.acquire_new(*metadata), .metadata = *metadata};
+  fs.nodes.add_lookup(entry.node);
+  auto path_fd = fs.source.reopen(fd->get(), O_PATH);
+  if (!path_fd) {
+    fs.nodes.forget(entry.node->id(), 1);
+    return request.error(path_fd.error());
+  }
+  fs.nodes.pin_descriptor(entry.node, std::make_shared<const UniqueFd>(std::move(*path_fd)));
+  reply_created(request, fs, {.entry = std::move(entry), .fd = std::move(*fd)}, *file);
+}
+
+void handle_open(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_file_info* file) {
+  const auto node = fs.node(id);
+  if (!node) return request.error(node.error());
+  auto fd = open_existing(fs, *node, file->flags, kills_set_id(*file, request.caller()));
+  if (!fd) return request.error(fd.error());
+  OpenFile& open = prepare(fs, *node, std::move(*fd), *file);
+  if (!request.opened(*file)) (void)fs.open_files.take(open);
+}
+
+// Closing a duplicate reports what the filesystem below still has to say about the writes.
+void handle_flush(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_file_info* file) {
+  (void)fs, (void)id;
+  const int copy = ::fcntl(open_file(*file).fd.get(), F_DUPFD_CLOEXEC, 0);
+  if (copy < 0 || ::close(copy) != 0) return request.error(errno);
+  request.done();
+}
+
+void handle_release(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_file_info* file) {
+  (void)id;
+  const auto closed = fs.open_files.take(open_file(*file));
+  request.done();
+}
+
+}  // namespace mirrorfs::fs

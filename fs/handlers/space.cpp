@@ -1,0 +1,136 @@
+// fallocate, copy_file_range.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "fs/handlers/handlers.h"
+#include "fs/handlers/recording.h"
+
+namespace mirrorfs::fs {
+namespace {
+
+constexpr std::size_t kPiece = 1UL << 20;             ///< of a copy: one Write operation
+constexpr std::size_t kMostPerRequest = 16 * kPiece;  ///< then the application asks again
+
+/// One copy_file_range request.
+struct Copy {
+  int from;
+  off_t from_offset;
+  const OpenFile& to;
+  int readable_to;  ///< the target again, to read back what was copied
+  off_t to_offset;
+  bool kill_set_id;
+};
+
+// What now stands in the range of the target, whoever else writes the origin.
+Result<std::unique_ptr<std::byte[]>> read_back(int fd, off_t offset, std::size_t size) {
+  auto bytes = std::make_unique_for_overwrite<std::byte[]>(size);
+  for (std::size_t done = 0; done < size;) {
+    const ssize_t count =
+        ::pread(fd, bytes.get() + done, size - done, offset + static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail_errno("pread");
+    if (count == 0) return fail(EIO, "pread");
+    done += static_cast<std::size_t>(count);
+  }
+  return bytes;
+}
+
+Result<std::size_t> copy_piece(Filesystem& fs, Copy& copy, std::size_t size) {
+  Recording recording(fs, size);
+  NodeLocks locks(copy.to.node);
+  const int fd = copy.to.fd.get();
+  const FileCapabilities before = capabilities_before(fs, copy.to.node, fd);
+  const auto offset = copy.to_offset;
+  const ssize_t count = [&] {
+    const WithoutFsetid as_caller(fs.own, copy.kill_set_id);
+    return ::copy_file_range(copy.from, &copy.from_offset, fd, &copy.to_offset, size, 0);
+  }();
+  if (count < 0) return fail_errno("copy_file_range");
+  if (count == 0) return 0;
+  const auto copied = static_cast<std::size_t>(count);
+  auto bytes = read_back(copy.readable_to, offset, copied);
+  if (!bytes) return pass_on(std::move(bytes));
+  auto after = fs.source.stat(fd);
+  if (!after) return pass_on(std::move(after));
+  recording.record(Write{.object = copy.to.node->object(),
+                         .where = fs.nodes.location(copy.to.node),
+                         .offset = static_cast<std::uint64_t>(offset),
+                         .data = Payload(std::move(*bytes), copied),
+                         .after = *after});
+  recording.record_privileges(copy.to.node, fd, *after, before);
+  if (copy.to.synchronous()) recording.record_barrier();
+  locks.unlock();
+  if (auto settled = recording.settle(); !settled) return pass_on(std::move(settled));
+  return copied;
+}
+
+Result<void> allocate(Filesystem& fs, const OpenFile& file, int mode, const ByteRange& range,
+                      bool kill_set_id) {
+  Recording recording(fs, 0);
+  NodeLocks locks(file.node);
+  const int fd = file.fd.get();
+  const FileCapabilities before = capabilities_before(fs, file.node, fd);
+  {
+    const WithoutFsetid as_caller(fs.own, kill_set_id);
+    if (::fallocate(fd, mode, static_cast<off_t>(range.offset), static_cast<off_t>(range.length)) !=
+        0) {
+      return fail_errno("fallocate");
+    }
+  }
+  auto after = fs.source.stat(fd);
+  if (!after) return pass_on(std::move(after));
+  recording.record(Allocate{.object = file.node->object(),
+                            .where = fs.nodes.location(file.node),
+                            .flags = mode,
+                            .range = range,
+                            .after = *after});
+  recording.record_privileges(file.node, fd, *after, before);
+  if (file.synchronous()) recording.record_barrier();
+  locks.unlock();
+  return recording.settle();
+}
+
+}  // namespace
+
+void handle_fallocate(FuseRequest& request, Filesystem& fs, fuse_ino_t id, int mode, off_t offset,
+                      off_t length, fuse_file_info* file) {
+  (void)id;
+  const ByteRange range{.offset = static_cast<std::uint64_t>(offset),
+                        .length = static_cast<std::uint64_t>(length)};
+  const bool kill_set_id = request.caller().uid != 0;  // the request carries no hint
+  request.result(allocate(fs, open_file(*file), mode, range, kill_set_id));
+}
+
+void handle_copy_file_range(FuseRequest& request, Filesystem& fs, fuse_ino_t from_id,
+                            off_t from_offset, fuse_file_info* from, fuse_ino_t to_id,
+                            off_t to_offset, fuse_file_info* to, std::size_t size, int flags) {
+  (void)from_id, (void)to_id;
+  if (flags != 0) return request.error(EINVAL);
+  const OpenFile& target = open_file(*to);
+  UniqueFd readable;
+  if (!target.readable()) {
+    auto opened = fs.source.reopen(target.fd.get(), O_RDONLY);
+    if (!opened) return request.error(EOPNOTSUPP);  // the kernel copies by reading and writing
+    readable = std::move(*opened);
+  }
+  Copy copy{.from = open_file(*from).fd.get(),
+            .from_offset = from_offset,
+            .to = target,
+            .readable_to = readable ? readable.get() : target.fd.get(),
+            .to_offset = to_offset,
+            .kill_set_id = request.caller().uid != 0};
+  std::size_t done = 0;
+  const std::size_t wanted = std::min(size, kMostPerRequest);
+  while (done < wanted) {
+    const auto copied = copy_piece(fs, copy, std::min(kPiece, wanted - done));
+    if (!copied && done == 0) return request.error(copied.error());
+    if (!copied || *copied == 0) break;
+    done += *copied;
+  }
+  request.written(done);
+}
+
+}  // namespace mirrorfs::fs

@@ -1,0 +1,142 @@
+// setxattr, getxattr, listxattr, removexattr; POSIX ACLs come as system.posix_acl_*.
+#include <sys/stat.h>
+
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+#include "fs/handlers/handlers.h"
+#include "fs/handlers/recording.h"
+
+namespace mirrorfs::fs {
+namespace {
+
+constexpr std::string_view kAccessAcl = "system.posix_acl_access";
+constexpr std::string_view kCapability = "security.capability";
+constexpr std::string_view kTrusted = "trusted.";
+
+struct Target {
+  NodeRef node;
+  SharedFd fd;
+};
+
+Result<Target> target_of(Filesystem& fs, fuse_ino_t id) {
+  auto node = fs.node(id);
+  if (!node) return pass_on(std::move(node));
+  auto fd = fs.nodes.descriptor(*node);
+  if (!fd) return pass_on(std::move(fd));
+  return Target{.node = std::move(*node), .fd = std::move(*fd)};
+}
+
+Result<void> set_value(Filesystem& fs, const Target& target, const Caller& caller, const char* name,
+                       std::span<const std::byte> value, int flags) {
+  Recording recording(fs, value.size());
+  NodeLocks locks(target.node);
+  const int fd = target.fd->get();
+  {
+    // Setting an access ACL clears the set-gid bit for those outside the group
+    // (posix_acl_update_mode).
+    const bool matters = name == kAccessAcl && (target.node->known_mode() & S_ISGID) != 0;
+    const InGroupsOf as_caller(fs.own, caller, matters);
+    if (auto set = fs.xattrs.set(fd, name, value, flags); !set) return set;
+  }
+  auto after = fs.source.stat(fd);
+  if (!after) return pass_on(std::move(after));
+  if (name == kCapability) target.node->capabilities = FileCapabilities::kPresent;
+  recording.record(SetXattr{.object = target.node->object(),
+                            .where = fs.nodes.location(target.node),
+                            .name = name,
+                            .value = Payload(value),
+                            .after = *after});
+  recording.record_privileges(target.node, fd, *after, FileCapabilities::kAbsent);
+  locks.unlock();
+  return recording.settle();
+}
+
+Result<void> remove_value(Filesystem& fs, const Target& target, const char* name) {
+  Recording recording(fs, 0);
+  NodeLocks locks(target.node);
+  const int fd = target.fd->get();
+  if (auto removed = fs.xattrs.remove(fd, name); !removed) return removed;
+  auto after = fs.source.stat(fd);
+  if (!after) return pass_on(std::move(after));
+  if (name == kCapability) target.node->capabilities = FileCapabilities::kAbsent;
+  recording.record(RemoveXattr{.object = target.node->object(),
+                               .where = fs.nodes.location(target.node),
+                               .name = name,
+                               .after = *after});
+  recording.record_privileges(target.node, fd, *after, FileCapabilities::kAbsent);
+  locks.unlock();
+  return recording.settle();
+}
+
+// The filesystem below shows trusted.* to us because we are root.
+std::size_t without_trusted(std::span<std::byte> names) {
+  char* const begin = reinterpret_cast<char*>(names.data());
+  std::size_t kept = 0;
+  for (std::size_t at = 0; at < names.size();) {
+    const std::string_view name(begin + at);
+    const std::size_t size = name.size() + 1;
+    if (!name.starts_with(kTrusted)) {
+      std::memmove(begin + kept, begin + at, size);
+      kept += size;
+    }
+    at += size;
+  }
+  return kept;
+}
+
+/// All names, of which there may be more from one call to the next.
+Result<std::vector<std::byte>> list_names(Filesystem& fs, int fd) {
+  for (;;) {
+    auto size = fs.xattrs.list(fd, {});
+    if (!size) return pass_on(std::move(size));
+    std::vector<std::byte> names(*size);
+    if (names.empty()) return names;
+    auto filled = fs.xattrs.list(fd, names);
+    if (!filled && filled.error().code == ERANGE) continue;
+    if (!filled) return pass_on(std::move(filled));
+    names.resize(*filled);
+    return names;
+  }
+}
+
+}  // namespace
+
+void handle_setxattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, const char* name,
+                     const char* value, std::size_t size, int flags) {
+  const auto target = target_of(fs, id);
+  if (!target) return request.error(target.error());
+  const std::span bytes(reinterpret_cast<const std::byte*>(value), size);
+  request.result(set_value(fs, *target, request.caller(), name, bytes, flags));
+}
+
+void handle_getxattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, const char* name,
+                     std::size_t size) {
+  const auto target = target_of(fs, id);
+  if (!target) return request.error(target.error());
+  std::vector<std::byte> value(size);
+  const auto got = fs.xattrs.get(target->fd->get(), name, value);
+  if (!got) return request.error(got.error());
+  if (size == 0) return request.size_of_value(*got);
+  (void)request.bytes(std::span(value).first(*got));
+}
+
+void handle_listxattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, std::size_t size) {
+  const auto target = target_of(fs, id);
+  if (!target) return request.error(target.error());
+  auto names = list_names(fs, target->fd->get());
+  if (!names) return request.error(names.error());
+  if (request.caller().uid != 0) names->resize(without_trusted(*names));
+  if (size == 0) return request.size_of_value(names->size());
+  if (size < names->size()) return request.error(ERANGE);
+  (void)request.bytes(*names);
+}
+
+void handle_removexattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, const char* name) {
+  const auto target = target_of(fs, id);
+  if (!target) return request.error(target.error());
+  request.result(remove_value(fs, *target, name));
+}
+
+}  // namespace mirrorfs::fs

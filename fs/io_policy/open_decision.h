@@ -1,0 +1,45 @@
+// Which data path an open of a file uses: a pure function of what is known at the open.
+#pragma once
+
+#include <cstdint>
+
+#include "mirrorfs/mirror.h"
+
+namespace mirrorfs::fs {
+
+enum class DataPath : std::uint8_t {
+  kThroughDaemon,       ///< cached by the kernel, written through: the daemon sees every range
+  kPassthrough,         ///< the kernel reads and writes the source's file itself
+  kPassthroughDirectIo  ///< next to passthrough opens: the daemon sees ranges, mmap bypasses it
+};
+
+enum class IoOption : std::uint8_t { kAuto, kThrough };  ///< --io
+
+enum class AccessMode : std::uint8_t { kReadOnly, kWriteOnly, kReadWrite };
+
+/// How the inode is open already: all its opens must agree (Linux fs/fuse/iomode.c, 6.9).
+enum class OpenedAs : std::uint8_t { kNotOpen, kCached, kPassthrough };
+
+struct OpenFacts {
+  AccessMode access = AccessMode::kReadOnly;
+  bool creates = false, truncates = false, appends = false, direct_io = false;
+  bool has_set_id_bits = false;
+  bool has_capabilities = false;
+  OpenedAs opened_as = OpenedAs::kNotOpen;
+  Mode mode = Mode::kAsync;
+  IoOption io = IoOption::kAuto;
+  bool passthrough_available = false;  ///< the kernel, our rights and the source's filesystem
+};
+
+struct OpenDecision {
+  DataPath path = DataPath::kThroughDaemon;
+  bool operator==(const OpenDecision&) const = default;
+};
+
+/// Safe from any thread. For now every open goes through the daemon.
+[[nodiscard]] OpenDecision decide_open(const OpenFacts& facts);
+
+/// The access mode among open(2)'s flags.
+[[nodiscard]] AccessMode access_mode(int open_flags);
+
+}  // namespace mirrorfs::fs

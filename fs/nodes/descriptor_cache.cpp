@@ -1,0 +1,46 @@
+#include "fs/nodes/descriptor_cache.h"
+
+#include <utility>
+
+namespace mirrorfs::fs {
+
+SharedFd DescriptorCache::find(const Node& node) {
+  CachedDescriptor* const cached = node.cached_;
+  if (cached == nullptr) return nullptr;
+  if (!cached->pinned) recent_.splice(recent_.begin(), recent_, cached->place);
+  return cached->fd;
+}
+
+void DescriptorCache::insert(Node& node, SharedFd fd, std::vector<SharedFd>& given_up) {
+  if (node.cached_ != nullptr) return;
+  recent_.push_front({.node = &node, .fd = std::move(fd), .pinned = false, .place = {}});
+  recent_.front().place = recent_.begin();
+  node.cached_ = &recent_.front();
+  while (recent_.size() > limit_) {
+    CachedDescriptor& oldest = recent_.back();
+    // Opening by handle costs no walk down from an ancestor and survives renames behind our back.
+    if (keep_handles_ && !oldest.node->handle_) {
+      oldest.node->handle_ = FileHandleBytes::of(oldest.fd->get());
+    }
+    oldest.node->cached_ = nullptr;
+    given_up.push_back(std::move(oldest.fd));
+    recent_.pop_back();
+  }
+}
+
+void DescriptorCache::pin(Node& node) {
+  CachedDescriptor* const cached = node.cached_;
+  if (cached == nullptr || cached->pinned) return;
+  cached->pinned = true;
+  pinned_.splice(pinned_.begin(), recent_, cached->place);
+}
+
+SharedFd DescriptorCache::remove(Node& node) {
+  CachedDescriptor* const cached = std::exchange(node.cached_, nullptr);
+  if (cached == nullptr) return nullptr;
+  SharedFd fd = std::move(cached->fd);
+  (cached->pinned ? pinned_ : recent_).erase(cached->place);
+  return fd;
+}
+
+}  // namespace mirrorfs::fs

@@ -1,0 +1,52 @@
+// A bounded number of O_PATH descriptors of nodes, the least recently used given up first.
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <vector>
+
+#include "fs/nodes/node.h"
+#include "mirrorfs/unique_fd.h"
+
+namespace mirrorfs::fs {
+
+/// Shared: a descriptor given up by the cache stays open while a request uses it.
+using SharedFd = std::shared_ptr<const UniqueFd>;
+
+struct CachedDescriptor {
+  Node* node = nullptr;
+  SharedFd fd;
+  bool pinned = false;  ///< never given up: the object has no name to open it by
+  std::list<CachedDescriptor>::iterator place;
+};
+
+/// Not thread-safe: the node table's mutex guards it.
+class DescriptorCache {
+ public:
+  DescriptorCache(std::size_t limit, bool keep_handles)
+      : limit_(limit), keep_handles_(keep_handles) {}
+
+  /// Null when none is cached.
+  [[nodiscard]] SharedFd find(const Node& node);
+
+  /// Keeps `fd`. What had to be given up for it is moved to `given_up`, to be closed by the caller
+  /// after the mutex is released.
+  void insert(Node& node, SharedFd fd, std::vector<SharedFd>& given_up);
+
+  /// Keeps the node's cached descriptor until the node goes.
+  void pin(Node& node);
+
+  /// Takes the descriptor of a node that goes.
+  [[nodiscard]] SharedFd remove(Node& node);
+
+  [[nodiscard]] std::size_t size() const { return recent_.size(); }
+
+ private:
+  std::size_t limit_;
+  bool keep_handles_;
+  std::list<CachedDescriptor> recent_;  ///< most recently used first
+  std::list<CachedDescriptor> pinned_;
+};
+
+}  // namespace mirrorfs::fs

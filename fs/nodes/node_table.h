@@ -1,0 +1,121 @@
+// All nodes: by the kernel's number and by the object's identity; their names and descriptors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "fs/nodes/descriptor_cache.h"
+#include "fs/nodes/node.h"
+#include "fs/nodes/source_tree.h"
+#include "mirrorfs/operation.h"
+
+namespace mirrorfs::fs {
+
+/// A node stays in the table while the kernel has looked it up or a NodeRef keeps it; at most one
+/// node stands for an object, so that its lock orders all changes to it. Names are exact for who
+/// holds the node's lock: every change of a name through the mount is made under the lock of the
+/// directory and, but for a first name, of the node. Members are safe from any thread.
+class NodeTable {
+ public:
+  NodeTable(const SourceTree& source, std::size_t descriptor_limit);
+  NodeTable(const NodeTable&) = delete;
+  NodeTable& operator=(const NodeTable&) = delete;
+  ~NodeTable();
+
+  /// Half of the descriptors the process may have, within reason.
+  [[nodiscard]] static std::size_t default_descriptor_limit();
+
+  [[nodiscard]] const NodeRef& root() const { return root_; }
+  [[nodiscard]] bool is_root(const Node& node) const { return node.id() == kRootNode; }
+
+  [[nodiscard]] NodeRef find(NodeId id);
+  [[nodiscard]] NodeRef find(const ObjectId& object);
+
+  /// The object's node, made if there is none.
+  [[nodiscard]] NodeRef acquire(const Metadata& metadata);
+
+  /// The node of an object created just now: an older node of the same identity is of an object
+  /// that is gone (filesystems without birth times).
+  [[nodiscard]] NodeRef acquire_new(const Metadata& metadata);
+
+  /// The kernel gets the node in a reply.
+  void add_lookup(const NodeRef& node);
+  void forget(NodeId id, std::uint64_t lookups);
+
+  /// A directory has one name, a file several; old ones are dropped past a few.
+  void add_name(const NodeRef& node, const NodeRef& parent, std::string_view name);
+  void remove_name(const NodeRef& node, const NodeRef& parent, std::string_view name);
+  [[nodiscard]] std::optional<Location> location(const NodeRef& node) const;
+  /// The known name of a directory is this one, and the engine was told.
+  [[nodiscard]] bool is_learnt_at(const ObjectId& object, const NodeRef& parent,
+                                  std::string_view name) const;
+  void set_learnt(const NodeRef& node);
+
+  /// An O_PATH descriptor of the object, opened if need be. ESTALE when what stands where the
+  /// object should be is another object.
+  [[nodiscard]] Result<SharedFd> descriptor(const NodeRef& node);
+  /// To be taken before the last known name goes: null when the kernel does not know the node, or
+  /// when the object cannot be opened.
+  [[nodiscard]] SharedFd descriptor_to_keep(const NodeRef& node);
+  /// Keeps `fd` as long as the node: nothing else leads to the object any more.
+  void pin_descriptor(const NodeRef& node, SharedFd fd);
+
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] std::size_t open_descriptors() const;
+
+ private:
+  friend class NodeRef;
+  struct ById {
+    using is_transparent = void;
+    std::size_t operator()(NodeId id) const noexcept { return id.value; }
+    std::size_t operator()(const Node* node) const noexcept { return node->id().value; }
+    bool operator()(NodeId id, const Node* node) const { return node->id() == id; }
+    bool operator()(const Node* node, NodeId id) const { return node->id() == id; }
+    bool operator()(const Node* a, const Node* b) const { return a == b; }
+  };
+  struct ByObject {
+    using is_transparent = void;
+    std::size_t operator()(const ObjectId& object) const noexcept {
+      return std::hash<ObjectId>{}(object);
+    }
+    std::size_t operator()(const Node* node) const noexcept { return (*this)(node->object()); }
+    bool operator()(const ObjectId& id, const Node* node) const { return node->object() == id; }
+    bool operator()(const Node* node, const ObjectId& id) const { return node->object() == id; }
+    bool operator()(const Node* a, const Node* b) const { return a->object() == b->object(); }
+  };
+  /// One step of the way down to a node: open `name` in the step before, expect `node`.
+  struct Step {
+    NodeRef node;
+    std::string name;
+  };
+  struct Route {
+    SharedFd start;
+    std::vector<Step> steps;  ///< last step first
+  };
+
+  [[nodiscard]] NodeRef make(const Metadata& metadata);
+  void release(Node& node) noexcept;
+  void erase(Node& node, std::vector<SharedFd>& fds);
+  void insert_name(Node& node, Node& parent, std::string_view name, std::vector<Node*>& dropped);
+  void break_loop(Node& node, Node& parent, std::vector<Node*>& dropped);
+  [[nodiscard]] Result<UniqueFd> open_by_handle(const NodeRef& node);
+  [[nodiscard]] Result<UniqueFd> open_by_name(const NodeRef& node, std::size_t attempt);
+  [[nodiscard]] Result<Route> route_to(const NodeRef& node, std::size_t attempt);
+  [[nodiscard]] Result<void> check_identity(const UniqueFd& fd, const Node& node) const;
+  [[nodiscard]] SharedFd cache(const NodeRef& node, UniqueFd fd);
+
+  const SourceTree& source_;
+  mutable std::mutex mutex_;
+  std::uint64_t next_id_ = kRootNode.value;
+  std::unordered_set<Node*, ById, ById> by_id_;
+  std::unordered_set<Node*, ByObject, ByObject> by_object_;
+  DescriptorCache descriptors_;
+  NodeRef root_;
+};
+
+}  // namespace mirrorfs::fs

@@ -1,0 +1,81 @@
+// The source as the mount reaches it: by descriptors and single names, never by paths (G7).
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "mirrorfs/error.h"
+#include "mirrorfs/metadata.h"
+#include "mirrorfs/unique_fd.h"
+
+namespace mirrorfs::fs {
+
+/// What name_to_handle_at(2) said of an object, in one allocation as large as it needs.
+class FileHandleBytes {
+ public:
+  [[nodiscard]] static FileHandleBytes of(int fd);  ///< empty where there are no handles
+  explicit operator bool() const { return bytes_ != nullptr; }
+  [[nodiscard]] void* raw() const { return bytes_.get(); }
+
+ private:
+  std::unique_ptr<std::byte[]> bytes_;
+};
+
+/// All members but reopen_process_folder() are safe from any thread.
+class SourceTree {
+ public:
+  /// `root` stays the caller's and must outlive this. Looks at /proc of the calling process.
+  [[nodiscard]] static Result<SourceTree> open(int root);
+
+  /// To be called after a fork: /proc/self/fd of the parent is not ours.
+  [[nodiscard]] Result<void> reopen_process_folder();
+
+  [[nodiscard]] int root() const { return root_; }
+  [[nodiscard]] const Metadata& root_metadata() const { return root_metadata_; }
+  /// The folder /proc/self/fd: "N" in it is whatever our descriptor N refers to.
+  [[nodiscard]] int process_folder() const { return process_folder_.get(); }
+
+  /// An O_PATH descriptor of `name` in `directory`; of a symlink itself.
+  [[nodiscard]] Result<UniqueFd> open_path(int directory, const char* name) const;
+
+  /// Creates `name`, which must not exist, and opens it.
+  [[nodiscard]] Result<UniqueFd> create(int directory, const char* name, int flags,
+                                        mode_t mode) const;
+
+  /// A file without a name in `directory` (O_TMPFILE).
+  [[nodiscard]] Result<UniqueFd> create_nameless(int directory, int flags, mode_t mode) const;
+
+  /// Opens the object behind an O_PATH descriptor with access. For regular files and directories
+  /// only: opening a FIFO or a device has effects of its own.
+  [[nodiscard]] Result<UniqueFd> reopen(int fd, int flags) const;
+
+  /// Opens an object of the root's filesystem by its handle, O_PATH. Needs CAP_DAC_READ_SEARCH.
+  [[nodiscard]] Result<UniqueFd> open_handle(const FileHandleBytes& handle) const;
+  [[nodiscard]] bool handles_allowed() const { return handles_allowed_; }
+
+  [[nodiscard]] Result<Metadata> stat(int fd) const;
+  [[nodiscard]] Result<Metadata> stat_at(int directory, const char* name) const;
+
+ private:
+  SourceTree(int root, UniqueFd process_folder, const Metadata& metadata);
+
+  int root_;
+  UniqueFd process_folder_;
+  Metadata root_metadata_;
+  bool handles_allowed_ = false;
+};
+
+/// "123", the name of descriptor 123 in /proc/self/fd.
+class DescriptorName {
+ public:
+  explicit DescriptorName(int fd);
+  [[nodiscard]] const char* c_str() const { return text_; }
+
+ private:
+  char text_[12];
+};
+
+}  // namespace mirrorfs::fs

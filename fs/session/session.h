@@ -1,0 +1,58 @@
+// One FUSE mount: libfuse's low-level session, its loop and the handlers behind it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mirrorfs/error.h"
+#include "mirrorfs/mirror.h"
+#include "mirrorfs/replicator.h"
+
+namespace mirrorfs {
+
+struct SessionOptions {
+  std::string mount_point;
+  /// Mount options for libfuse and the kernel: "allow_other", "default_permissions", "fsname=…",
+  /// "subtype=mirrorfs". Session adds none of its own.
+  std::vector<std::string> fuse_options;
+  unsigned threads = 0;  ///< most threads that answer requests; 0: libfuse's own default
+  Mode mode = Mode::kAsync;
+  bool hide_reserved_root_name = true;
+  double attr_timeout = 1;   ///< seconds the kernel may trust attributes
+  double entry_timeout = 1;  ///< seconds the kernel may trust names
+  /// Called once, by a request thread, when INIT was seen: the mount answers.
+  std::function<void()> on_init;
+  std::string transport = "auto";  ///< "auto", "uring" or "dev"
+};
+
+/// Lives from the mount until after the unmount. The source's root and the replicator outlive it.
+class Session {
+ public:
+  /// Mounts; nothing is answered before run(). Starts no thread, so the caller may still fork.
+  /// `source_root_fd` stays the caller's. Changes two things of the process: the umask becomes 0
+  /// (files are created with the umask of the request; whoever else creates files names the whole
+  /// mode), and SIGXFSZ is ignored. Call it with the final RLIMIT_NOFILE: half of it is used.
+  [[nodiscard]] static Result<std::unique_ptr<Session>> mount(const SessionOptions& options,
+                                                              int source_root_fd,
+                                                              Replicator& replicator);
+  virtual ~Session() = default;
+
+  /// Answers requests from several threads until the mount goes away or stop() is called.
+  virtual void run() = 0;
+
+  /// Ends run() soon. Any thread, but not a signal handler.
+  virtual void stop() = 0;
+
+  /// Removes the mount if it still stands. Call it after run() has returned.
+  virtual void unmount() = 0;
+
+  /// "uring" or "dev"; right after INIT was seen.
+  [[nodiscard]] virtual const char* transport_in_use() const = 0;
+
+ protected:
+  Session() = default;
+};
+
+}  // namespace mirrorfs

@@ -1,0 +1,76 @@
+// The engine's front door: one replicated pair of trees.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "mirrorfs/error.h"
+#include "mirrorfs/replicator.h"
+#include "mirrorfs/status.h"
+#include "mirrorfs/unique_fd.h"
+
+namespace mirrorfs {
+
+enum class Mode { kAsync, kFsync, kSync };
+enum class Overflow { kCatchUp, kThrottle };
+enum class OnReplicaError { kDegrade, kFail };
+enum class Check { kNone, kQuick, kFull };
+enum class JournalKind { kFast, kDurable };
+
+/// The name in the replica's root that is ours: pairing record, lock and staging area. It is never
+/// mirrored; fs hides it in the source's root.
+inline constexpr const char* kReservedName = ".mirrorfs";
+
+struct MirrorOptions {
+  std::filesystem::path source;  ///< as given; resolved once, at start
+  std::filesystem::path replica;
+  std::filesystem::path mount_point;  ///< only to refuse nesting; empty: not checked
+  std::filesystem::path state_dir;    ///< empty: /var/lib/mirrorfs or $XDG_STATE_HOME/mirrorfs
+  Mode mode = Mode::kAsync;
+  Overflow overflow = Overflow::kCatchUp;
+  OnReplicaError on_replica_error = OnReplicaError::kDegrade;
+  Check check = Check::kQuick;
+  JournalKind journal = JournalKind::kFast;
+  std::uint64_t queue_size = 256ULL << 20;  ///< bytes
+  bool adopt = false;
+};
+
+/// Lives from before the mount until after it. Members are safe from any thread.
+class Mirror {
+ public:
+  /// Opens both trees, checks nesting and pairing (G8), takes the replica's lock, probes io_uring.
+  /// Changes neither tree when it fails. The error's message is one line fit for the user.
+  /// No thread is started: the caller may still fork.
+  [[nodiscard]] static std::expected<std::unique_ptr<Mirror>, std::string> open(
+      const MirrorOptions& options);
+  virtual ~Mirror() = default;
+
+  /// Starts the engine's threads and the baseline.
+  [[nodiscard]] virtual Result<void> start() = 0;
+
+  [[nodiscard]] virtual Replicator& replicator() = 0;
+
+  /// The root of the source and of the replica: O_RDONLY|O_DIRECTORY descriptors, valid as long as
+  /// the Mirror. They see below a mount made over SRC later.
+  [[nodiscard]] virtual int source_root() const = 0;
+  [[nodiscard]] virtual int replica_root() const = 0;
+
+  [[nodiscard]] virtual EngineStatus status() const = 0;
+
+  /// True when all that completed before the call is durable on the replica; false on timeout.
+  [[nodiscard]] virtual bool wait(std::optional<std::chrono::milliseconds> timeout) = 0;
+
+  virtual void pause() = 0;
+  virtual void resume() = 0;
+
+  /// Applies what is queued, syncs the replica, records a clean stop, ends the threads. Returns
+  /// false when that was not done within the time (the pair is then left marked unclean). Call it
+  /// once, after the last record().
+  [[nodiscard]] virtual bool stop(std::optional<std::chrono::milliseconds> drain_timeout) = 0;
+};
+
+}  // namespace mirrorfs

@@ -1,0 +1,44 @@
+// What the daemon knows of itself: the body of `mirrorctl status`.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mirrorfs/types.h"
+
+namespace mirrorfs {
+
+enum class MirrorState { kBaseline, kInSync, kLagging, kCatchingUp, kDegraded, kPaused };
+[[nodiscard]] std::string_view to_string(MirrorState state);  ///< "baseline", "in-sync", …
+
+struct BaselineProgress {
+  bool running = false;
+  std::uint64_t files_done = 0, files_total = 0;  ///< total grows while the walk discovers
+  std::uint64_t bytes_done = 0, bytes_total = 0;
+};
+
+/// An object the replica could not take, with the cause.
+struct FailedObject {
+  std::string path;  ///< relative to the root of the tree, for people to read only
+  std::string cause;
+};
+
+/// The engine's part of the status.
+struct EngineStatus {
+  MirrorState state = MirrorState::kBaseline;
+  double lag_seconds = 0;
+  std::uint64_t queued_ops = 0, queued_bytes = 0;
+  SequenceNumber completed, applied, durable;
+  std::uint64_t marks = 0;
+  std::uint64_t errors_total = 0;
+  std::string last_error;
+  std::uint64_t bytes_replicated_total = 0, ops_replicated_total = 0;
+  BaselineProgress baseline;
+  std::vector<FailedObject> failed;  ///< the first few
+};
+
+}  // namespace mirrorfs

@@ -1,0 +1,64 @@
+// One-shot work on two trees: the same walker, comparer and copier that the baseline uses.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "mirrorfs/error.h"
+#include "mirrorfs/mirror.h"
+
+namespace mirrorfs {
+
+struct Difference {
+  std::string path;  ///< relative to the roots
+  std::string what;  ///< "missing on the replica", "content", "mode 0644 != 0600", "extraneous", …
+};
+
+struct Failure {
+  std::string path;
+  std::string cause;
+};
+
+struct TreeTotals {
+  std::uint64_t objects = 0, directories = 0, files = 0, bytes = 0;
+};
+
+struct VerifyOptions {
+  bool full = false;                      ///< compare content, not only size and mtime
+  bool repair = false;                    ///< make the replica equal
+  std::size_t most_differences = 10'000;  ///< listed; all are counted
+};
+
+struct VerifyReport {
+  std::uint64_t differences_total = 0;
+  std::vector<Difference> differences;
+  std::vector<Failure> failures;
+  TreeTotals compared;
+  [[nodiscard]] bool identical() const { return differences_total == 0 && failures.empty(); }
+};
+
+/// `source_root` and `replica_root` are directory descriptors; they stay the caller's. Blocks.
+[[nodiscard]] Result<VerifyReport> verify_trees(int source_root, int replica_root,
+                                                const VerifyOptions& options);
+
+struct SyncOptions {
+  Check check =
+      Check::kQuick;  ///< quick: size, mtime and metadata decide; full: content is compared
+  bool dry_run = false;
+  std::function<void(const BaselineProgress&)> on_progress;  ///< called a few times a second
+};
+
+struct SyncReport {
+  TreeTotals seen;
+  std::uint64_t files_copied = 0, bytes_copied = 0, created = 0, removed = 0, metadata_changed = 0;
+  std::vector<Difference> planned;  ///< with dry_run
+  std::vector<Failure> failures;
+};
+
+/// Makes the replica equal to the source. Blocks.
+[[nodiscard]] Result<SyncReport> sync_trees(int source_root, int replica_root,
+                                            const SyncOptions& options);
+
+}  // namespace mirrorfs

@@ -1,0 +1,34 @@
+#include "watchdog.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace mirrorfs::test {
+
+constexpr std::chrono::seconds kTimeToEndAfterBark{20};
+
+Watchdog::Watchdog(std::chrono::seconds patience, std::function<void()> bark)
+    : thread_([this, patience, bark = std::move(bark)] {
+        if (over_within(patience)) return;
+        bark();
+        if (over_within(kTimeToEndAfterBark)) return;
+        std::fputs("the test hangs although its mount was aborted; giving up\n", stderr);
+        ::_exit(3);
+      }) {}
+
+Watchdog::~Watchdog() {
+  {
+    const std::lock_guard lock(mutex_);
+    over_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+bool Watchdog::over_within(std::chrono::seconds time) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, time, [this] { return over_; });
+}
+
+}  // namespace mirrorfs::test

@@ -1,0 +1,79 @@
+// The pure parts of the mount: credentials text, reserved name, data path, transport, creation
+// mode.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include "fs/handlers/creation.h"
+#include "fs/handlers/credentials.h"
+#include "fs/io_policy/open_decision.h"
+#include "fs/nodes/reserved_name.h"
+#include "fs/session/transport.h"
+
+namespace mirrorfs::fs {
+namespace {
+
+using Groups = std::optional<std::vector<gid_t>>;
+
+TEST(ParseGroups, FindsTheLineAmongOthers) {
+  EXPECT_EQ(parse_groups("Name:\tx\nGid:\t1\t2\nGroups:\t4 24 4294967294 \nNStgid:\t7\n"),
+            (Groups{{4, 24, 4294967294U}}));
+}
+
+TEST(ParseGroups, NoGroupsAreNotNoLine) {
+  EXPECT_EQ(parse_groups("Name:\tx\nGroups:\t \nNStgid:\t7\n"), Groups{std::vector<gid_t>{}});
+  EXPECT_EQ(parse_groups("Name:\tx\n"), std::nullopt);
+  EXPECT_EQ(parse_groups(""), std::nullopt);
+}
+
+TEST(ParseGroups, NameThatLooksLikeTheLineDoesNotCount) {
+  EXPECT_EQ(parse_groups("Name:\tGroups:\t9\nGroups:\t4"), (Groups{{4}}));
+}
+
+TEST(ReservedName, OnlyInTheRoot) {
+  EXPECT_TRUE(is_reserved_name(true, ".mirrorfs"));
+  EXPECT_FALSE(is_reserved_name(false, ".mirrorfs"));
+  EXPECT_FALSE(is_reserved_name(true, ".mirrorfs2"));
+}
+
+TEST(SingleComponent, PathsAndDotsAreRefused) {
+  EXPECT_TRUE(is_single_component("name"));
+  EXPECT_TRUE(is_single_component("..."));
+  for (const char* const bad : {"", ".", "..", "a/b", "/"}) EXPECT_FALSE(is_single_component(bad));
+}
+
+TEST(CreationMode, UmaskAppliesOnlyWithoutADefaultAcl) {
+  const Caller caller{.umask = 027};
+  EXPECT_EQ(creation_mode(caller, 0666, false), 0640U);
+  EXPECT_EQ(creation_mode(caller, 0666, true), 0666U);
+}
+
+TEST(AccessModes, AreReadFromOpenFlags) {
+  EXPECT_EQ(access_mode(O_RDONLY | O_TRUNC), AccessMode::kReadOnly);
+  EXPECT_EQ(access_mode(O_WRONLY | O_APPEND), AccessMode::kWriteOnly);
+  EXPECT_EQ(access_mode(O_RDWR | O_CREAT), AccessMode::kReadWrite);
+}
+
+TEST(OpenPolicy, EveryOpenGoesThroughTheDaemon) {
+  const OpenFacts cases[] = {
+      {},
+      {.access = AccessMode::kWriteOnly, .creates = true, .passthrough_available = true},
+      {.access = AccessMode::kReadWrite, .passthrough_available = true},
+      {.access = AccessMode::kWriteOnly, .truncates = true, .io = IoOption::kThrough},
+      {.has_set_id_bits = true, .opened_as = OpenedAs::kCached},
+  };
+  for (const OpenFacts& facts : cases) {
+    EXPECT_EQ(decide_open(facts), (OpenDecision{.path = DataPath::kThroughDaemon}));
+  }
+}
+
+TEST(TransportChoice, FollowsTheOptionAndWhatThereIs) {
+  EXPECT_EQ(choose_transport("auto", true), Transport::kUring);
+  EXPECT_EQ(choose_transport("auto", false), Transport::kDevice);
+  EXPECT_EQ(choose_transport("dev", true), Transport::kDevice);
+  EXPECT_EQ(choose_transport("uring", true), Transport::kUring);
+  EXPECT_EQ(choose_transport("uring", false).error().code, ENOTSUP);
+  EXPECT_EQ(choose_transport("pigeon", true).error().code, EINVAL);
+}
+
+}  // namespace
+}  // namespace mirrorfs::fs

@@ -1,0 +1,54 @@
+// Does to a source tree what the mount would do, and tells a Replicator of it: the engine under
+// test without FUSE.
+#pragma once
+
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+
+#include "mirrorfs/replicator.h"
+
+namespace mirrorfs::testing {
+
+/// Paths are relative to the source's root. Each call returns false, and records nothing, when the
+/// source refuses. One lock gives the order; any thread.
+class SourceDriver {
+ public:
+  SourceDriver(std::filesystem::path source, Replicator& replicator);
+
+  bool create(const std::string& path, mode_t mode = 0644);
+  bool make_fifo(const std::string& path);
+  bool mkdir(const std::string& path, mode_t mode = 0755);
+  bool symlink(const std::string& target, const std::string& path);
+  bool write(const std::string& path, std::uint64_t offset, std::string_view data);
+  bool truncate(const std::string& path, std::uint64_t size);
+  bool punch(const std::string& path, ByteRange range);
+  bool chmod(const std::string& path, mode_t mode);
+  bool set_mtime(const std::string& path, timespec mtime);
+  bool set_xattr(const std::string& path, const std::string& name, std::string_view value);
+  bool remove_xattr(const std::string& path, const std::string& name);
+  bool link(const std::string& existing, const std::string& path);
+  bool unlink(const std::string& path);
+  bool rmdir(const std::string& path);
+  bool rename(const std::string& from, const std::string& to, unsigned flags = 0);
+  SequenceNumber barrier();
+
+  /// The lock under which the source changes: hold it to change the source «at the same time».
+  std::mutex& order() { return order_; }
+
+ private:
+  [[nodiscard]] std::string full(const std::string& path) const;
+  [[nodiscard]] std::optional<Metadata> look(const std::string& path) const;
+  [[nodiscard]] Location locate(const std::string& path);
+  void learn(const std::string& directory);
+  SequenceNumber record(Operation operation, std::size_t payload = 0);
+
+  std::filesystem::path source_;
+  Replicator& replicator_;
+  std::mutex order_;
+  std::unordered_set<ObjectId> learnt_;  // guarded by order_
+};
+
+}  // namespace mirrorfs::testing

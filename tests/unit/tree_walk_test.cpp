@@ -1,0 +1,177 @@
+// Whole trees: depth, width, few descriptors, hostile names (G7), and a second opinion by rsync.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <string>
+#include <thread>
+
+#include "mirrorfs/unique_fd.h"
+#include "tree_fixture.h"
+
+namespace mirrorfs::testing {
+namespace {
+
+class TreeWalk : public TreeTest {
+ protected:
+  /// A chain of directories, too deep to be named by one path.
+  static void make_chain(const fs::path& root, int depth) {
+    UniqueFd at(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    for (int i = 0; i < depth; ++i) {
+      ASSERT_EQ(::mkdirat(at.get(), "a-directory-name", 0755), 0);
+      UniqueFd next(::openat(at.get(), "a-directory-name", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      const UniqueFd file(::openat(next.get(), "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+      ASSERT_EQ(::write(file.get(), "x", 1), 1);
+      at = std::move(next);
+    }
+  }
+  void remove_all() {
+    // std::filesystem names everything by path; the sync of an empty tree does not.
+    fs::create_directory(root_ / "empty");
+    const fs::path source = source_;
+    const fs::path replica = replica_;
+    source_ = root_ / "empty";
+    EXPECT_TRUE(sync().failures.empty());
+    EXPECT_TRUE(fs::is_empty(replica_));
+    replica_ = source;
+    EXPECT_TRUE(sync().failures.empty());
+    source_ = source;
+    replica_ = replica;
+  }
+};
+
+TEST_F(TreeWalk, DeepTreeWithFewDescriptors) {
+  constexpr int kDepth = 400;
+  make_chain(source_, kDepth);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{std::min<rlim_t>(before.rlim_cur, 256), before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const SyncReport report = sync();
+  EXPECT_TRUE(report.failures.empty());
+  EXPECT_EQ(report.created, 2U * kDepth);
+  const VerifyReport verified = verify({.full = true});
+  EXPECT_TRUE(verified.identical());
+  EXPECT_EQ(verified.compared.directories, static_cast<std::uint64_t>(kDepth));
+  remove_all();
+  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+TEST_F(TreeWalk, WideDirectory) {
+  for (int i = 0; i < 5000; ++i) write_file(source_ / ("file " + std::to_string(i)), "x");
+  const SyncReport report = sync();
+  EXPECT_TRUE(report.failures.empty());
+  EXPECT_EQ(report.files_copied, 5000U);
+  EXPECT_TRUE(verify({.full = true}).identical());
+}
+
+TEST_F(TreeWalk, ProgressReachesTheEnd) {
+  for (int i = 0; i < 20; ++i) write_file(source_ / std::to_string(i), "12345");
+  BaselineProgress last;
+  SyncOptions options;
+  options.on_progress = [&last](const BaselineProgress& progress) { last = progress; };
+  EXPECT_TRUE(sync(options).failures.empty());
+  EXPECT_FALSE(last.running);
+  EXPECT_EQ(last.files_done, 20U);
+  EXPECT_EQ(last.files_total, 20U);
+  EXPECT_EQ(last.bytes_done, 100U);
+}
+
+// G7: a directory of the replica, and one of the source, is swapped for a symlink to outside again
+// and again while the trees are synced; nothing outside is read into the replica or written to.
+TEST_F(TreeWalk, G7SymlinkSwapsNeverLeadOutside) {
+  const fs::path outside = root_ / "outside";
+  fs::create_directory(outside);
+  write_file(outside / "secret", "secret");
+  const Snapshot before = snapshot_of(outside);
+  fs::create_directory(source_ / "folder");
+  for (int i = 0; i < 20; ++i) write_file(source_ / "folder" / std::to_string(i), "x");
+  EXPECT_TRUE(sync().failures.empty());
+  std::atomic<bool> stop{false};
+  std::thread swapper([&] {
+    for (int i = 0; !stop; ++i) {
+      std::error_code ignored;
+      for (const fs::path& tree : {source_, replica_}) {
+        fs::rename(tree / "folder", root_ / "aside", ignored);
+        fs::create_directory_symlink(outside, tree / "folder", ignored);
+        std::this_thread::yield();
+        fs::remove(tree / "folder", ignored);
+        fs::rename(root_ / "aside", tree / "folder", ignored);
+        fs::remove_all(root_ / "aside", ignored);
+      }
+      if (!fs::exists(source_ / "folder")) fs::create_directory(source_ / "folder", ignored);
+      write_file(source_ / "folder" / "new", std::to_string(i));
+    }
+  });
+  for (int round = 0; round < 60; ++round) {
+    sync({.check = Check::kFull, .dry_run = false, .on_progress = nullptr});
+    const auto folder = fs::symlink_status(replica_ / "folder").type();
+    EXPECT_FALSE(folder == fs::file_type::directory && fs::exists(replica_ / "folder" / "secret") &&
+                 fs::symlink_status(replica_ / "folder").type() == fs::file_type::directory);
+  }
+  stop = true;
+  swapper.join();
+  EXPECT_EQ(differences(before, snapshot_of(outside)), "");
+}
+
+TEST_F(TreeWalk, FilesThatVanishOrChangeMeanwhileAreNoDisaster) {
+  for (int i = 0; i < 200; ++i) write_file(source_ / std::to_string(i), std::string(5000, 'a'));
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (unsigned i = 0; !stop; ++i) {
+      const fs::path file = source_ / std::to_string(i * 7 % 200);
+      std::error_code ignored;
+      if (i % 3 == 0) fs::remove(file, ignored);
+      if (i % 3 != 0) write_file(file, std::string(i % 9000, 'b'));
+    }
+  });
+  for (int round = 0; round < 10; ++round) sync();
+  stop = true;
+  writer.join();
+  sync_and_expect_equal(Check::kFull);
+}
+
+TEST_F(TreeWalk, FullReplicaFailsTheEntryOnly) {
+  MIRRORFS_NEEDS_ROOT();
+  const std::string mount = "mount -t tmpfs -o size=1m none '" + replica_.native() + "'";
+  if (std::system((mount + " 2>/dev/null").c_str()) != 0) GTEST_SKIP() << "cannot mount tmpfs";
+  write_file(source_ / "big", std::string(4 << 20, 'b'));
+  write_file(source_ / "small", "small");
+  // "small" may fail as well, while the half of "big" fills the filesystem.
+  const SyncReport report = sync();
+  ASSERT_FALSE(report.failures.empty());
+  EXPECT_EQ(report.failures[0].path, "big");
+  EXPECT_FALSE(fs::exists(replica_ / "big"));
+  EXPECT_FALSE(fs::exists(replica_ / kReservedName));
+  fs::remove(source_ / "big");
+  EXPECT_TRUE(sync().failures.empty()) << "a second run finishes the job";
+  EXPECT_EQ(read_file(replica_ / "small"), "small");
+  EXPECT_EQ(std::system(("umount '" + replica_.native() + "'").c_str()), 0);
+}
+
+TEST_F(TreeWalk, RsyncFindsNothingLeftToDo) {
+  MIRRORFS_NEEDS_ROOT();
+  if (std::system("command -v rsync >/dev/null") != 0) GTEST_SKIP() << "needs rsync";
+  fs::create_directories(source_ / "a" / "b" / "empty");
+  write_file(source_ / "a" / "file", std::string(200'000, 'f'));
+  fs::create_hard_link(source_ / "a" / "file", source_ / "a" / "b" / "linked");
+  fs::create_symlink("../nowhere", source_ / "a" / "b" / "link");
+  ASSERT_EQ(::mkfifo((source_ / "fifo").c_str(), 0600), 0);
+  ASSERT_EQ(::mknod((source_ / "null").c_str(), S_IFCHR | 0666, 0x103), 0);
+  ASSERT_EQ(::chmod((source_ / "a").c_str(), 01555), 0);
+  ASSERT_EQ(::chown((source_ / "a" / "file").c_str(), 7, 8), 0);
+  set_mtime(source_ / "a" / "b", -77, 5);
+  sync_and_expect_equal();
+  const std::string list = (root_ / "list").native();
+  const std::string rsync = "rsync -aHAXn --checksum --delete --itemize-changes '" +
+                            source_.native() + "/' '" + replica_.native() + "/' >'" + list + "'";
+  ASSERT_EQ(std::system(rsync.c_str()), 0);
+  EXPECT_EQ(read_file(list), "");
+}
+
+}  // namespace
+}  // namespace mirrorfs::testing
