@@ -39,6 +39,17 @@ std::optional<Location> DirectoryTable::where(const ObjectId& directory) const {
   return found->second.where;
 }
 
+bool DirectoryTable::is_reachable(const ObjectId& directory) const {
+  ObjectId at = directory;
+  for (std::size_t steps = 0; at != root_; ++steps) {
+    const auto found = entries_.find(at);
+    // More steps than directories: a cycle, which the table may show while the source is ahead.
+    if (found == entries_.end() || !found->second.where || steps > entries_.size()) return false;
+    at = found->second.where->parent;
+  }
+  return true;
+}
+
 void DirectoryTable::leave_place(const ObjectId& directory, Entry& entry) {
   if (!entry.where) return;
   const auto place = places_.find(entry_key(entry.where->parent, entry.where->name));
@@ -60,7 +71,21 @@ void DirectoryTable::put(const ObjectId& directory, Location where) {
     place->second = directory;
   }
   entry.where = std::move(where);
+  entry.met = walk_;
   ++entry.version;
+}
+
+bool DirectoryTable::is_met(const ObjectId& directory) const {
+  const auto found = entries_.find(directory);
+  return found != entries_.end() && found->second.met == walk_;
+}
+
+std::vector<ObjectId> DirectoryTable::not_met() const {
+  std::vector<ObjectId> result;
+  for (const auto& [directory, entry] : entries_) {
+    if (entry.met != walk_) result.push_back(directory);
+  }
+  return result;
 }
 
 std::optional<ObjectId> DirectoryTable::at(const Location& place) const {
@@ -83,6 +108,11 @@ void DirectoryTable::replaced_on_replica(const ObjectId& directory) {
   if (found == entries_.end()) return;
   found->second.replica.reset();
   ++found->second.version;
+}
+
+void DirectoryTable::forget_source(const ObjectId& directory) {
+  const auto found = entries_.find(directory);
+  if (found != entries_.end()) found->second.source.reset();
 }
 
 void DirectoryTable::erase(const ObjectId& directory) {

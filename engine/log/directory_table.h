@@ -36,6 +36,8 @@ class DirectoryTable final : public tree::ReplicaDirectories {
   [[nodiscard]] const ObjectId& root() const { return root_; }
   [[nodiscard]] bool contains(const ObjectId& directory) const;
   [[nodiscard]] std::optional<Location> where(const ObjectId& directory) const;
+  /// It and all above it have a place.
+  [[nodiscard]] bool is_reachable(const ObjectId& directory) const;
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
   /// Puts a directory in its place. A moved one keeps its descriptors. Another one that the table
@@ -47,7 +49,14 @@ class DirectoryTable final : public tree::ReplicaDirectories {
   [[nodiscard]] std::vector<ObjectId> take_displaced();
   /// The replica's directory is another object than before: its descriptor is dropped.
   void replaced_on_replica(const ObjectId& directory);
+  /// The source may have it elsewhere: it is opened anew, by name.
+  void forget_source(const ObjectId& directory);
   void erase(const ObjectId& directory);
+
+  /// A walk of the whole tree begins: those that are not put anywhere from now on are not met.
+  void begin_walk() { ++walk_; }
+  [[nodiscard]] bool is_met(const ObjectId& directory) const;
+  [[nodiscard]] std::vector<ObjectId> not_met() const;
 
   /// ENOENT: not in the table, or not there on the replica.
   [[nodiscard]] ring::Task<Result<DirHandle>> open_replica(ObjectId directory) override;
@@ -85,6 +94,7 @@ class DirectoryTable final : public tree::ReplicaDirectories {
     DirHandle replica, source;
     std::list<ObjectId>::iterator recent;
     bool in_recent = false;
+    std::uint64_t met = 0;      ///< the last walk of the whole tree in which it was put somewhere
     std::uint32_t version = 0;  ///< of what stands on the replica: an open that overlaps is stale
   };
   using Handle = DirHandle Entry::*;
@@ -107,6 +117,7 @@ class DirectoryTable final : public tree::ReplicaDirectories {
   std::list<ObjectId> recent_;  ///< directories with open descriptors, the last used first
   unsigned moves_under_way_ = 0;
   std::uint64_t move_epoch_ = 0;
+  std::uint64_t walk_ = 0;
   ring::Event no_move_;
 };
 

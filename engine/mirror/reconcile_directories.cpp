@@ -47,17 +47,18 @@ ring::Task<Reconciler::Attempt> Reconciler::directory_held(ObjectId directory) {
     co_return Attempt::kDone;
   }
   const bool is_root = directory == state_.directories.root();
+  if (state_.marks.is_known(directory)) co_return Attempt::kDone;
   if (!is_root && !state_.directories.where(directory)) {
     co_return Attempt::kDone;  // displaced: walked when it gets its new place
   }
-  if (state_.marks.is_known(directory)) co_return Attempt::kDone;
-  auto source = co_await state_.directories.open_source(directory);
+  auto source = co_await open_reachable_source(directory);
   if (!source) {
     const int code = source.error().code;
-    if (code == ENOENT || code == ESTALE) co_return Attempt::kAgain;
+    if (code == ENOENT || code == ESTALE) co_return not_in_its_place(directory);
     directory_failed(directory, source.error());
     co_return Attempt::kDone;
   }
+  lost_.found(directory);
   auto replica = co_await state_.directories.open_replica(directory);
   if (!replica) {
     directory_failed(directory, replica.error());

@@ -44,12 +44,15 @@ ring::Task<Reconciler::Attempt> Reconciler::try_entry(const Location& entry) {
     state_.marks.clear(entry);  // the walk of its directory will meet it, or it is gone with it
     co_return Attempt::kDone;
   }
-  auto source = co_await state_.directories.open_source(entry.parent);
+  auto source = co_await open_reachable_source(entry.parent);
   if (!source) {
-    if (source.error().code == ENOENT || source.error().code == ESTALE) co_return Attempt::kAgain;
-    entry_failed(entry, source.error());
-    co_return Attempt::kDone;
+    const int code = source.error().code;
+    Attempt next = Attempt::kDone;
+    if (code == ENOENT || code == ESTALE) next = not_in_its_place(entry.parent);
+    if (next == Attempt::kDone) entry_failed(entry, source.error());
+    co_return next;
   }
+  lost_.found(entry.parent);
   const auto expected = co_await state_.ring.statx((*source)->get(), entry.name.c_str());
   if (!expected && expected.error().code != ENOENT) {
     entry_failed(entry, expected.error());
@@ -103,6 +106,7 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
   const auto done = co_await reconcile_held(entry, metadata, source);
   entry_reflects(entry, metadata ? metadata->id() : ObjectId{}, state_.intake.last_recorded());
   co_await settle_parent(entry, source, before);
+  if (!metadata || !metadata->is_directory()) no_directory_at(entry);
   if (done) {
     state_.marks.clear(entry);
   } else {

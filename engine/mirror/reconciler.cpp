@@ -40,19 +40,17 @@ void Reconciler::start_baseline(tree::Policy policy) {
 
 void Reconciler::request_everything(SequenceNumber since) {
   log_warn("what the replica lacks cannot be told object by object: comparing the whole tree");
-  policy_.changed_since = policy_.changed_since.tv_sec != 0 ? policy_.changed_since : started_;
-  progress_ = {.running = true};
-  if (!state_.marks.baseline_running()) state_.marks.begin_baseline(since);
-  state_.links.clear();
-  walk_anew(state_.directories.root(), since);
+  walk_everything(since);
 }
 
 /// Their new place is told by an operation still to come, or by a walk; until then they hold back
 /// whoever waits for a clean mirror.
 void Reconciler::note_displaced() {
   for (const ObjectId& directory : state_.directories.take_displaced()) {
+    const SequenceNumber recorded = state_.intake.last_recorded();
     state_.links.release_directory(directory);
-    state_.marks.set_unknown(directory, state_.intake.last_recorded());
+    state_.marks.set_unknown(directory, recorded);
+    lost_.missed(directory, std::nullopt, recorded, LostDirectories::Clock::now());
   }
 }
 
@@ -115,6 +113,7 @@ void Reconciler::after_work() {
   if (state_.marks.baseline_running() && directory_queue_.empty() && active_directories_ == 0 &&
       !root_failed_) {
     state_.marks.end_baseline();
+    note_unmet();
   }
   if (progress_.running && !baseline_in_progress()) {
     progress_.running = false;
@@ -141,6 +140,7 @@ void Reconciler::directory_is_gone(const ObjectId& directory) {
   state_.marks.forget_directory(directory);
   state_.marks.set_known(directory);
   must_walk_.erase(directory);
+  lost_.found(directory);
   state_.directories.erase(directory);
 }
 
@@ -199,6 +199,7 @@ ring::Task<void> Reconciler::retry_loop() {
     const bool slept = co_await state_.ring.sleep(kRetryInterval);
     if (!slept) co_return;
     retry_root();
+    look_for_lost();
     const auto now = journal::Clock::now();
     for (const Location& entry : state_.marks.due(now)) {
       journal::Mark* mark = state_.marks.find(entry);

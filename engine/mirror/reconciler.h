@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "engine/mirror/live_state.h"
+#include "engine/mirror/lost_directories.h"
 #include "engine/tree/reconcile.h"
 #include "engine/tree/staging.h"
 #include "mirrorfs/status.h"
@@ -54,10 +55,10 @@ class Reconciler {
   /// Tries every failed entry again, now.
   void retry_all();
 
-  /// Nothing is queued or under way (failed entries may wait for their next try).
+  /// Nothing is queued, under way or searched for (failed entries may wait for their next try).
   [[nodiscard]] bool idle() const {
     return entry_queue_.empty() && directory_queue_.empty() && active_entries_ == 0 &&
-           active_directories_ == 0;
+           active_directories_ == 0 && lost_.none() && unmet_.empty();
   }
   void pause() { paused_ = true; }
   void resume();
@@ -77,6 +78,14 @@ class Reconciler {
   void attributes_unsettled(const ObjectId& directory);
   void queue_directory(const ObjectId& directory);
   void retry_root();
+  // What the source shows no more in its place (search.cpp).
+  [[nodiscard]] Attempt not_in_its_place(const ObjectId& directory);
+  [[nodiscard]] ring::Task<Result<oplog::DirHandle>> open_reachable_source(ObjectId directory);
+  void no_directory_at(const Location& place);
+  void look_for_lost();
+  void walk_everything(SequenceNumber since);
+  void note_unmet();
+  void forget_unmet();
   void pump();
   void after_work();
   [[nodiscard]] bool baseline_in_progress() const;
@@ -140,6 +149,10 @@ class Reconciler {
   std::size_t active_entries_ = 0, active_directories_ = 0;
   std::unordered_set<ObjectId> must_walk_;  ///< could not be walked; their entries are marked
   bool root_failed_ = false;
+  LostDirectories lost_;
+  std::vector<ObjectId> unmet_;  ///< by the last walk of everything
+  SequenceNumber unmet_through_;
+  LostDirectories::Clock::time_point unmet_at_;
 
   struct Reflection {
     SequenceNumber through;

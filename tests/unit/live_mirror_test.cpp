@@ -133,6 +133,45 @@ TEST_F(LiveTest, G1AFailureIsNamedAndHealsByItself) {
   EXPECT_TRUE(fs::is_directory(replica_ / "d"));
 }
 
+// Nobody tells the engine where the directory is now: it has to look for it.
+TEST_F(LiveTest, G2ADirectoryMovedBehindTheMountIsFound) {
+  put_source("a/old", "of a");
+  put_source("b/below/old", "of b");
+  start();
+  expect_equal();
+  std::filesystem::rename(source_ / "b", source_ / "moved");
+  std::filesystem::remove_all(replica_ / "b");
+  ASSERT_TRUE(driver_->create("moved/below/new"));
+  expect_equal();
+  EXPECT_TRUE(stop());
+}
+
+TEST_F(LiveTest, G2ADirectoryReplacedByASymlinkBehindTheMountIsFound) {
+  put_source("b/below/old", "of b");
+  start();
+  expect_equal();
+  std::filesystem::rename(source_ / "b", source_ / "moved");
+  std::filesystem::create_symlink("moved", source_ / "b");
+  std::filesystem::remove_all(replica_ / "b");
+  std::filesystem::create_symlink("elsewhere", replica_ / "b");
+  ASSERT_TRUE(driver_->create("moved/below/new"));
+  expect_equal();
+  EXPECT_TRUE(stop());
+}
+
+TEST_F(LiveTest, G2ADirectoryRemovedBehindTheMountHoldsNothingUp) {
+  put_source("a/old", "of a");
+  put_source("b/old", "of b");
+  start();
+  expect_equal();
+  std::filesystem::rename(source_ / "a", base_ / "away");
+  std::filesystem::rename(source_ / "b", source_ / "a");
+  std::filesystem::remove_all(replica_ / "b");
+  ASSERT_TRUE(driver_->create("a/new"));
+  expect_equal();
+  EXPECT_TRUE(stop());
+}
+
 TEST_F(LiveTest, G8UnpairedReplicaWithContentIsRefused) {
   put_replica("precious", "data");
   const auto opened = Mirror::open(options());
