@@ -1,0 +1,127 @@
+"""Counts what happens on the ring by the kernel's own trace events.
+
+An instance of our own, so that nobody else's tracing is touched; filtered to one program and what
+it starts; with a buffer that does not overwrite, so that a lost event is an error and no smaller
+number.
+"""
+
+import contextlib
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .direct import BadTrace
+
+ENTER = "syscalls/sys_enter_io_uring_enter"
+LISTING = "syscalls/sys_enter_getdents64"
+SUBMIT = "io_uring/io_uring_submit_req"
+_LOST = ("overrun", "commit overrun", "dropped events")
+
+
+@dataclass(frozen=True)
+class Event:
+    kind: str  # ENTER, LISTING or SUBMIT
+    thread: int
+    opcode: str = ""  # of SUBMIT, lower case
+    user_data: int = 0  # of SUBMIT
+
+
+# "mirrorctl-4711  [001] ...1.  8.123: io_uring_submit_req: ring …, user_data 0x…, opcode STATX, "
+_LINE = re.compile(r"\s*.*-(\d+)\s+(?:\([-\d ]+\)\s+)?\[\d+\]\s.*?[\d.]+: (\w+)[:(](.*)")
+_SUBMIT = re.compile(r".*user_data (0x[0-9a-f]+), opcode (\w+),")
+
+
+def parse(lines: Iterable[str]) -> Iterator[Event]:
+    for line in lines:
+        if line.startswith("#") or not line.strip():
+            continue
+        if "LOST" in line and "EVENTS" in line:
+            raise BadTrace(f"the kernel lost trace events: {line.strip()}")
+        found = _LINE.match(line)
+        if not found:
+            raise BadTrace(f"not a line of the kernel's trace: {line!r}")
+        thread, event, rest = int(found[1]), found[2], found[3]
+        if event == "sys_io_uring_enter":
+            yield Event(ENTER, thread)
+        elif event == "sys_getdents64":
+            yield Event(LISTING, thread)
+        elif event == "io_uring_submit_req":
+            if not (fields := _SUBMIT.match(rest)):
+                raise BadTrace(f"not a line of the kernel's trace: {line!r}")
+            yield Event(SUBMIT, thread, fields[2].lower(), int(fields[1], 0))
+        else:
+            raise BadTrace(f"an event that nobody asked for: {line!r}")
+
+
+@contextlib.contextmanager
+def mounted() -> Iterator[Path]:
+    """The trace filesystem; mounted for ourselves where nobody has done so."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        fields = line.split()
+        if fields[2] == "tracefs":
+            yield Path(fields[1])
+            return
+    with tempfile.TemporaryDirectory(prefix="tracefs.") as place:
+        subprocess.run(["mount", "-t", "tracefs", "tracefs", place], check=True)
+        try:
+            yield Path(place)
+        finally:
+            subprocess.run(["umount", place], check=True)
+
+
+class Instance:
+    """A trace buffer of our own. A context manager: removed at the end."""
+
+    def __init__(self, tracefs: Path, kib_per_cpu: int):
+        self._path = tracefs / "instances" / f"mirrorfs-{os.getpid()}"
+        self._kib_per_cpu = kib_per_cpu
+
+    def __enter__(self) -> "Instance":
+        self._path.mkdir()
+        try:
+            self._write("tracing_on", "0")
+            self._write("options/overwrite", "0")
+            self._write("options/event-fork", "1")
+            self._write("buffer_size_kb", str(self._kib_per_cpu))
+            for event in (ENTER, LISTING, SUBMIT):
+                self._write(f"events/{event}/enable", "1")
+        except BaseException:
+            self._path.rmdir()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._write("tracing_on", "0")
+        self._path.rmdir()
+
+    def run(self, command: list[str], **options) -> subprocess.CompletedProcess:
+        """Runs the command under trace."""
+        # The shell waits until its number, which stays the command's, is among those traced.
+        gate = ["sh", "-c", 'read -r go && exec "$@"', "sh", *command]
+        with subprocess.Popen(gate, stdin=subprocess.PIPE, **options) as process:
+            self._write("set_event_pid", str(process.pid))
+            self._write("tracing_on", "1")
+            output, errors = process.communicate(b"go\n")
+        self._write("tracing_on", "0")
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+    def save(self, path: Path) -> None:
+        """Keeps the trace in a file. Raises BadTrace if an event was lost."""
+        for cpu in sorted(self._path.glob("per_cpu/cpu*/stats")):
+            for line in cpu.read_text().splitlines():
+                label, _, number = line.partition(":")
+                if label in _LOST and int(number):
+                    raise BadTrace(
+                        f"the kernel lost {number.strip()} trace events ({label}): a buffer of "
+                        f"{self._kib_per_cpu} KiB for each processor is too small, see --trace-buffer"
+                    )
+        with path.open("wb") as file, (self._path / "trace").open("rb") as trace:
+            while piece := trace.read(1 << 20):
+                file.write(piece)
+
+    def _write(self, name: str, value: str) -> None:
+        (self._path / name).write_text(value)
