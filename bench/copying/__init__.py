@@ -1,0 +1,1 @@
+"""bench/copy: mirrorctl sync beside the programs that people copy with."""
