@@ -9,6 +9,7 @@ FileHandle FileCache::find(const ObjectId& object, const std::optional<Location>
   if (found == index_.end()) return nullptr;
   if (where && found->second->where != *where) return nullptr;
   slots_.splice(slots_.begin(), slots_, found->second);
+  found->second->used = Clock::now();
   return found->second->file;
 }
 
@@ -19,7 +20,7 @@ void FileCache::moved(const ObjectId& object, const Location& to) {
 
 FileHandle FileCache::put(const ObjectId& object, const Location& where, UniqueFd fd) {
   erase(object);
-  slots_.push_front({object, where, std::make_shared<const UniqueFd>(std::move(fd))});
+  slots_.push_front({object, where, std::make_shared<const UniqueFd>(std::move(fd)), Clock::now()});
   index_[object] = slots_.begin();
   FileHandle file = slots_.front().file;
   if (slots_.size() > most_open_) {
@@ -50,6 +51,13 @@ void FileCache::erase_in(const ObjectId& parent) {
     } else {
       ++slot;
     }
+  }
+}
+
+void FileCache::close_unused_since(Clock::time_point time) {
+  while (!slots_.empty() && slots_.back().used < time) {
+    index_.erase(slots_.back().object);
+    slots_.pop_back();
   }
 }
 

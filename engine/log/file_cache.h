@@ -1,6 +1,7 @@
 // Replica files that are being written, kept open between operations.
 #pragma once
 
+#include <chrono>
 #include <list>
 #include <memory>
 #include <optional>
@@ -19,6 +20,8 @@ using FileHandle = std::shared_ptr<const UniqueFd>;
 /// is reconciled under another name may be another file. Ring thread only.
 class FileCache {
  public:
+  using Clock = std::chrono::steady_clock;
+
   explicit FileCache(std::size_t most_open) : most_open_(most_open < 4 ? 4 : most_open) {}
 
   /// `where`: the name the operation goes through; none: any.
@@ -31,6 +34,7 @@ class FileCache {
   void erase_at(const Location& where);
   /// Files below a directory that was reconciled may be other files now.
   void erase_in(const ObjectId& parent);
+  void close_unused_since(Clock::time_point time);
   [[nodiscard]] std::size_t size() const { return slots_.size(); }
 
  private:
@@ -38,6 +42,7 @@ class FileCache {
     ObjectId object;
     Location where;
     FileHandle file;
+    Clock::time_point used;
   };
   std::size_t most_open_;
   std::list<Slot> slots_;  ///< the last used first

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kFailuresNamed = 20;
 constexpr double kLaggingFrom = 1.0;  // seconds
+constexpr std::chrono::milliseconds kKeepOpen(500);
 
 /// A quarter of the descriptors for the directory table, an eighth for files; the rest is for FUSE
 /// handles and copies under way.
@@ -33,7 +34,16 @@ Core::Core(Parts parts)
 void Core::run(std::optional<tree::Policy> baseline) {
   if (baseline) ring_->post([this, policy = *baseline] { reconciler_.start_baseline(policy); });
   ring_->spawn(reconciler_.retry_loop());
+  ring_->spawn(close_unused_files());
   ring_->run();
+}
+
+ring::Task<void> Core::close_unused_files() {
+  while (true) {
+    const bool slept = co_await ring_->sleep(kKeepOpen);
+    if (!slept) co_return;
+    state_.files.close_unused_since(oplog::FileCache::Clock::now() - kKeepOpen);
+  }
 }
 
 void Core::pause() {

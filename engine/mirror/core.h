@@ -58,6 +58,9 @@ class Core {
   [[nodiscard]] ring::Task<void> drain(std::shared_ptr<std::promise<bool>> clean);
 
  private:
+  /// Lets go of replica files that nobody writes to any more: while they are open for writing they
+  /// cannot be executed (ETXTBSY, execve(2)), and the replica is there to be used.
+  [[nodiscard]] ring::Task<void> close_unused_files();
   [[nodiscard]] MirrorState judge_state(double lag_seconds) const;
   [[nodiscard]] ring::Task<bool> drain_everything();
 

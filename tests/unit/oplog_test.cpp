@@ -354,6 +354,19 @@ TEST(FileCache, ClosesTheLeastRecentlyUsed) {
   EXPECT_NE(cache.find(object(1), kName), nullptr);
 }
 
+TEST(FileCache, ClosesWhatNobodyUsedForAWhile) {
+  FileCache cache(8);
+  cache.put(object(1), kName, UniqueFd(::dup(0)));
+  cache.put(object(2), kName, UniqueFd(::dup(0)));
+  cache.put(object(3), kName, UniqueFd(::dup(0)));
+  const auto then = FileCache::Clock::now();
+  EXPECT_NE(cache.find(object(1), kName), nullptr);
+  cache.close_unused_since(then);
+  EXPECT_NE(cache.find(object(1), kName), nullptr);
+  EXPECT_EQ(cache.find(object(2), kName), nullptr);
+  EXPECT_EQ(cache.size(), 1U);
+}
+
 TEST(FileCache, ForgetsTheFilesOfOneDirectory) {
   FileCache cache(8);
   const Location elsewhere{object(200), "f"};
