@@ -156,6 +156,22 @@ StartUp<void> check_nesting(const TreeRoot& source, const TreeRoot& replica,
   return {};
 }
 
+StartUp<void> check_outside(const std::filesystem::path& directory, const char* role,
+                            const TreeRoot& tree, const char* tree_role) {
+  std::error_code error;
+  std::filesystem::path existing = std::filesystem::absolute(directory, error);
+  while (existing.has_relative_path() && !std::filesystem::is_directory(existing, error)) {
+    existing = existing.parent_path();
+  }
+  const auto place = open_root(existing, role);
+  if (!place) return refuse(place.error());
+  const auto below = lies_below(*place, tree);
+  if (!below) return refuse(below.error());
+  if (!*below && !same_directory(place->metadata, tree.metadata)) return {};
+  return refuse(fmt::format("{} {} lies inside {} {}", role, directory.string(), tree_role,
+                            tree.path.string()));
+}
+
 StartUp<bool> is_empty_replica(const TreeRoot& replica) {
   const int fd = ::openat(replica.fd.get(), ".", kDirectoryFlags);
   const Directory listing(fd < 0 ? nullptr : ::fdopendir(fd), ::closedir);

@@ -31,6 +31,10 @@ struct TreeRoot {
 [[nodiscard]] StartUp<void> check_nesting(const TreeRoot& source, const TreeRoot& replica,
                                           const TreeRoot* mount_point);
 
+/// Refuses a directory, there already or still to be made, that is or lies inside the tree.
+[[nodiscard]] StartUp<void> check_outside(const std::filesystem::path& directory, const char* role,
+                                          const TreeRoot& tree, const char* tree_role);
+
 /// The replica's reserved directory, locked and paired with the source.
 class Pairing {
  public:

@@ -29,13 +29,13 @@ StartUp<std::filesystem::path> default_directory() {
 
 }  // namespace
 
+StartUp<std::filesystem::path> StateDirectory::choose(const std::filesystem::path& asked) {
+  if (!asked.empty()) return asked;
+  return default_directory();
+}
+
 StartUp<StateDirectory> StateDirectory::open(const std::filesystem::path& directory) {
   StateDirectory opened{.path = directory, .fd = {}};
-  if (opened.path.empty()) {
-    auto chosen = default_directory();
-    if (!chosen) return std::unexpected(chosen.error());
-    opened.path = *chosen;
-  }
   std::error_code ignored;  // the open tells what is wrong
   std::filesystem::create_directories(opened.path, ignored);
   opened.fd = UniqueFd(::open(opened.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

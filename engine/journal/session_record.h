@@ -19,8 +19,10 @@ struct StateDirectory {
   std::filesystem::path path;
   UniqueFd fd;
 
-  /// Opens or makes it. Empty means /var/lib/mirrorfs for root, $XDG_STATE_HOME/mirrorfs or
+  /// What was asked for, or else /var/lib/mirrorfs for root, $XDG_STATE_HOME/mirrorfs or
   /// ~/.local/state/mirrorfs for others.
+  [[nodiscard]] static StartUp<std::filesystem::path> choose(const std::filesystem::path& asked);
+  /// Opens or makes it.
   [[nodiscard]] static StartUp<StateDirectory> open(const std::filesystem::path& directory);
 };
 

@@ -1,6 +1,8 @@
 // Start-up: everything that can be refused is refused before anything is changed.
 #include <fmt/core.h>
 
+#include <utility>
+
 #include "engine/mirror/live_mirror.h"
 #include "engine/ring/ring.h"
 
@@ -16,6 +18,24 @@ journal::StartUp<void> probe_io_uring() {
                            : ": a kernel with io_uring is needed";
   return std::unexpected(
       fmt::format("io_uring cannot be used: {}{}", ring.error().message(), advice));
+}
+
+/// What is written into a tree behind the mount's back would make the trees differ: a place for
+/// state inside one is refused.
+journal::StartUp<journal::StateDirectory> open_state(const std::filesystem::path& asked,
+                                                     const journal::TreeRoot& source,
+                                                     const journal::TreeRoot& replica,
+                                                     const journal::TreeRoot* mount_point) {
+  const auto place = journal::StateDirectory::choose(asked);
+  if (!place) return std::unexpected(place.error());
+  const std::pair<const journal::TreeRoot*, const char*> trees[] = {
+      {&source, "source"}, {&replica, "replica"}, {mount_point, "mount point"}};
+  for (const auto& [tree, role] : trees) {
+    if (tree == nullptr) continue;
+    const auto outside = journal::check_outside(*place, "state directory", *tree, role);
+    if (!outside) return std::unexpected(outside.error() + ": give another with --state-dir");
+  }
+  return journal::StateDirectory::open(*place);
 }
 
 }  // namespace
@@ -36,7 +56,7 @@ journal::StartUp<std::unique_ptr<Mirror>> Mirror::open(const MirrorOptions& opti
     return std::unexpected(checked.error());
   }
   if (auto probed = probe_io_uring(); !probed) return std::unexpected(probed.error());
-  auto state = journal::StateDirectory::open(options.state_dir);
+  auto state = open_state(options.state_dir, *source, *replica, mount);
   if (!state) return std::unexpected(state.error());
   auto pairing = journal::Pairing::acquire(*source, *replica, {.adopt = options.adopt});
   if (!pairing) return std::unexpected(pairing.error());

@@ -137,7 +137,9 @@ void limit_arenas() {
 
 int run(const std::vector<std::string>& arguments) {
   limit_arenas();
-  if (!have_standard_descriptors()) return kExitFailed;
+  if (!have_standard_descriptors()) {
+    return complain(std::string("/dev/null: ") + std::strerror(errno) + "; it is needed");
+  }
   auto options = parse_daemon_options(arguments);
   if (!options) return complain(options.error());
   switch (options->request) {

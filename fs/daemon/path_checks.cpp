@@ -5,9 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "fs/control/mount_table.h"
 #include "mirrorfs/unique_fd.h"
@@ -61,6 +63,25 @@ Outcome check_mount_point(const stdfs::path& mount_point) {
                   mount_point.native(), mounted->source));
 }
 
+/// A log inside a tree would change it behind the mount's back, with each of its own lines.
+Outcome check_log_file(const DaemonOptions& options) {
+  if (options.log_file.empty()) return {};
+  std::error_code error;
+  const stdfs::path log_file = stdfs::weakly_canonical(options.log_file, error);
+  if (error) return {};  // opening it tells
+  const std::pair<const stdfs::path&, const char*> trees[] = {{options.mirror.source, "source"},
+                                                              {options.mirror.replica, "replica"},
+                                                              {options.mount_point, "mount point"}};
+  for (const auto& [root, role] : trees) {
+    const auto [rest, unused] =
+        std::mismatch(root.begin(), root.end(), log_file.begin(), log_file.end());
+    if (rest != root.end()) continue;
+    return std::unexpected(fmt::format("log file '{}': lies inside {} '{}'; give another place",
+                                       options.log_file, role, root.native()));
+  }
+  return {};
+}
+
 }  // namespace
 
 /// fusermount3(1), too, opens the device with the rights of the user who calls it.
@@ -90,7 +111,7 @@ Outcome resolve_paths(DaemonOptions& options) {
   stdfs::path log_file = options.log_file;
   if (auto outcome = make_absolute(log_file); !outcome) return outcome;
   options.log_file = log_file.native();
-  return {};
+  return check_log_file(options);
 }
 
 }  // namespace mirrorfs

@@ -11,7 +11,8 @@
 namespace mirrorfs {
 
 /// Makes every path in `options` absolute and, where it must exist, canonical, so that a later
-/// chdir("/") changes nothing. Refuses what is missing, no directory, or mounted already.
+/// chdir("/") changes nothing. Refuses what is missing, no directory, or mounted already, and a
+/// log file inside one of the trees.
 /// The error is one line fit for the user.
 [[nodiscard]] std::expected<void, std::string> resolve_paths(DaemonOptions& options);
 

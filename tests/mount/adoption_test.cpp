@@ -1,8 +1,16 @@
 // G8: what must not be mirrored is refused, with one line, exit code 2, and nothing changed.
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <iterator>
 #include <ostream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -40,9 +48,15 @@ class RefusedStart {
 
   [[nodiscard]] Path place() const { return base_.path() / "place"; }
 
+  /// Runs in a mount namespace of its own, after this line of shell.
+  void first_do(const std::string& line) {
+    wrapper_ = {"unshare", "-m", "sh", "-ec", line + R"(; exec "$0" "$@")"};
+  }
+
   [[nodiscard]] Finished try_with(std::vector<std::string> arguments) const {
-    std::vector<std::string> words = {MIRRORFS_PROGRAM,
-                                      "--state-dir=" + (base_.path() / "state").string()};
+    std::vector<std::string> words = wrapper_;
+    words.insert(words.end(),
+                 {MIRRORFS_PROGRAM, "--state-dir=" + (base_.path() / "state").string()});
     words.insert(words.end(), arguments.begin(), arguments.end());
     return run(words, {.timeout = milliseconds(20'000), .directory = place()});
   }
@@ -61,6 +75,7 @@ class RefusedStart {
   }
 
  private:
+  std::vector<std::string> wrapper_;
   TempDir base_;
 };
 
@@ -112,10 +127,49 @@ INSTANTIATE_TEST_SUITE_P(
         BadStart{"BadCheck", {"-o", "check=thorough", "s", "d", "m"}, "check"},
         BadStart{"BadDrainTimeout", {"--drain-timeout=-1", "s", "d", "m"}, "drain-timeout"},
         BadStart{"BadTransport", {"--transport=pigeon", "s", "d", "m"}, "transport"},
+        BadStart{"StateInSource", {"--state-dir=s/new/state", "s", "d", "m"}, "--state-dir"},
+        BadStart{"StateInReplica", {"--state-dir=d", "s", "d", "m"}, "--state-dir"},
+        BadStart{"StateInMountPoint", {"--state-dir=m/below", "s", "d", "m"}, "--state-dir"},
+        BadStart{"LogInSource", {"--log-file=s/log", "s", "d", "m"}, "s/log"},
+        BadStart{"LogInReplica", {"--log-file=d/log", "s", "d", "m"}, "d/log"},
+        BadStart{"LogInMountPoint", {"--log-file=m/../m/log", "s", "d", "m"}, "m/log"},
         BadStart{"TwoDirectories", {"s", "d"}, "MNT"},
         BadStart{"FourDirectories", {"s", "d", "m", "x"}, "x"},
         BadStart{"NonEmptyReplica", {"m", "s", "d"}, "--adopt"}),
     [](const auto& test) { return test.param.name; });
+
+TEST_F(Adoption, AMachineWithoutDeviceFilesIsToldWhatIsMissing) {
+  RefusedStart start;
+  start.first_do("mount -t tmpfs none /dev");
+  start.expect_refused({"s", "d", "m"}, "/dev/null");
+  start.first_do("mount -t tmpfs none dev; mknod dev/null c 1 3; mount --move dev /dev");
+  make_directory(start.place() / "dev");
+  start.expect_refused({"s", "d", "m"}, "/dev/fuse");
+}
+
+/// As kernel.io_uring_disabled=2, or a container's filter, does it: for this process only.
+void forbid_io_uring() {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{.len = std::size(filter), .filter = filter};
+  check(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl", {});
+  check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), "seccomp", {});
+}
+
+TEST_F(Adoption, AMachineWithoutIoUringIsToldSo) {
+  ChildProcess child = ChildProcess::fork_off([] {
+    const RefusedStart start;
+    forbid_io_uring();
+    start.expect_refused({"s", "d", "m"}, "io_uring_disabled");
+    EXPECT_FALSE(is_there(start.place() / "d/.mirrorfs")) << "the replica was changed";
+    if (HasFailure()) throw std::runtime_error("see above");
+  });
+  EXPECT_EQ(child.wait(milliseconds(30'000)), 0);
+}
 
 TEST_F(Adoption, ANonEmptyReplicaIsAcceptedWithAdopt) {
   MirrorMount mirror;

@@ -182,8 +182,8 @@ TEST_F(LiveTest, G8UnpairedReplicaWithContentIsRefused) {
 
 TEST_F(LiveTest, G8AStateDirectoryThatCannotBeRefusesBeforeTheReplicaIsTouched) {
   MirrorOptions bad = options();
-  put_source("file", "x");
-  bad.state_dir = source_ / "file";
+  std::ofstream(base_ / "file") << "x";
+  bad.state_dir = base_ / "file";
   const auto opened = Mirror::open(bad);
   ASSERT_FALSE(opened);
   EXPECT_NE(opened.error().find("--state-dir"), std::string::npos) << opened.error();
