@@ -18,7 +18,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr double kSettleSeconds = 30;  ///< how long verify MNT waits for the queue, per round
+/// How long verify MNT waits for the queue, per round.
+constexpr double kSettleSeconds = 30;
+/// While the replica is paused or refuses something, it will not have all however long one waits.
+constexpr double kHopelessSeconds = 1;
 
 struct Pair {
   journal::TreeRoot source, replica;
@@ -64,6 +67,13 @@ int print_verify(const Arguments& arguments, const VerifyReport& report,
   return report.identical() ? kExitYes : kExitNo;
 }
 
+void let_settle(const std::filesystem::path& mount) {
+  const auto status = status_of(mount);
+  const std::string state = status ? status->value("state", "") : "";
+  const bool hopeless = state == "paused" || state == "degraded";
+  static_cast<void>(wait_until_durable(mount, hopeless ? kHopelessSeconds : kSettleSeconds));
+}
+
 int verify_mount(const Arguments& arguments) {
   const auto& mount = arguments.paths[0];
   if (arguments.repair) {
@@ -76,7 +86,7 @@ int verify_mount(const Arguments& arguments) {
   if (!trees) return complain(trees.error());
   const VerifyOptions options{.full = arguments.full};
   const LiveSteps steps{
-      .wait = [&mount] { static_cast<void>(wait_until_durable(mount, kSettleSeconds)); },
+      .wait = [&mount] { let_settle(mount); },
       .verify = [&] { return verify_trees(trees->source.get(), trees->replica.get(), options); },
       .changed_since =
           [&trees](const std::string& path, timespec since) {

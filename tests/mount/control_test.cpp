@@ -46,6 +46,19 @@ TEST_F(Control, StatusHasEveryPromisedKey) {
   mirror.stop();
 }
 
+/// With a paused replica there is nothing to wait for: the harness would end a long wait with 124.
+TEST_F(Control, VerifyOfAPausedMountNamesWhatIsMissing) {
+  MirrorMount mirror;
+  mirror.start();
+  ASSERT_TRUE(mirror.identical());
+  mirror.pause();
+  write_file(mirror.mount("file"), "content");
+  const Finished verified = mirror.ctl({"verify", mirror.mount().string()});
+  EXPECT_EQ(verified.exit_code, 1);
+  EXPECT_NE(verified.out.find("file: missing on the replica"), std::string::npos) << verified.out;
+  mirror.stop();
+}
+
 TEST_F(Control, PausedOperationsQueueAndWaitTimesOutWithOne) {
   MirrorMount mirror;
   mirror.start();
