@@ -1,43 +1,31 @@
-// Real programs at work in the mount.
+// Everyday tools at work in the mount.
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <string>
 
-#include "mirror_mount.h"
+#include "program_mount.h"
 
 namespace mirrorfs::test {
 namespace {
 
-class Programs : public testing::TestWithParam<Filesystem> {
+class Tools : public testing::TestWithParam<Filesystem> {
  protected:
   void SetUp() override {
-    MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
-    mirror_ =
-        std::make_unique<MirrorMount>(MirrorSetup{.source = GetParam(), .replica = GetParam()});
-    mirror_->start();
+    MIRRORFS_SKIP_WITHOUT_PROGRAMS("git", "rsync", "sqlite3");
+    work_ = std::make_unique<ProgramMount>(GetParam());
   }
 
   std::string in_mount(const std::vector<std::string>& command) const {
-    return run_or_throw(
-        command, {.timeout = milliseconds(80'000),
-                  .directory = mirror_->mount(),
-                  .environment = {"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.org",
-                                  "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.org",
-                                  "GIT_CONFIG_GLOBAL=/dev/null"}});
+    return work_->run(command);
   }
+  MirrorMount& mirror() { return work_->mirror(); }
+  void expect_mirrored() { work_->expect_mirrored(); }
 
-  void expect_mirrored() const {
-    EXPECT_TRUE(mirror_->identical());
-    EXPECT_TRUE(mirror_->rsync_finds_nothing());
-    mirror_->stop();
-    EXPECT_TRUE(mirror_->trees_equal());
-  }
-
-  std::unique_ptr<MirrorMount> mirror_;
+  std::unique_ptr<ProgramMount> work_;
 };
 
-TEST_P(Programs, CopyMoveAndRemoveATree) {
+TEST_P(Tools, CopyMoveAndRemoveATree) {
   in_mount({"cp", "-a", "/usr/include/linux", "/usr/include/c++", "."});
   in_mount({"mv", "linux/netfilter", "moved"});
   in_mount({"sh", "-c", "mv c++/* ."});
@@ -46,7 +34,7 @@ TEST_P(Programs, CopyMoveAndRemoveATree) {
   expect_mirrored();
 }
 
-TEST_P(Programs, Git) {
+TEST_P(Tools, Git) {
   in_mount({"cp", "-a", "/usr/include/linux", "."});
   in_mount({"git", "init", "-q"});
   in_mount({"git", "add", "."});
@@ -56,15 +44,15 @@ TEST_P(Programs, Git) {
   in_mount({"git", "checkout", "-q", "-b", "other", "HEAD~1"});
   in_mount({"git", "gc", "-q"});
   EXPECT_EQ(in_mount({"git", "status", "--porcelain"}), "");
-  EXPECT_TRUE(mirror_->identical());
+  EXPECT_TRUE(mirror().identical());
   EXPECT_EQ(
-      run({"git", "-c", "safe.directory=*", "-C", mirror_->replica().string(), "fsck", "--full"})
+      run({"git", "-c", "safe.directory=*", "-C", mirror().replica().string(), "fsck", "--full"})
           .exit_code,
       0);
   expect_mirrored();
 }
 
-TEST_P(Programs, Sqlite) {
+TEST_P(Tools, Sqlite) {
   for (const char* journal : {"DELETE", "WAL", "PERSIST"}) {
     const std::string script =
         std::string("PRAGMA journal_mode=") + journal +
@@ -74,18 +62,18 @@ TEST_P(Programs, Sqlite) {
         "UPDATE t SET b = randomblob(100) WHERE n % 3 = 0; DELETE FROM t WHERE n % 5 = 0; VACUUM;";
     in_mount({"sqlite3", std::string("db-") + journal, script});
   }
-  EXPECT_TRUE(mirror_->identical());
+  EXPECT_TRUE(mirror().identical());
   for (const char* journal : {"DELETE", "WAL", "PERSIST"}) {
     const std::string name = std::string("db-") + journal;
     EXPECT_EQ(
-        run({"sqlite3", "-readonly", mirror_->mount(name).string(), "PRAGMA integrity_check"}).out,
+        run({"sqlite3", "-readonly", mirror().mount(name).string(), "PRAGMA integrity_check"}).out,
         "ok\n");
   }
   expect_mirrored();
 }
 
-TEST_P(Programs, TarWithLinksAndDevices) {
-  const Path packed = mirror_->base() / "packed";
+TEST_P(Tools, TarWithLinksAndDevices) {
+  const Path packed = mirror().base() / "packed";
   make_directory(packed);
   for (int number = 0; number < 100; ++number) {
     const std::string name = std::to_string(number);
@@ -97,13 +85,13 @@ TEST_P(Programs, TarWithLinksAndDevices) {
   make_node(packed / "fifo", S_IFIFO | 0600);
   change_mode(packed / "7", 06755);
   set_xattr(packed / "8", "user.some", "value");
-  const std::string archive = (mirror_->base() / "archive.tar").string();
+  const std::string archive = (mirror().base() / "archive.tar").string();
   run_or_throw({"tar", "--xattrs", "--acls", "-C", packed.string(), "-cf", archive, "."});
   in_mount({"tar", "--xattrs", "--acls", "-xpf", archive});
   expect_mirrored();
 }
 
-TEST_P(Programs, RsyncIntoTheMountTwice) {
+TEST_P(Tools, RsyncIntoTheMountTwice) {
   in_mount({"rsync", "-aHAX", "/usr/include/linux", "."});
   in_mount({"rsync", "-aHAX", "--delete", "/usr/include/linux/", "linux-again"});
   in_mount({"rsync", "-aHAX", "--delete", "--inplace", "--checksum",
@@ -111,7 +99,7 @@ TEST_P(Programs, RsyncIntoTheMountTwice) {
   expect_mirrored();
 }
 
-TEST_P(Programs, ShellRedirectionsAndTools) {
+TEST_P(Tools, ShellRedirectionsAndTools) {
   in_mount(
       {"sh", "-c",
        "for i in $(seq 100); do echo line $i >> log; done; sed -i s/line/LINE/ log;"
@@ -122,7 +110,7 @@ TEST_P(Programs, ShellRedirectionsAndTools) {
   expect_mirrored();
 }
 
-INSTANTIATE_TEST_SUITE_P(G2, Programs, testing::Values(Filesystem::kTmpfs, Filesystem::kExt4),
+INSTANTIATE_TEST_SUITE_P(G2, Tools, testing::Values(Filesystem::kTmpfs, Filesystem::kExt4),
                          [](const auto& test) { return to_string(test.param); });
 
 }  // namespace
