@@ -51,6 +51,7 @@ json status_json(const EngineStatus& engine, const DaemonStatus& daemon) {
       {"pid", daemon.pid},
       {"uid", daemon.uid},
       {"stopping", daemon.stopping},
+      {"known_nodes", daemon.known_nodes},
       {"uptime_seconds", std::chrono::duration<double>(uptime).count()},
   };
 }

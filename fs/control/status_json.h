@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -18,7 +19,8 @@ struct DaemonStatus {
   pid_t pid = 0;
   uid_t uid = 0;
   std::chrono::steady_clock::time_point started;
-  bool stopping = false;  ///< unmounted, applying what is queued
+  bool stopping = false;          ///< unmounted, applying what is queued
+  std::uint64_t known_nodes = 0;  ///< objects that the kernel or open handles refer to
 };
 
 [[nodiscard]] nlohmann::json status_json(const EngineStatus& engine, const DaemonStatus& daemon);

@@ -201,6 +201,7 @@ control::DaemonStatus Daemon::status() const {
   status.uid = geteuid();
   status.started = started_;
   status.stopping = draining_;
+  status.known_nodes = init_seen_ ? session_->known_nodes() : 0;
   return status;
 }
 

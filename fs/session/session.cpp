@@ -40,6 +40,7 @@ class FuseSession final : public Session, public fs::Filesystem {
   void stop() override;
   void unmount() override;
   [[nodiscard]] const char* transport_in_use() const override;
+  [[nodiscard]] std::size_t known_nodes() const override { return nodes.size(); }
 
  private:
   static void initialise(void* user_data, fuse_conn_info* connection);
@@ -123,7 +124,10 @@ void FuseSession::run() {
 
 void FuseSession::stop() { fuse_session_exit(session_); }
 
-void FuseSession::unmount() { fuse_session_unmount(session_); }
+// Who handed us the descriptor has mounted it and unmounts it.
+void FuseSession::unmount() {
+  if (!settings_.mount_point.starts_with("/dev/fd/")) fuse_session_unmount(session_);
+}
 
 const char* FuseSession::transport_in_use() const {
   return transport_ == fs::Transport::kUring ? "uring" : "dev";

@@ -1,6 +1,7 @@
 // One FUSE mount: libfuse's low-level session, its loop and the handlers behind it.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 namespace mirrorfs {
 
 struct SessionOptions {
+  /// "/dev/fd/N" takes over descriptor N, on which the protocol is spoken already (mount.fuse3(8)).
   std::string mount_point;
   /// Mount options for libfuse and the kernel: "allow_other", "default_permissions", "fsname=…",
   /// "subtype=mirrorfs". Session adds none of its own.
@@ -50,6 +52,9 @@ class Session {
 
   /// "uring" or "dev"; right after INIT was seen.
   [[nodiscard]] virtual const char* transport_in_use() const = 0;
+
+  /// How many objects the kernel and open handles refer to; the root is always one. Any thread.
+  [[nodiscard]] virtual std::size_t known_nodes() const = 0;
 
  protected:
   Session() = default;
