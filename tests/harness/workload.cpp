@@ -1,30 +1,32 @@
 #include "workload.h"
 
-#include <fcntl.h>
-#include <linux/falloc.h>
-#include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <numeric>
 #include <system_error>
+
+#include "as_user.h"
 
 namespace mirrorfs::test {
 namespace {
 
 constexpr unsigned kFilesInDirectory = 40;
 constexpr unsigned kNames = 12;
+constexpr uid_t kSomebody = 1234;
 
-/// What a writer meets when another one was quicker, or chose the same name.
-bool is_lost_race(int code) {
+/// What a writer meets when another one was quicker, or chose the same name, or when an object is
+/// not of the kind that a call is for.
+bool is_part_of_the_work(int code) {
   switch (code) {
     case ENOENT:
     case EEXIST:
     case ENOTDIR:
     case EISDIR:
     case ENOTEMPTY:
-    case EINVAL:  // a directory into itself
-    case EPERM:   // link of a directory
+    case EINVAL:  // a directory into itself, or a range that does not fit
+    case EPERM:   // link of a directory, or of another user's file
+    case EACCES:  // what another user may not do, or a device where mounts have none
     case ELOOP:
     case ESTALE:
     case EBUSY:
@@ -32,7 +34,8 @@ bool is_lost_race(int code) {
     case ESPIPE:              // a FIFO where a file was expected
     case ENODEV:              // fallocate or mmap of a FIFO
     case EOPNOTSUPP:          // O_TMPFILE or fallocate here
-    case ENXIO: return true;  // open of a FIFO without a reader
+    case EAGAIN:              // a FIFO that nobody reads
+    case ENXIO: return true;  // open of a FIFO or socket without a reader
     default: return false;
   }
 }
@@ -70,132 +73,60 @@ std::string RandomWriter::some_name() { return "name" + std::to_string(below(kNa
 
 Path RandomWriter::some_path() { return some_directory() / some_name(); }
 
+std::string RandomWriter::some_bytes(unsigned most) { return pattern(below(most), below(1000)); }
+
+const std::vector<RandomWriter::Weighted>& RandomWriter::attempts() {
+  using W = RandomWriter;
+  static const std::vector<Weighted> all = {
+      {6, &W::make_directories},
+      {3, &W::remove_something},
+      {3, &W::rename_something},
+      {3, &W::rename_directory},
+      {2, &W::exchange_something},
+      {1, &W::rename_to_free_name},
+      {3, &W::link_something},
+      {2, &W::make_some_symlink},
+      {2, &W::make_special_node},
+      {1, &W::remove_whole_directory},
+      {2, &W::make_unnamed_and_link},
+      {3, &W::replace_safely},
+      {9, &W::write_whole},
+      {6, &W::append},
+      {6, &W::write_somewhere},
+      {3, &W::truncate},
+      {3, &W::write_in_pieces},
+      {2, &W::write_around_page_cache},
+      {3, &W::write_through_mapping},
+      {5, &W::allocate},
+      {3, &W::copy_range},
+      {2, &W::write_after_unlink},
+      {3, &W::sync},
+      {2, &W::write_deep_below_renamed_directory},
+      {3, &W::change_some_mode},
+      {2, &W::change_directory_mode},
+      {3, &W::change_some_owner},
+      {3, &W::change_some_times},
+      {3, &W::set_some_xattr},
+      {2, &W::remove_some_xattr},
+      {3, &W::set_some_acl},
+  };
+  return all;
+}
+
 void RandomWriter::step() {
+  static const unsigned sum =
+      std::accumulate(attempts().begin(), attempts().end(), 0U,
+                      [](unsigned total, const Weighted& each) { return total + each.weight; });
+  unsigned point = below(sum);
+  auto chosen = attempts().begin();
+  for (; point >= chosen->weight; ++chosen) point -= chosen->weight;
+  const bool as_somebody = below(8) == 0 && ::geteuid() == 0;
   try {
-    attempt(below(32));
+    const AsUser caller(as_somebody ? kSomebody : 0);
+    (this->*chosen->attempt)();
   } catch (const std::system_error& problem) {
-    if (!is_lost_race(problem.code().value())) throw;
+    if (!is_part_of_the_work(problem.code().value())) throw;
   }
-}
-
-void RandomWriter::attempt(unsigned choice) {
-  if (choice < 9) return attempt_in_namespace(choice);
-  if (choice < 24) return attempt_on_file(choice);
-  attempt_rarer(choice);
-}
-
-void RandomWriter::attempt_in_namespace(unsigned choice) {
-  switch (choice) {
-    case 0:
-    case 1: return std::filesystem::create_directories(some_directory()), void();
-    case 2: return unlink_file(some_path());
-    case 3: return rename_to(some_path(), some_path());
-    case 4: return rename_to(some_directory(), some_directory());
-    case 5: return make_link(some_path(), some_path());
-    case 6: return make_symlink(some_name(), some_path());
-    case 7: return rename_to(some_path(), some_path(), RENAME_EXCHANGE);
-    default: return remove_directory(some_directory());
-  }
-}
-
-void RandomWriter::attempt_on_file(unsigned choice) {
-  const Path path = some_path();
-  switch (choice) {
-    case 9:
-    case 10:
-    case 11: return write_file(path, pattern(below(20'000), below(1000)));
-    case 12:
-    case 13: return append_to(path, pattern(below(3'000), below(1000)));
-    case 14:
-    case 15: return write_at(path, below(30'000), pattern(below(5'000), below(1000)));
-    case 16: return truncate_file(path, below(20'000));
-    case 17: return change_mode(path, 0600 | below(0100));
-    case 18: return set_times(path, {1, 1}, {below(2'000'000'000), below(1'000'000'000)});
-    case 19: return change_owner(path, below(3), below(3));
-    case 20: return set_xattr(path, "user.some", pattern(below(100), below(100)));
-    case 21: return remove_xattr(path, "user.some");
-    case 22: return sync_file(path);
-    default: return write_in_pieces(path);
-  }
-}
-
-void RandomWriter::attempt_rarer(unsigned choice) {
-  const Path path = some_path();
-  switch (choice) {
-    case 24: return write_through_mapping(path);
-    case 25: return allocate(path, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
-    case 26: return allocate(path, below(2) == 0 ? 0 : FALLOC_FL_KEEP_SIZE);
-    case 27: return make_unnamed_and_link(path);
-    case 28: return make_node(path, S_IFIFO | 0600);
-    case 29: return replace_safely(path);
-    case 30: return change_mode(some_directory(), 0700 | below(0100));
-    default: return write_after_unlink(path);
-  }
-}
-
-/// Small writes through one descriptor, some of them synchronous.
-void RandomWriter::write_in_pieces(const Path& path) {
-  const int sync = below(4) == 0 ? O_DSYNC : 0;
-  UniqueFd fd = open_file(path, O_RDWR | O_CREAT | sync | (below(2) == 0 ? O_APPEND : 0));
-  for (unsigned piece = below(10); piece > 0; --piece) {
-    write_all(fd.get(), pattern(below(300), below(1000)), path);
-  }
-  close_file(std::move(fd), path);
-}
-
-void RandomWriter::write_through_mapping(const Path& path) {
-  UniqueFd fd = open_file(path, O_RDWR);
-  constexpr std::size_t kLength = 16'384;
-  if (::fallocate(fd.get(), 0, 0, kLength) != 0) throw_errno("fallocate", path);
-  void* memory = ::mmap(nullptr, kLength, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  if (memory == MAP_FAILED) throw_errno("mmap", path);
-  // Others may make the file shorter at any moment: process_vm_writev(2) fails where a store would
-  // raise SIGBUS.
-  std::string bytes = pattern(below(5000), below(1000));
-  iovec from = {bytes.data(), bytes.size()};
-  iovec to = {static_cast<char*>(memory) + below(10'000), bytes.size()};
-  (void)::process_vm_writev(::getpid(), &from, 1, &to, 1, 0);
-  ::munmap(memory, kLength);
-  close_file(std::move(fd), path);
-}
-
-void RandomWriter::allocate(const Path& path, int mode) {
-  UniqueFd fd = open_file(path, O_RDWR);
-  const off_t offset = below(20'000);
-  if (::fallocate(fd.get(), mode, offset, 1 + below(20'000)) != 0) throw_errno("fallocate", path);
-  close_file(std::move(fd), path);
-}
-
-void RandomWriter::make_unnamed_and_link(const Path& path) {
-  const UniqueFd fd = open_file(path.parent_path(), O_TMPFILE | O_RDWR);
-  write_all(fd.get(), pattern(below(5000), below(1000)), path);
-  const std::string name = "/proc/self/fd/" + std::to_string(fd.get());
-  check(::linkat(AT_FDCWD, name.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW), "linkat",
-        path);
-}
-
-/// As editors and databases do.
-void RandomWriter::replace_safely(const Path& path) {
-  const Path fresh = path.string() + ".new" + std::to_string(::getpid());
-  UniqueFd fd = open_file(fresh, O_WRONLY | O_CREAT | O_EXCL);
-  write_all(fd.get(), pattern(below(9000), below(1000)), fresh);
-  check(::fsync(fd.get()), "fsync", fresh);
-  close_file(std::move(fd), fresh);
-  try {
-    rename_to(fresh, path);
-  } catch (const std::system_error&) {
-    unlink_file(fresh);
-    throw;
-  }
-}
-
-void RandomWriter::write_after_unlink(const Path& path) {
-  UniqueFd fd = open_file(path, O_RDWR);
-  unlink_file(path);
-  write_all(fd.get(), pattern(below(3000), 1), path);
-  if (below(2) == 0) write_file(path, "a new one in its place");
-  write_all(fd.get(), "more", path);
-  close_file(std::move(fd), path);
 }
 
 void write_for(RandomWriter& writer, std::chrono::milliseconds time) {

@@ -1,13 +1,13 @@
 // An ordinary user mounts and mirrors trees of their own, through fusermount3.
 #include <grp.h>
 #include <gtest/gtest.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <memory>
+#include <optional>
 #include <string>
 
+#include "device_for_users.h"
 #include "mirror_mount.h"
 #include "object_kinds.h"
 #include "workload.h"
@@ -21,25 +21,10 @@ class OrdinaryUser : public testing::Test {
  protected:
   void SetUp() override {
     MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
-    if ((stat_of("/dev/fuse").st_mode & 0006) != 0006) let_users_have_the_device();
+    device_.emplace();
   }
 
-  /// As udev does where it runs; in this test's own namespace only.
-  void let_users_have_the_device() {
-    devices_ =
-        std::make_unique<OwnFilesystem>(Filesystem::kTmpfs, directory_.path() / "dev", 1 << 20);
-    const Path device = directory_.path() / "dev/fuse";
-    make_node(device, S_IFCHR | 0666, stat_of("/dev/fuse").st_rdev);
-    change_mode(device, 0666);
-    check(::mount(device.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr), "bind mount", device);
-  }
-
-  void TearDown() override {
-    if (devices_) ::umount2("/dev/fuse", MNT_DETACH);
-  }
-
-  TempDir directory_;
-  std::unique_ptr<OwnFilesystem> devices_;
+  std::optional<DeviceForUsers> device_;
 
   /// Runs the body as the user, in another process.
   static void as_user(const std::function<void()>& body) {

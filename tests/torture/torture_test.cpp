@@ -134,8 +134,8 @@ TEST_F(TortureByOne, EachSeedConvergesFromAFullQueue) { run(true); }
 
 INSTANTIATE_TEST_SUITE_P(
     G1_G2, Torture,
-    testing::Values(Torment{"tmpfs", Filesystem::kTmpfs, {}, 6, 8},
-                    Torment{"ext4", Filesystem::kExt4, {}, 6, 8},
+    testing::Values(Torment{"tmpfs", Filesystem::kTmpfs, {}, 16, 8},
+                    Torment{"ext4", Filesystem::kExt4, {}, 16, 8},
                     Torment{"small_queue", Filesystem::kTmpfs, {"--queue-size=256K"}, 6, 8},
                     Torment{"fsync_mode", Filesystem::kTmpfs, {"--mode=fsync"}, 4, 4},
                     Torment{"sync_mode", Filesystem::kTmpfs, {"--mode=sync"}, 4, 4}),

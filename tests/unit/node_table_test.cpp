@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -274,6 +275,24 @@ TEST(NodeSize, OneNodeWithItsPlaceInTheTableIsBelow400Bytes) {
   constexpr std::size_t kSetNodes = 2 * (32 + 8);  // two hash sets: a list node and a bucket each
   constexpr std::size_t kMallocHead = 16, kHandle = 48, kLongName = 48;
   EXPECT_LT(sizeof(Node) + kSetNodes + kMallocHead + kHandle + kLongName, 400U);
+}
+
+/// All that a known object costs: the node, its name, its places in the table and its file handle.
+TEST_F(NodeTableTest, AKnownNodeTakesLessThan400Bytes) {
+  constexpr unsigned kNodes = 4'000;
+  NodeTable table(*source_, 64);
+  const std::size_t before = ::mallinfo2().uordblks;
+  for (unsigned number = 0; number < kNodes; ++number) {
+    const std::string name = "a-name-of-30-bytes-in-all-" + std::to_string(10'000 + number);
+    make(name);
+    const NodeRef node = look_up(table, table.root(), name);
+    ASSERT_TRUE(table.descriptor(node));
+    std::filesystem::remove(folder_ + "/" + name);
+  }
+  EXPECT_EQ(table.size(), kNodes + 1);
+  const std::size_t each = (::mallinfo2().uordblks - before) / kNodes;
+  RecordProperty("bytes", static_cast<int>(each));
+  EXPECT_LT(each, 400U);
 }
 
 }  // namespace
