@@ -30,6 +30,7 @@ SequenceNumber Intake::record(std::size_t admitted, Operation operation) {
   {
     const std::lock_guard lock(mutex_);
     auto* write = std::get_if<Write>(&recorded.operation);
+    recorded.payload_lost = write != nullptr && write->unknown;
     if (when_full_ == WhenFull::kDropPayload && write != nullptr && queued_bytes_.load() > limit_) {
       dropped = std::exchange(write->data, Payload{});
       recorded.payload_lost = true;

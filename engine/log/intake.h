@@ -17,7 +17,7 @@ struct Recorded {
   SequenceNumber number;
   std::chrono::steady_clock::time_point completed;
   std::size_t bytes = 0;      ///< accounted for; given back when the operation is done
-  bool payload_lost = false;  ///< dropped on overflow: only what it touched is known
+  bool payload_lost = false;  ///< dropped on overflow, or unknown: only what it touched is known
   Operation operation;
 };
 

@@ -51,9 +51,15 @@ Result<std::size_t> write_file(Filesystem& fs, const OpenFile& file, OwnedBytes 
     const WithoutFsetid as_caller(fs.own, kill_set_id);
     return write_at(fd, data, offset);
   }();
-  if (!count) return count;
+  if (!count) {
+    recording.record_failed_write(file.node, fd, before);
+    return count;
+  }
   auto after = fs.source.stat(fd);
-  if (!after) return pass_on(std::move(after));
+  if (!after) {
+    recording.record_unknown(file.node, fd, before);
+    return pass_on(std::move(after));
+  }
   recording.record(Write{.object = file.node->object(),
                          .where = fs.nodes.location(file.node),
                          .offset = static_cast<std::uint64_t>(offset),

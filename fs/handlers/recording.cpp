@@ -22,6 +22,26 @@ void Recording::record_privileges(const NodeRef& node, int fd, const Metadata& a
                        .after = after});
 }
 
+void Recording::record_failed_write(const NodeRef& node, int fd, FileCapabilities before) {
+  const auto after = fs_.source.stat(fd);
+  if (!after) return record_unknown(node, fd, before);
+  record(SetAttributes{.object = node->object(),
+                       .where = fs_.nodes.location(node),
+                       .changed = SetAttributes::kTimes,
+                       .after = *after});
+  record_privileges(node, fd, *after, before);
+}
+
+void Recording::record_unknown(const NodeRef& node, int fd, FileCapabilities before) {
+  const auto after = fs_.source.stat(fd);
+  record(Write{.object = node->object(),
+               .where = fs_.nodes.location(node),
+               .data = {},
+               .after = after.value_or(Metadata{}),
+               .unknown = true});
+  if (after) record_privileges(node, fd, *after, before);
+}
+
 Result<void> Recording::settle() {
   if (!last_) return {};
   return barrier_ ? fs_.replicator.settle_barrier(*last_) : fs_.replicator.settle(*last_);

@@ -28,6 +28,13 @@ class Recording {
   void record_privileges(const NodeRef& node, int fd, const Metadata& after,
                          FileCapabilities before);
 
+  /// A write failed that wrote nothing: the file's times have moved all the same, and set-id bits
+  /// and capabilities may be gone (file_modified() comes first, Linux fs/inode.c).
+  void record_failed_write(const NodeRef& node, int fd, FileCapabilities before);
+
+  /// A change of content failed half-way, or what it did cannot be told.
+  void record_unknown(const NodeRef& node, int fd, FileCapabilities before);
+
   /// When a barrier follows the operation in one request: the same locks or none.
   void record_barrier() {
     record(Barrier{});

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 
 #include "fs/handlers/handlers.h"
@@ -48,13 +49,23 @@ Result<std::size_t> copy_piece(Filesystem& fs, Copy& copy, std::size_t size) {
     const WithoutFsetid as_caller(fs.own, copy.kill_set_id);
     return ::copy_file_range(copy.from, &copy.from_offset, fd, &copy.to_offset, size, 0);
   }();
-  if (count < 0) return fail_errno("copy_file_range");
+  if (count < 0) {
+    auto failed = fail_errno("copy_file_range");
+    recording.record_failed_write(copy.to.node, fd, before);
+    return failed;
+  }
   if (count == 0) return 0;
   const auto copied = static_cast<std::size_t>(count);
   auto bytes = read_back(copy.readable_to, offset, copied);
-  if (!bytes) return pass_on(std::move(bytes));
+  if (!bytes) {
+    recording.record_unknown(copy.to.node, fd, before);
+    return pass_on(std::move(bytes));
+  }
   auto after = fs.source.stat(fd);
-  if (!after) return pass_on(std::move(after));
+  if (!after) {
+    recording.record_unknown(copy.to.node, fd, before);
+    return pass_on(std::move(after));
+  }
   recording.record(Write{.object = copy.to.node->object(),
                          .where = fs.nodes.location(copy.to.node),
                          .offset = static_cast<std::uint64_t>(offset),
@@ -67,6 +78,12 @@ Result<std::size_t> copy_piece(Filesystem& fs, Copy& copy, std::size_t size) {
   return copied;
 }
 
+/// What fallocate(2) finds out before it begins.
+bool is_refusal(int error) {
+  return error == EOPNOTSUPP || error == EINVAL || error == EFBIG || error == EPERM ||
+         error == ETXTBSY;
+}
+
 Result<void> allocate(Filesystem& fs, const OpenFile& file, int mode, const ByteRange& range,
                       bool kill_set_id) {
   Recording recording(fs, 0);
@@ -77,11 +94,16 @@ Result<void> allocate(Filesystem& fs, const OpenFile& file, int mode, const Byte
     const WithoutFsetid as_caller(fs.own, kill_set_id);
     if (::fallocate(fd, mode, static_cast<off_t>(range.offset), static_cast<off_t>(range.length)) !=
         0) {
-      return fail_errno("fallocate");
+      auto failed = fail_errno("fallocate");
+      if (!is_refusal(failed.error().code)) recording.record_unknown(file.node, fd, before);
+      return failed;
     }
   }
   auto after = fs.source.stat(fd);
-  if (!after) return pass_on(std::move(after));
+  if (!after) {
+    recording.record_unknown(file.node, fd, before);
+    return pass_on(std::move(after));
+  }
   recording.record(Allocate{.object = file.node->object(),
                             .where = fs.nodes.location(file.node),
                             .flags = mode,

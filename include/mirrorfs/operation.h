@@ -48,6 +48,7 @@ struct Write {
   std::uint64_t offset = 0;
   Payload data;
   Metadata after;
+  bool unknown = false;  ///< a change failed half-way: `data` is empty, the file has to be compared
 };
 
 /// The size was set (truncate, ftruncate, O_TRUNC); the new size is after.size.
