@@ -1,5 +1,7 @@
 #include "engine/tree/report.h"
 
+#include "engine/ring/opcode_name.h"
+
 namespace mirrorfs::tree {
 
 namespace {
@@ -42,6 +44,20 @@ void ReportListener::failed(std::string path, const Error& error) {
   tell_progress(false);
 }
 
+void ReportListener::ring_used(const ring::Counters& counters) {
+  ring_ = {.enters = counters.enters,
+           .operations = counters.operations,
+           .direct_calls = counters.direct_calls,
+           .offloads = counters.offloads,
+           .wakes = counters.wakes,
+           .retries = counters.retries,
+           .by_opcode = {}};
+  for (std::size_t opcode = 0; opcode < ring::Counters::kOpcodes; ++opcode) {
+    const std::uint64_t count = counters.by_opcode[opcode];
+    if (count > 0) ring_.by_opcode.emplace(ring::opcode_name(opcode), count);
+  }
+}
+
 void ReportListener::tell_progress(bool now) {
   if (!on_progress_) return;
   const auto time = std::chrono::steady_clock::now();
@@ -69,6 +85,7 @@ SyncReport ReportListener::sync_report() {
   report.created = created_;
   report.removed = removed_;
   report.metadata_changed = metadata_changed_;
+  report.ring = ring_;
   for (const auto& [path, what] : differences_) report.planned.push_back({path, what});
   for (const auto& [path, cause] : failures_) report.failures.push_back({path, cause});
   return report;

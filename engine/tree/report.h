@@ -28,6 +28,7 @@ class ReportListener final : public WalkListener {
   void attributes_set() override { ++metadata_changed_; }
   void copied(std::uint64_t bytes) override;
   void failed(std::string path, const Error& error) override;
+  void ring_used(const ring::Counters& counters) override;
 
   /// The last word on progress, then the reports; each empties what it takes.
   [[nodiscard]] VerifyReport verify_report();
@@ -46,6 +47,7 @@ class ReportListener final : public WalkListener {
   Lines differences_, failures_;
   std::uint64_t files_copied_ = 0, bytes_copied_ = 0, created_ = 0, removed_ = 0;
   std::uint64_t metadata_changed_ = 0;
+  RingUse ring_;
 };
 
 }  // namespace mirrorfs::tree

@@ -238,12 +238,6 @@ void Walk::keep(ObjectId id) {
   if (const auto node = active_.find(id); node != active_.end()) kept_[id] = node->second.lock();
 }
 
-Result<Metadata> metadata_of(int fd) {
-  struct statx raw{};
-  if (::statx(fd, "", AT_EMPTY_PATH, Metadata::kStatxMask, &raw) != 0) return fail_errno("statx");
-  return Metadata::from(raw);
-}
-
 Result<DirFd> reopened(int root) {
   UniqueFd fd(::openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return fail_errno("openat", ".");
@@ -255,20 +249,26 @@ Result<DirFd> reopened(int root) {
 Result<std::shared_ptr<WalkNode>> open_roots(int source_root, int replica_root) {
   auto root = std::make_shared<WalkNode>();
   auto pair = std::make_shared<OpenPair>();
-  Result<Metadata> source = metadata_of(source_root);
-  if (!source) return pass_on(std::move(source));
-  Result<Metadata> replica = metadata_of(replica_root);
-  if (!replica) return pass_on(std::move(replica));
   Result<DirFd> source_fd = reopened(source_root);
   if (!source_fd) return pass_on(std::move(source_fd));
   Result<DirFd> replica_fd = reopened(replica_root);
   if (!replica_fd) return pass_on(std::move(replica_fd));
-  root->source = *source;
-  root->replica = *replica;
   pair->source = std::move(*source_fd);
   pair->replica = std::move(*replica_fd);
   WalkDescriptors::pin(*root, std::move(pair));
   return root;
+}
+
+/// Before anything is changed in them.
+ring::Task<Result<void>> look_at_roots(ring::Ring& ring, WalkNode& root) {
+  const std::shared_ptr<const OpenPair> open = root.open;
+  Result<Metadata> source = co_await ring.statx(open->source.get(), "", AT_EMPTY_PATH);
+  if (!source) co_return pass_on(std::move(source));
+  Result<Metadata> replica = co_await ring.statx(open->replica.get(), "", AT_EMPTY_PATH);
+  if (!replica) co_return pass_on(std::move(replica));
+  root.source = *source;
+  root.replica = *replica;
+  co_return Result<void>{};
 }
 
 }  // namespace
@@ -277,6 +277,10 @@ Result<void> walk_trees(int source_root, int replica_root, const Policy& policy,
                         WalkListener& listener) {
   Result<std::shared_ptr<WalkNode>> root = open_roots(source_root, replica_root);
   if (!root) return pass_on(std::move(root));
+  Result<std::unique_ptr<ring::Ring>> ring = ring::Ring::create();
+  if (!ring) return pass_on(std::move(ring));
+  Result<void> looked = (*ring)->run_task(look_at_roots(**ring, **root));
+  if (!looked) return looked;
   std::optional<Staging> staging;
   if (!policy.dry_run) {
     Result<Staging> opened = Staging::open(replica_root);
@@ -284,10 +288,10 @@ Result<void> walk_trees(int source_root, int replica_root, const Policy& policy,
     staging.emplace(std::move(*opened));
     (*root)->touched = true;  // the reserved folder may have come, and may go
   }
-  Result<std::unique_ptr<ring::Ring>> ring = ring::Ring::create();
-  if (!ring) return pass_on(std::move(ring));
   Walk walk(**ring, staging ? &*staging : nullptr, policy, listener, Budget::of_process());
-  return (*ring)->run_task(walk.run(std::move(*root), replica_root));
+  Result<void> walked = (*ring)->run_task(walk.run(std::move(*root), replica_root));
+  listener.ring_used((*ring)->counters());
+  return walked;
 }
 
 }  // namespace mirrorfs::tree

@@ -27,6 +27,8 @@ class WalkListener {
   virtual void attributes_set() = 0;
   virtual void copied(std::uint64_t bytes) = 0;
   virtual void failed(std::string path, const Error& error) = 0;
+  /// At the end.
+  virtual void ring_used(const ring::Counters& counters) { (void)counters; }
 };
 
 /// Runs on the calling thread, with a ring of its own, until both trees were walked. The

@@ -36,6 +36,7 @@ struct Rates {
 
 [[nodiscard]] std::string human_progress(const BaselineProgress& progress);
 [[nodiscard]] std::string human_verify(const VerifyReport& report, bool repaired);
+/// What a dry run would do, and with `stats` the counts.
 [[nodiscard]] std::string human_sync(const SyncReport& report, bool dry_run, bool stats);
 
 [[nodiscard]] nlohmann::json verify_json(const VerifyReport& report);

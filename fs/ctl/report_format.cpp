@@ -1,6 +1,7 @@
 // The results of verify and sync, for people and as JSON.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
@@ -50,6 +51,30 @@ void append_failures(std::string& text, const std::vector<Failure>& failures) {
   }
 }
 
+json ring_json(const RingUse& ring) {
+  return {{"enters", ring.enters},
+          {"operations", ring.operations},
+          {"direct_calls", ring.direct_calls},
+          {"offloads", ring.offloads},
+          {"wakes", ring.wakes},
+          {"retries", ring.retries},
+          {"by_opcode", ring.by_opcode}};
+}
+
+/// "ring      1,234 operations in 45 calls, 27.4 each", then how many of which kind.
+std::string ring_lines(const RingUse& ring) {
+  const double calls = static_cast<double>(std::max<std::uint64_t>(1, ring.enters));
+  std::string text = fmt::format("ring      {} operations in {} calls, {:.1f} each\n         ",
+                                 human_count(ring.operations), human_count(ring.enters),
+                                 static_cast<double>(ring.operations) / calls);
+  for (const auto& [name, count] : ring.by_opcode) {
+    fmt::format_to(std::back_inserter(text), " {} {}", name, human_count(count));
+  }
+  fmt::format_to(std::back_inserter(text), "\nbesides   {} calls on helper threads\n",
+                 human_count(ring.direct_calls + ring.offloads));
+  return text;
+}
+
 }  // namespace
 
 std::string human_verify(const VerifyReport& report, bool repaired) {
@@ -86,7 +111,7 @@ std::string human_sync(const SyncReport& report, bool dry_run, bool stats) {
   fmt::format_to(out, "created   {}\nremoved   {}\nattributes of {} changed\n",
                  human_count(report.created), human_count(report.removed),
                  human_count(report.metadata_changed));
-  return text;
+  return text + ring_lines(report.ring);
 }
 
 json verify_json(const VerifyReport& report) {
@@ -104,6 +129,7 @@ json sync_json(const SyncReport& report) {
           {"created", report.created},
           {"removed", report.removed},
           {"metadata_changed", report.metadata_changed},
+          {"ring", ring_json(report.ring)},
           {"planned", differences_json(report.planned)},
           {"failures", failures_json(report.failures)}};
 }

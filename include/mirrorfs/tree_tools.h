@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -50,11 +51,22 @@ struct SyncOptions {
   std::function<void(const BaselineProgress&)> on_progress;  ///< called a few times a second
 };
 
+/// What was asked of the kernel through io_uring.
+struct RingUse {
+  std::uint64_t enters = 0;        ///< io_uring_enter(2)
+  std::uint64_t operations = 0;    ///< completed on the ring
+  std::uint64_t direct_calls = 0;  ///< by system call, where the kernel lacks the opcode
+  std::uint64_t offloads = 0;      ///< blocking calls without an opcode, on helper threads
+  std::uint64_t wakes = 0, retries = 0;
+  std::map<std::string, std::uint64_t> by_opcode;  ///< "openat2", …: as the kernel names them
+};
+
 struct SyncReport {
   TreeTotals seen;
   std::uint64_t files_copied = 0, bytes_copied = 0, created = 0, removed = 0, metadata_changed = 0;
   std::vector<Difference> planned;  ///< with dry_run
   std::vector<Failure> failures;
+  RingUse ring;
 };
 
 /// Makes the replica equal to the source. Blocks.

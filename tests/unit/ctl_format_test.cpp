@@ -133,5 +133,40 @@ TEST(VerifyFormat, OfEqualTreesIsOneLine) {
             "identical: 3 objects (1 directories, 2 files with 2.0 KiB)\n");
 }
 
+SyncReport sample_sync() {
+  SyncReport report;
+  report.ring = {.enters = 10,
+                 .operations = 1250,
+                 .direct_calls = 1,
+                 .offloads = 2,
+                 .wakes = 3,
+                 .retries = 4,
+                 .by_opcode = {{"openat2", 1200}, {"statx", 50}}};
+  return report;
+}
+
+TEST(SyncFormat, StatsSayWhatWasAskedOfTheKernel) {
+  const std::string text = human_sync(sample_sync(), false, true);
+  for (const char* const part : {"1,250 operations in 10 calls, 125.0 each", " openat2 1,200",
+                                 " statx 50", "3 calls on helper threads"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << "'" << part << "' is not in:\n" << text;
+  }
+  EXPECT_EQ(human_sync(sample_sync(), false, false), "");
+}
+
+TEST(SyncFormat, JsonHasTheRingsCounters) {
+  const json ring = sync_json(sample_sync())["ring"];
+  const json expected = {
+      {"enters", 10},
+      {"operations", 1250},
+      {"direct_calls", 1},
+      {"offloads", 2},
+      {"wakes", 3},
+      {"retries", 4},
+      {"by_opcode", {{"openat2", 1200}, {"statx", 50}}},
+  };
+  EXPECT_EQ(ring, expected);
+}
+
 }  // namespace
 }  // namespace mirrorfs::ctl
