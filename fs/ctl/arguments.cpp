@@ -186,7 +186,8 @@ verify   compares the trees of a mount, or any two; --full: the content too, --r
 sync     copies SRC to DST once, with all attributes; what SRC lacks is removed from DST
 pause    stops applying; operations queue up until resume
 
-Exit codes: 0 done or identical; 1 the answer is no (differences, timeout); 2 usage or failure.
+Exit codes: 0 done or identical; 1 the answer is no (differences, timeout, objects that could not be
+copied); 2 usage or failure.
 )";
   return text;
 }

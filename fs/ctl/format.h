@@ -34,10 +34,11 @@ struct Rates {
 /// A name as one line can show it: control characters as \xHH.
 [[nodiscard]] std::string printable(std::string_view name);
 
-[[nodiscard]] std::string human_progress(const BaselineProgress& progress);
 [[nodiscard]] std::string human_verify(const VerifyReport& report, bool repaired);
 /// What a dry run would do, and with `stats` the counts.
 [[nodiscard]] std::string human_sync(const SyncReport& report, bool dry_run, bool stats);
+/// A line for each object that failed, for standard error; empty when none did.
+[[nodiscard]] std::string sync_failures(const SyncReport& report);
 
 [[nodiscard]] nlohmann::json verify_json(const VerifyReport& report);
 [[nodiscard]] nlohmann::json sync_json(const SyncReport& report);

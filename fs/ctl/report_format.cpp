@@ -98,7 +98,6 @@ std::string human_verify(const VerifyReport& report, bool repaired) {
 std::string human_sync(const SyncReport& report, bool dry_run, bool stats) {
   std::string text;
   append_differences(text, report.planned);
-  append_failures(text, report.failures);
   if (!stats) return text;
   auto out = std::back_inserter(text);
   fmt::format_to(out, "seen      {}\n", totals_line(report.seen));
@@ -112,6 +111,21 @@ std::string human_sync(const SyncReport& report, bool dry_run, bool stats) {
                  human_count(report.created), human_count(report.removed),
                  human_count(report.metadata_changed));
   return text + ring_lines(report.ring);
+}
+
+std::string sync_failures(const SyncReport& report) {
+  std::string text;
+  for (const auto& [path, cause] : report.failures) {
+    fmt::format_to(std::back_inserter(text), "mirrorctl: sync: '{}': {}\n", printable(path),
+                   printable(cause));
+  }
+  if (!report.failures.empty()) {
+    fmt::format_to(std::back_inserter(text),
+                   "mirrorctl: sync: {} objects failed; the rest is done. Run it again when the "
+                   "causes are removed\n",
+                   human_count(report.failures.size()));
+  }
+  return text;
 }
 
 json verify_json(const VerifyReport& report) {

@@ -103,9 +103,4 @@ std::string human_status(const json& status, const std::optional<Rates>& rates) 
                      stopping, block.take());
 }
 
-std::string human_progress(const BaselineProgress& progress) {
-  return progress_line(progress.files_done, progress.files_total, progress.bytes_done,
-                       progress.bytes_total);
-}
-
 }  // namespace mirrorfs::ctl

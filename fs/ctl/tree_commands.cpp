@@ -11,6 +11,7 @@
 #include "fs/ctl/daemon_calls.h"
 #include "fs/ctl/format.h"
 #include "fs/ctl/live_verify.h"
+#include "fs/ctl/progress.h"
 #include "mirrorfs/tree_tools.h"
 
 namespace mirrorfs::ctl {
@@ -107,11 +108,6 @@ int verify_pair(const Arguments& arguments) {
   return print_verify(arguments, *report, {});
 }
 
-void show_progress(const BaselineProgress& progress) {
-  std::fprintf(stderr, "\r\x1b[K%s", human_progress(progress).c_str());
-  std::fflush(stderr);
-}
-
 }  // namespace
 
 int run_verify(const Arguments& arguments) {
@@ -124,17 +120,20 @@ int run_sync(const Arguments& arguments) {
   SyncOptions options;
   options.check = arguments.full ? Check::kFull : Check::kQuick;
   options.dry_run = arguments.dry_run;
-  if (arguments.progress) options.on_progress = show_progress;
+  ProgressPrinter printer(stderr);
+  if (arguments.progress) {
+    options.on_progress = [&printer](const BaselineProgress& progress) { printer.show(progress); };
+  }
   const auto report = sync_trees(pair->source.fd.get(), pair->replica.fd.get(), options);
-  if (arguments.progress) std::fputs("\n", stderr);
   if (!report) return complain("sync: " + report.error().message());
   if (arguments.json) {
     std::puts(control::to_line(sync_json(*report)).c_str());
   } else {
     std::fputs(human_sync(*report, arguments.dry_run, arguments.stats).c_str(), stdout);
   }
+  std::fputs(sync_failures(*report).c_str(), stderr);
   if (std::fflush(stdout) != 0) return kExitFailed;
-  return report->failures.empty() ? kExitYes : kExitFailed;
+  return report->failures.empty() ? kExitYes : kExitNo;
 }
 
 }  // namespace mirrorfs::ctl

@@ -154,6 +154,18 @@ TEST(SyncFormat, StatsSayWhatWasAskedOfTheKernel) {
   EXPECT_EQ(human_sync(sample_sync(), false, false), "");
 }
 
+TEST(SyncFormat, NamesEachObjectThatFailedWithItsCause) {
+  SyncReport report;
+  EXPECT_EQ(sync_failures(report), "");
+  report.failures = {{"a/b", "open: Permission denied"}, {"c\n", "read: Input/output error"}};
+  const std::string text = sync_failures(report);
+  EXPECT_TRUE(
+      text.starts_with("mirrorctl: sync: 'a/b': open: Permission denied\n"
+                       "mirrorctl: sync: 'c\\x0a': read: Input/output error\n"
+                       "mirrorctl: sync: 2 objects failed"))
+      << text;
+}
+
 TEST(SyncFormat, JsonHasTheRingsCounters) {
   const json ring = sync_json(sample_sync())["ring"];
   const json expected = {

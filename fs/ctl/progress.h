@@ -1,0 +1,33 @@
+// What --progress shows while a sync runs.
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <string>
+
+#include "mirrorfs/status.h"
+
+namespace mirrorfs::ctl {
+
+/// "10,432 of 20,200 objects, 40.1 MiB of 80.0 MiB, 81.2 MiB/s, 3 s left". The totals grow while
+/// the walk discovers the tree, so the time left is a guess.
+[[nodiscard]] std::string progress_line(const BaselineProgress& progress, double elapsed_seconds);
+
+/// "[#####-----]  52 %  " and the line.
+[[nodiscard]] std::string progress_bar(const BaselineProgress& progress, double elapsed_seconds);
+
+/// On a terminal one bar that is drawn over itself; elsewhere a line now and then. One thread.
+class ProgressPrinter {
+ public:
+  explicit ProgressPrinter(std::FILE* out);
+  void show(const BaselineProgress& progress);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::FILE* const out_;
+  const bool terminal_;
+  const Clock::time_point start_ = Clock::now();
+  Clock::time_point last_line_ = start_;
+};
+
+}  // namespace mirrorfs::ctl

@@ -1,0 +1,88 @@
+// What --progress shows.
+#include "fs/ctl/progress.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "mirrorfs/unique_fd.h"
+
+namespace mirrorfs::ctl {
+namespace {
+
+using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+constexpr BaselineProgress kHalf{.running = true,
+                                 .files_done = 1000,
+                                 .files_total = 2000,
+                                 .bytes_done = 20 << 20,
+                                 .bytes_total = 40 << 20};
+constexpr BaselineProgress kEnd{.running = false,
+                                .files_done = 2000,
+                                .files_total = 2000,
+                                .bytes_done = 40 << 20,
+                                .bytes_total = 40 << 20};
+
+TEST(Progress, TellsFilesBytesRateAndTimeLeft) {
+  EXPECT_EQ(progress_line(kHalf, 10),
+            "1,000 of 2,000 objects, 20.0 MiB of 40.0 MiB, 2.0 MiB/s, 10 s left");
+  EXPECT_EQ(progress_line(kEnd, 20),
+            "2,000 of 2,000 objects, 40.0 MiB of 40.0 MiB, 2.0 MiB/s, 20 s");
+}
+
+TEST(Progress, TimeLeftIsThatOfWhatIsFurtherBehind) {
+  BaselineProgress one_large_file = kHalf;
+  one_large_file.files_done = 1999;
+  one_large_file.bytes_done = 10 << 20;
+  EXPECT_NE(progress_line(one_large_file, 10).find("30 s left"), std::string::npos);
+}
+
+TEST(Progress, NothingIsKnownAtFirst) {
+  EXPECT_EQ(progress_line({.running = true}, 0), "0 of 0 objects, 0 B of 0 B");
+  EXPECT_EQ(progress_bar({.running = true}, 1).substr(0, 33), "[------------------------]   0 % ");
+}
+
+TEST(Progress, BarFillsUp) {
+  EXPECT_EQ(progress_bar(kHalf, 10).substr(0, 33), "[############------------]  50 % ");
+  EXPECT_EQ(progress_bar(kEnd, 10).substr(0, 33), "[########################] 100 % ");
+}
+
+TEST(Progress, PrintsPlainLinesWhereThereIsNoTerminal) {
+  const File out(std::tmpfile(), &std::fclose);
+  ProgressPrinter printer(out.get());
+  printer.show(kHalf);  // too early for a line
+  printer.show(kEnd);
+  std::rewind(out.get());
+  char text[256] = {};
+  const std::size_t size = std::fread(text, 1, sizeof(text) - 1, out.get());
+  const std::string lines(text, size);
+  EXPECT_TRUE(lines.starts_with("2,000 of 2,000 objects")) << lines;
+  EXPECT_EQ(lines.find('\n'), lines.size() - 1) << lines;
+  EXPECT_EQ(lines.find('\x1b'), std::string::npos) << lines;
+}
+
+TEST(Progress, RedrawsOneLineOnATerminal) {
+  const UniqueFd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!master || ::grantpt(master.get()) != 0 || ::unlockpt(master.get()) != 0) {
+    GTEST_SKIP() << "no pseudo terminal";
+  }
+  char name[64];
+  ASSERT_EQ(::ptsname_r(master.get(), name, sizeof(name)), 0);
+  const File out(std::fopen(name, "we"), &std::fclose);
+  ASSERT_TRUE(out);
+  ProgressPrinter printer(out.get());
+  printer.show(kHalf);
+  printer.show(kEnd);
+  char text[1024];
+  const ssize_t size = ::read(master.get(), text, sizeof(text));
+  ASSERT_GT(size, 0);
+  const std::string shown(text, static_cast<std::size_t>(size));
+  EXPECT_TRUE(shown.starts_with("\r\x1b[K[####")) << shown;
+  EXPECT_EQ(shown.find('\n'), shown.size() - 1) << shown;
+}
+
+}  // namespace
+}  // namespace mirrorfs::ctl
