@@ -81,7 +81,7 @@ ring::Task<Result<std::uint64_t>> copy_large(ring::Ring& ring, int from, int to,
 PieceBudget::Piece::Piece(PieceBudget& owner, ring::Permit permit)
     : owner_(&owner), permit_(std::move(permit)) {
   if (owner.idle_.empty()) {
-    buffer_ = std::make_unique_for_overwrite<std::byte[]>(kPieceSize);
+    buffer_ = std::make_unique_for_overwrite<std::byte[]>(owner.size_);
   } else {
     buffer_ = std::move(owner.idle_.back());
     owner.idle_.pop_back();

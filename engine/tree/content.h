@@ -23,11 +23,12 @@ inline constexpr std::uint64_t kSmallFile = 128 << 10;  ///< bytes: one read, on
 /// bytes: from here on only differing pieces are written
 inline constexpr std::uint64_t kUpdateInPlace = 8ULL << 20;
 
-/// Bounds the memory of all copies on one ring: so many buffers of kPieceSize, kept for the next
+/// Bounds the memory of all copies on one ring: so many buffers of `size` bytes, kept for the next
 /// piece because fresh memory would cost a page fault per 4 KiB. Ring thread; outlives its pieces.
 class PieceBudget {
  public:
-  explicit PieceBudget(unsigned pieces) : permits_(pieces) {}
+  explicit PieceBudget(std::size_t pieces, std::size_t size = kPieceSize)
+      : size_(size), permits_(pieces) {}
 
   /// One buffer, given back when destroyed.
   class Piece {
@@ -46,6 +47,7 @@ class PieceBudget {
   [[nodiscard]] ring::Task<Piece> acquire();
 
  private:
+  const std::size_t size_;
   ring::Semaphore permits_;
   std::vector<std::unique_ptr<std::byte[]>> idle_;
 };

@@ -59,6 +59,22 @@ struct Known {
 
 /// Builds a file in staging and gives it its name.
 [[nodiscard]] ring::Task<Result<Outcome>> publish_file(Entry& entry);
+/// Owner, xattrs, mode and times from one open file to another, which has `present`.
+[[nodiscard]] Result<void> copy_attributes(const Entry& entry, int from, int to,
+                                           const Xattrs& present);
+
+/// What is known of a source file after an attempt to copy it.
+struct Sighting {
+  std::optional<Metadata> seen;  ///< absent: it has to be looked at
+  bool published = false;
+};
+
+/// Copies a regular file that the replica lacks without a look at it before. Its one statx, after
+/// the content was read, tells both the attributes and whether it stayed as it was: its ctime is
+/// older than the copy, which counts only where stamps_with_our_clock(). Not published, or an
+/// error: nothing happened, the ordinary way is to be taken.
+[[nodiscard]] ring::Task<Result<Sighting>> copy_on_sight(Entry& entry);
+
 /// Writes what differs into the replica's file.
 [[nodiscard]] ring::Task<Result<Outcome>> update_file(Entry& entry);
 /// Sets `which` on the replica's object, whatever its type.

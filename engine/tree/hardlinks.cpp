@@ -26,17 +26,24 @@ std::optional<HardlinkMap::Place> HardlinkMap::find(ObjectId source) const {
 
 void HardlinkMap::remember(ObjectId source, Place place, std::uint32_t names_left) {
   if (place.replica) claims_[place.replica] = source;
+  const auto group = groups_.find(source);
   if (names_left == 0) {
-    groups_.erase(source);
+    if (group != groups_.end()) drop(group);
     return;
   }
   directories_->keep(place.where.parent);
-  groups_[source] = Group{std::move(place), names_left};
+  if (group == groups_.end()) inodes_.insert(source.inode);
+  groups_.insert_or_assign(source, Group{std::move(place), names_left});
+}
+
+void HardlinkMap::drop(Groups::const_iterator group) {
+  inodes_.erase(inodes_.find(group->first.inode));
+  groups_.erase(group);
 }
 
 void HardlinkMap::met(ObjectId source) {
   const auto group = groups_.find(source);
-  if (group != groups_.end() && --group->second.names_left == 0) groups_.erase(group);
+  if (group != groups_.end() && --group->second.names_left == 0) drop(group);
 }
 
 void HardlinkMap::forget(ObjectId source) {
@@ -44,7 +51,7 @@ void HardlinkMap::forget(ObjectId source) {
   if (group == groups_.end()) return;
   const auto claim = claims_.find(group->second.place.replica);
   if (claim != claims_.end() && claim->second == source) claims_.erase(claim);
-  groups_.erase(group);
+  drop(group);
 }
 
 std::optional<ObjectId> HardlinkMap::claimed_by(ObjectId replica) const {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "engine/ring/sync.h"
 #include "engine/ring/task.h"
@@ -25,6 +26,8 @@ class ReplicaDirectories {
   /// ENOENT when the directory is not (any more) known.
   [[nodiscard]] virtual ring::Task<Result<std::shared_ptr<const DirFd>>> open_replica(
       ObjectId source_directory) = 0;
+  /// Nobody else changes the replica while the map lives: what was linked still stands there.
+  [[nodiscard]] virtual bool exclusive() const { return false; }
   /// A link was remembered in it: it will be asked for.
   virtual void keep(ObjectId source_directory) { (void)source_directory; }
 };
@@ -34,7 +37,7 @@ class HardlinkMap {
  public:
   struct Place {
     Location where;    ///< source identity of the directory, and the name
-    ObjectId replica;  ///< the object there
+    ObjectId replica;  ///< the object there; 0: new, see ReplicaDirectories::exclusive()
   };
 
   explicit HardlinkMap(ReplicaDirectories& directories) : directories_(&directories) {}
@@ -53,6 +56,8 @@ class HardlinkMap {
   /// One further name was linked (or found to be).
   void met(ObjectId source);
   void forget(ObjectId source);
+  /// Whether a source object with this inode number is remembered: a hint only.
+  [[nodiscard]] bool may_know(std::uint64_t inode) const { return inodes_.contains(inode); }
 
   /// The source object that this replica object is already a copy of; another one must not share
   /// it.
@@ -66,7 +71,11 @@ class HardlinkMap {
     std::uint32_t names_left = 0;
   };
   ReplicaDirectories* directories_;
-  std::unordered_map<ObjectId, Group> groups_;
+  using Groups = std::unordered_map<ObjectId, Group>;
+  void drop(Groups::const_iterator group);
+
+  Groups groups_;
+  std::unordered_multiset<std::uint64_t> inodes_;  ///< of groups_
   std::unordered_map<ObjectId, ObjectId> claims_;  // replica object -> source object
   std::unordered_map<ObjectId, std::weak_ptr<ring::Semaphore>> leases_;
 };

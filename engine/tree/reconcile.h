@@ -41,6 +41,9 @@ struct Policy {
   /// A source file whose ctime is at or after this is compared by content even in kQuick. Zero:
   /// off.
   timespec changed_since{};
+  /// Files on this device that the replica lacks are copied before they are looked at; its
+  /// filesystem stamps_with_our_clock(). Without effect on a directory with a DeferPredicate.
+  std::optional<dev_t> sight_device{};
 };
 
 /// Hears what happens, for status and reports. Names are relative to the directory worked on.
@@ -67,6 +70,8 @@ class Observer {
 struct Limits {
   ring::Semaphore entries{96};  ///< objects in flight: up to two descriptors each
   PieceBudget pieces{16};       ///< memory: kPieceSize each
+  /// Files read in one go, before their size is known; as many as entries, so nobody waits for one.
+  PieceBudget sights{96, kSmallFile};
 };
 
 /// What every function here needs; a value of references, cheap to copy. `staging` may be null when

@@ -1,3 +1,5 @@
+#include <dirent.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -14,6 +16,8 @@ struct Name {
   std::string name;
   bool in_source = false;
   bool in_replica = false;
+  std::uint64_t inode = 0;  ///< in the source, as listed
+  unsigned char type = 0;   ///< in the source: DT_*
 };
 
 /// Both listings as one; consumes them.
@@ -28,7 +32,8 @@ std::vector<Name> merged(std::vector<Dirent>& source, std::vector<Dirent>& repli
         theirs == replica.end() || (ours != source.end() && ours->name <= theirs->name);
     const bool take_theirs =
         ours == source.end() || (theirs != replica.end() && theirs->name <= ours->name);
-    Name next{std::move(take_ours ? ours->name : theirs->name), take_ours, take_theirs};
+    Name next{std::move(take_ours ? ours->name : theirs->name), take_ours, take_theirs, 0, 0};
+    if (take_ours) next.inode = ours->ino, next.type = ours->type;
     if (take_ours) ++ours;
     if (take_theirs) ++theirs;
     if (!skip_reserved || next.name != kReservedName) names.push_back(std::move(next));
@@ -69,10 +74,35 @@ void note_result(Work& work, std::string&& name, EntryResult&& entry) {
                                   .missing = entry.created_directory && work.policy.dry_run});
 }
 
+/// A name of an object that stands in the replica already is linked, not copied.
+bool may_copy_on_sight(const Work& work, const Name& item) {
+  return work.policy.sight_device == work.directory.id.device && !work.policy.dry_run &&
+         !work.defer && item.in_source && !item.in_replica && item.type == DT_REG &&
+         !work.context.hardlinks.may_know(item.inode);
+}
+
+/// True: done. Else `source` is what was learned.
+ring::Task<bool> copied_on_sight(Work& work, const std::string& name, Known& source) {
+  Entry entry{work.context, work.directory, name, work.policy, {}, {}};
+  Result<Sighting> sighting = co_await copy_on_sight(entry);
+  if (!sighting) co_return false;  // told when it happens again, on the ordinary way
+  if (sighting->seen) source = Known{true, sighting->seen};
+  work.result.changed |= sighting->published;
+  co_return sighting->published;
+}
+
 ring::Task<void> work_on(Work& work, Name item, ring::Permit permit) {
   const ring::Permit held = std::move(permit);
   const char* name = item.name.c_str();
-  Result<Known> source = co_await look(work, item.in_source, work.directory.source, name);
+  Known seen;
+  if (may_copy_on_sight(work, item)) {
+    const bool done = co_await copied_on_sight(work, item.name, seen);
+    if (done) co_return;
+  }
+  Result<Known> source = seen;
+  if (!seen.looked) {
+    source = co_await look(work, item.in_source, work.directory.source, name);
+  }
   if (!source) co_return note_failure(work, std::move(item.name), std::move(source.error()));
   if (source->metadata && work.defer && work.defer(item.name, *source->metadata)) {
     work.result.deferred.push_back(std::move(item.name));

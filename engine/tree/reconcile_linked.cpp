@@ -13,7 +13,7 @@ ring::Task<Result<std::shared_ptr<const DirFd>>> find_again(Context& context,
                                                             const HardlinkMap::Place& place) {
   Result<std::shared_ptr<const DirFd>> directory =
       co_await context.hardlinks.directories().open_replica(place.where.parent);
-  if (!directory) co_return directory;
+  if (!directory || context.hardlinks.directories().exclusive()) co_return directory;
   Result<Metadata> there =
       co_await context.ring.statx((*directory)->get(), place.where.name.c_str());
   if (!there) co_return pass_on(std::move(there));
@@ -55,11 +55,13 @@ ring::Task<Result<Outcome>> link_to(Entry& entry, const HardlinkMap::Place& plac
   co_return Outcome::kChanged;
 }
 
-/// Identity of the replica's object after the entry was reconciled.
+/// Identity of the replica's object after the entry was reconciled. That of a new object is left
+/// out where nobody will have to recognise it: no name that was there before can be one of it.
 ring::Task<Result<ObjectId>> replica_identity(Entry& entry, Outcome outcome) {
   if (entry.policy.dry_run || outcome == Outcome::kEqual) {
     co_return entry.replica ? entry.replica->id() : ObjectId{};
   }
+  if (!entry.replica && entry.context.hardlinks.directories().exclusive()) co_return ObjectId{};
   Result<Metadata> now =
       co_await entry.context.ring.statx(entry.directory.replica, entry.name.c_str());
   if (!now) co_return pass_on(std::move(now));

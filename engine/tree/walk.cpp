@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/tree/entry.h"
+#include "engine/tree/file_clock.h"
 
 namespace mirrorfs::tree {
 namespace {
@@ -62,7 +63,8 @@ class Walk final : public ReplicaDirectories {
         policy_(policy),
         listener_(listener),
         rights_(Rights::current()),
-        limits_{ring::Semaphore(budget.entries), PieceBudget(16)},
+        limits_{ring::Semaphore(budget.entries), PieceBudget(16),
+                PieceBudget(budget.entries, kSmallFile)},
         links_(*this),
         descriptors_(ring, budget.pairs) {}
 
@@ -70,6 +72,8 @@ class Walk final : public ReplicaDirectories {
 
   ring::Task<Result<std::shared_ptr<const DirFd>>> open_replica(ObjectId id) override;
   void keep(ObjectId id) override;
+  /// Whoever lets a walk change the replica holds its lock.
+  [[nodiscard]] bool exclusive() const override { return true; }
 
  private:
   ring::Task<void> work();
@@ -88,7 +92,7 @@ class Walk final : public ReplicaDirectories {
 
   ring::Ring& ring_;
   Staging* const staging_;
-  const Policy policy_;
+  Policy policy_;
   WalkListener& listener_;
   const Rights rights_;
   Limits limits_;
@@ -106,6 +110,7 @@ class Walk final : public ReplicaDirectories {
 
 ring::Task<Result<void>> Walk::run(std::shared_ptr<WalkNode> root, int replica_root) {
   replica_root_ = replica_root;
+  if (stamps_with_our_clock(root->open->source.get())) policy_.sight_device = root->source.dev;
   waiting_.push_back(std::move(root));
   ring::TaskGroup workers(ring_);
   for (std::size_t i = 0; i < kDirectoriesInFlight; ++i) workers.spawn(work());

@@ -29,13 +29,6 @@ ring::Task<Result<Step>> check_source(Entry& entry, int from) {
   co_return Step::kAgain;
 }
 
-Result<void> copy_attributes(const Entry& entry, int from, int to, const Xattrs& present) {
-  const Rights rights = entry.context.rights;
-  Result<Xattrs> wanted = read_xattrs(from, rights);
-  if (!wanted) return pass_on(std::move(wanted));
-  return apply_attributes(to, AttributeSet::all(), entry.source, *wanted, present, rights);
-}
-
 ring::Task<Result<Step>> publish_once(Entry& entry, int from) {
   Context& context = entry.context;
   Result<Staged> staged = co_await context.staging->create_file(context.ring);
@@ -79,6 +72,13 @@ ring::Task<Result<Step>> update_once(Entry& entry, int from, int to) {
 }
 
 }  // namespace
+
+Result<void> copy_attributes(const Entry& entry, int from, int to, const Xattrs& present) {
+  const Rights rights = entry.context.rights;
+  Result<Xattrs> wanted = read_xattrs(from, rights);
+  if (!wanted) return pass_on(std::move(wanted));
+  return apply_attributes(to, AttributeSet::all(), entry.source, *wanted, present, rights);
+}
 
 ring::Task<Result<Outcome>> publish_file(Entry& entry) {
   ring::Ring& ring = entry.context.ring;

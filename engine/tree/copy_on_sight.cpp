@@ -1,0 +1,179 @@
+// A regular file that the replica lacks is copied as soon as its name is seen: it is looked at
+// once, after its content was read, and not before.
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <span>
+
+#include "engine/ring/ring.h"
+#include "engine/tree/content.h"
+#include "engine/tree/entry.h"
+
+namespace mirrorfs::tree {
+namespace {
+
+/// File times come from a clock that advances with the timer tick (10 ms at most), so a change
+/// made from `now` on shows a time that is not before this.
+timespec earliest_ctime_of_a_change() {
+  constexpr long kSlack = 20'000'000;  // ns
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  now.tv_nsec -= kSlack;
+  if (now.tv_nsec < 0) now.tv_nsec += 1'000'000'000, now.tv_sec -= 1;
+  return now;
+}
+
+bool is_before(const timespec& a, const timespec& b) {
+  return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
+}
+
+/// What of a source file was read before it is looked at.
+struct Reading {
+  int fd;
+  timespec earliest;               ///< the ctime of any change since reading began
+  std::span<const std::byte> all;  ///< the content of a small file; else empty
+  Metadata layout;                 ///< size, and blocks as far as they tell of holes
+};
+
+/// Size and whether there are holes, by lseek(2): all that a copy of the content has to know.
+Result<Metadata> layout_of(int fd) {
+  const off_t size = ::lseek(fd, 0, SEEK_END);
+  if (size < 0) return fail_errno("lseek SEEK_END");
+  Metadata layout;
+  layout.size = static_cast<std::uint64_t>(size);
+  const off_t hole = size == 0 ? 0 : ::lseek(fd, 0, SEEK_HOLE);
+  if (hole < 0) return fail_errno("lseek SEEK_HOLE");
+  layout.blocks = hole < size ? 0 : layout.size / 512 + 1;
+  return layout;
+}
+
+/// Whether the file is what was read: `now` is of after the reading.
+bool is_as_read(const Entry& entry, const Reading& reading, const Metadata& now) {
+  return now.is_regular() && now.dev == entry.policy.sight_device &&
+         now.size == reading.layout.size && is_before(now.ctime, reading.earliest);
+}
+
+/// A small file with a hole was read as if it had none; compressed ones only look so.
+bool hides_a_hole(const Reading& reading, const Metadata& now) {
+  if (reading.all.empty() || now.blocks * 512 >= now.size) return false;
+  const off_t hole = ::lseek(reading.fd, 0, SEEK_HOLE);
+  return hole < 0 || static_cast<std::uint64_t>(hole) < now.size;
+}
+
+ring::Task<Result<std::uint64_t>> write_content(Context& context, const Reading& reading, int to) {
+  if (reading.all.empty()) {
+    ring::Task<Result<std::uint64_t>> large =
+        copy_content(context.ring, reading.fd, to, reading.layout, context.limits.pieces);
+    co_return co_await std::move(large);
+  }
+  Result<std::size_t> put = co_await context.ring.write(to, reading.all, 0);
+  if (!put) co_return pass_on(std::move(put));
+  if (*put < reading.all.size()) {
+    Result<void> rest = co_await context.ring.write_all(to, reading.all.subspan(*put), *put);
+    if (!rest) co_return pass_on(std::move(rest));
+  }
+  co_return reading.all.size();
+}
+
+void tell(const Entry& entry, std::uint64_t written) {
+  Observer& observer = entry.context.observer;
+  observer.seen(entry.source);
+  observer.created(entry.name);
+  observer.copied(entry.name, written);
+  observer.reconciled(entry.source);
+}
+
+/// Gives the staged file its attributes and its name; false: another name of the object stands in
+/// the replica already.
+ring::Task<Result<bool>> publish(Entry& entry, Staged& staged, int from) {
+  Context& context = entry.context;
+  const ObjectId source = entry.source.id();
+  const bool linked = entry.source.nlink > 1;
+  HardlinkMap::Lease lease;
+  if (linked) {
+    lease = co_await context.hardlinks.lease(source);
+    if (context.hardlinks.find(source)) co_return false;
+  }
+  Result<void> attributes = copy_attributes(entry, from, staged.fd(), {});
+  if (!attributes) co_return pass_on(std::move(attributes));
+  Result<void> published = co_await context.staging->publish(
+      context.ring, staged, entry.directory.replica, entry.name.c_str());
+  if (!published) co_return pass_on(std::move(published));
+  const Location here{entry.directory.id, entry.name};
+  if (linked) context.hardlinks.remember(source, {here, {}}, entry.source.nlink - 1);
+  Result<void> closed = co_await context.ring.close(staged.take_fd());
+  if (!closed) co_return pass_on(std::move(closed));
+  co_return true;
+}
+
+/// The one statx. Not `as_read`: the file has to be copied in the ordinary way.
+ring::Task<Result<Sighting>> look(Entry& entry, const Reading& reading, bool& as_read) {
+  as_read = false;
+  Result<Metadata> now = co_await entry.context.ring.statx(reading.fd, "", AT_EMPTY_PATH);
+  if (!now) co_return pass_on(std::move(now));
+  if (!now->is_regular()) co_return Sighting{};
+  entry.source = *now;
+  as_read = is_as_read(entry, reading, *now) && !hides_a_hole(reading, *now);
+  co_return Sighting{*now, false};
+}
+
+/// A small file is looked at before anything is made for it, a large one after it was copied.
+ring::Task<Result<Sighting>> copy(Entry& entry, const Reading& reading) {
+  Context& context = entry.context;
+  const bool small = !reading.all.empty() || reading.layout.size == 0;
+  Result<Sighting> sighting{Sighting{}};
+  bool as_read = true;
+  if (small) sighting = co_await look(entry, reading, as_read);
+  if (!sighting || !as_read) co_return sighting;
+  Result<Staged> staged = co_await context.staging->create_file(context.ring);
+  if (!staged) co_return pass_on(std::move(staged));
+  Result<std::uint64_t> written = co_await write_content(context, reading, staged->fd());
+  if (!written) co_return pass_on(std::move(written));
+  if (!small) sighting = co_await look(entry, reading, as_read);
+  if (!sighting || !as_read) co_return sighting;
+  Result<bool> published = co_await publish(entry, *staged, reading.fd);
+  if (!published) co_return pass_on(std::move(published));
+  if (*published) tell(entry, *written);
+  sighting->published = *published;
+  co_return sighting;
+}
+
+/// Reads a small file in whole, of a large one its layout.
+ring::Task<Result<Reading>> begin_reading(Entry& entry, int fd, std::span<std::byte> buffer) {
+  Reading reading{.fd = fd, .earliest = earliest_ctime_of_a_change(), .all = {}, .layout = {}};
+  Result<std::size_t> got = co_await entry.context.ring.read(fd, buffer, 0);
+  if (!got) co_return pass_on(std::move(got));
+  if (*got < buffer.size()) {
+    reading.all = buffer.first(*got);
+    reading.layout.size = *got;
+    co_return reading;
+  }
+  Result<Metadata> layout = layout_of(fd);
+  if (!layout) co_return pass_on(std::move(layout));
+  reading.layout = *layout;
+  co_return reading;
+}
+
+ring::Task<Result<Sighting>> read_and_copy(Entry& entry, int from) {
+  PieceBudget::Piece buffer = co_await entry.context.limits.sights.acquire();
+  Result<Reading> reading = co_await begin_reading(entry, from, {buffer.data(), kSmallFile});
+  if (!reading) co_return pass_on(std::move(reading));
+  Result<Sighting> sighting = co_await copy(entry, *reading);
+  co_return sighting;
+}
+
+}  // namespace
+
+ring::Task<Result<Sighting>> copy_on_sight(Entry& entry) {
+  ring::Ring& ring = entry.context.ring;
+  Result<UniqueFd> from =
+      co_await open_for_reading(ring, entry.directory.source, entry.name.c_str());
+  if (!from) co_return pass_on(std::move(from));
+  Result<Sighting> sighting = co_await read_and_copy(entry, from->get());
+  Result<void> closed = co_await ring.close(std::move(*from));
+  if (sighting && !closed) co_return pass_on(std::move(closed));
+  co_return sighting;
+}
+
+}  // namespace mirrorfs::tree
