@@ -97,8 +97,7 @@ ring::Task<Result<bool>> publish(Entry& entry, Staged& staged, int from) {
   }
   Result<void> attributes = copy_attributes(entry, from, staged.fd(), {});
   if (!attributes) co_return pass_on(std::move(attributes));
-  Result<void> published = co_await context.staging->publish(
-      context.ring, staged, entry.directory.replica, entry.name.c_str());
+  Result<void> published = co_await context.staging->publish(context.ring, staged, entry.target());
   if (!published) co_return pass_on(std::move(published));
   const Location here{entry.directory.id, entry.name};
   if (linked) context.hardlinks.remember(source, {here, {}}, entry.source.nlink - 1);
@@ -126,7 +125,7 @@ ring::Task<Result<Sighting>> copy(Entry& entry, const Reading& reading) {
   bool as_read = true;
   if (small) sighting = co_await look(entry, reading, as_read);
   if (!sighting || !as_read) co_return sighting;
-  Result<Staged> staged = co_await context.staging->create_file(context.ring);
+  Result<Staged> staged = co_await context.staging->create_file(context.ring, entry.target());
   if (!staged) co_return pass_on(std::move(staged));
   Result<std::uint64_t> written = co_await write_content(context, reading, staged->fd());
   if (!written) co_return pass_on(std::move(written));
@@ -159,6 +158,8 @@ ring::Task<Result<Sighting>> read_and_copy(Entry& entry, int from) {
   PieceBudget::Piece buffer = co_await entry.context.limits.sights.acquire();
   Result<Reading> reading = co_await begin_reading(entry, from, {buffer.data(), kSmallFile});
   if (!reading) co_return pass_on(std::move(reading));
+  const bool large = reading->all.empty() && reading->layout.size > 0;
+  if (large && entry.directory.hidden != nullptr) co_return Sighting{.seen = {}, .too_large = true};
   Result<Sighting> sighting = co_await copy(entry, *reading);
   co_return sighting;
 }

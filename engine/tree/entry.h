@@ -22,6 +22,10 @@ struct Entry {
   std::optional<Metadata> replica;  ///< absent: nothing there (any more)
 
   void differs(std::string_view what) const { context.observer.difference(name, what); }
+  /// In the replica.
+  [[nodiscard]] Target target() const {
+    return {directory.replica, name.c_str(), directory.hidden != nullptr};
+  }
 };
 
 enum class Outcome {
@@ -67,6 +71,7 @@ struct Known {
 struct Sighting {
   std::optional<Metadata> seen;  ///< absent: it has to be looked at
   bool published = false;
+  bool too_large = false;  ///< for a hidden directory; then nothing was tried
 };
 
 /// Copies a regular file that the replica lacks without a look at it before. Its one statx, after

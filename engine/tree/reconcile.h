@@ -44,6 +44,8 @@ struct Policy {
   /// Files on this device that the replica lacks are copied before they are looked at; its
   /// filesystem stamps_with_our_clock(). Without effect on a directory with a DeferPredicate.
   std::optional<dev_t> sight_device{};
+  /// A directory that the replica lacks is not made: the caller does, as a HiddenDirectory.
+  bool hide_new_directories = false;
 };
 
 /// Hears what happens, for status and reports. Names are relative to the directory worked on.
@@ -85,11 +87,21 @@ struct Context {
   Rights rights;
 };
 
+/// A directory that is built where nobody sees it, so that what is made in it can have its real
+/// name at once.
+class HiddenDirectory {
+ public:
+  virtual ~HiddenDirectory() = default;
+  /// Gives it its place in the replica. Called once, when nothing in it is half done.
+  [[nodiscard]] virtual ring::Task<Result<void>> publish() = 0;
+};
+
 /// One directory on both sides. The descriptors stay the caller's and outlive the task.
 struct DirectoryPair {
   ObjectId id;  ///< of the source directory
   int source = -1;
-  int replica = -1;  ///< -1: not there (only with dry_run)
+  int replica = -1;                   ///< -1: not there (only with dry_run)
+  HiddenDirectory* hidden = nullptr;  ///< the replica's is new and not in its place yet
 };
 
 struct EntryResult {

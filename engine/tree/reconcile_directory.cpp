@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
+#include <utility>
 
 #include "engine/ring/ring.h"
 #include "engine/tree/entry.h"
@@ -11,6 +13,10 @@
 
 namespace mirrorfs::tree {
 namespace {
+
+/// So many names are worked on before a new directory gets its place: an interruption makes no more
+/// work than that undone.
+constexpr std::size_t kMostHidden = 4096;
 
 struct Name {
   std::string name;
@@ -41,12 +47,21 @@ std::vector<Name> merged(std::vector<Dirent>& source, std::vector<Dirent>& repli
   return names;
 }
 
+/// A name, and what is known of it.
+struct Job {
+  explicit Job(Name name) : item(std::move(name)) {}
+  Job(Name name, Known known) : item(std::move(name)), source(std::move(known)) {}
+  Name item;
+  Known source;
+};
+
 struct Work {
   Context context;
   DirectoryPair directory;
   Policy policy;
   const DeferPredicate& defer;
   DirectoryResult result;
+  std::vector<Job> put_off;  ///< until the directory is not hidden any more
 };
 
 /// What stands under a listed name: nothing is asked for where the listing has it not.
@@ -81,40 +96,81 @@ bool may_copy_on_sight(const Work& work, const Name& item) {
          !work.context.hardlinks.may_know(item.inode);
 }
 
-/// True: done. Else `source` is what was learned.
-ring::Task<bool> copied_on_sight(Work& work, const std::string& name, Known& source) {
-  Entry entry{work.context, work.directory, name, work.policy, {}, {}};
+/// True: done, or put off. Else `source` is what was learned.
+ring::Task<bool> copied_on_sight(Work& work, Name& item, Known& source) {
+  Entry entry{work.context, work.directory, item.name, work.policy, {}, {}};
   Result<Sighting> sighting = co_await copy_on_sight(entry);
   if (!sighting) co_return false;  // told when it happens again, on the ordinary way
+  if (sighting->too_large) {
+    work.put_off.push_back({std::move(item), {}});
+    co_return true;
+  }
   if (sighting->seen) source = Known{true, sighting->seen};
   work.result.changed |= sighting->published;
   co_return sighting->published;
 }
 
-ring::Task<void> work_on(Work& work, Name item, ring::Permit permit) {
+/// A large file is not copied before its directory has its place: too much would be lost by an
+/// interruption.
+bool must_put_off(const Work& work, const Known& source) {
+  return work.directory.hidden != nullptr && source.metadata && source.metadata->is_regular() &&
+         source.metadata->size >= kSmallFile;
+}
+
+ring::Task<void> work_on(Work& work, Job job, ring::Permit permit) {
   const ring::Permit held = std::move(permit);
-  const char* name = item.name.c_str();
-  Known seen;
-  if (may_copy_on_sight(work, item)) {
-    const bool done = co_await copied_on_sight(work, item.name, seen);
+  Name& item = job.item;
+  if (!job.source.looked && may_copy_on_sight(work, item)) {
+    const bool done = co_await copied_on_sight(work, item, job.source);
     if (done) co_return;
   }
-  Result<Known> source = seen;
-  if (!seen.looked) {
-    source = co_await look(work, item.in_source, work.directory.source, name);
+  Result<Known> source = job.source;
+  if (!source->looked) {
+    source = co_await look(work, item.in_source, work.directory.source, item.name.c_str());
   }
   if (!source) co_return note_failure(work, std::move(item.name), std::move(source.error()));
   if (source->metadata && work.defer && work.defer(item.name, *source->metadata)) {
     work.result.deferred.push_back(std::move(item.name));
     co_return;
   }
-  Result<Known> replica = co_await look(work, item.in_replica, work.directory.replica, name);
+  if (must_put_off(work, *source)) {
+    work.put_off.push_back({std::move(item), *source});
+    co_return;
+  }
+  Result<Known> replica =
+      co_await look(work, item.in_replica, work.directory.replica, item.name.c_str());
   if (!replica) co_return note_failure(work, std::move(item.name), std::move(replica.error()));
-  ring::Task<Result<EntryResult>> task =
+  ring::Task<Result<EntryResult>> reconciling =
       reconcile_known(work.context, work.directory, item.name, *source, *replica, work.policy);
-  Result<EntryResult> entry = co_await std::move(task);
+  Result<EntryResult> entry = co_await std::move(reconciling);
   if (!entry) co_return note_failure(work, std::move(item.name), std::move(entry.error()));
   note_result(work, std::move(item.name), std::move(*entry));
+}
+
+/// Works on the names concurrently, and returns when all are done.
+template <class Items>
+ring::Task<void> work_on_all(Work& work, Items items) {
+  ring::TaskGroup group(work.context.ring);
+  for (auto& item : items) {
+    ring::Permit permit = co_await work.context.limits.entries.acquire();
+    group.spawn(work_on(work, Job(std::move(item)), std::move(permit)));
+  }
+  co_await group.join();
+}
+
+ring::Task<Result<void>> work_on_directory(Work& work, std::vector<Name> names) {
+  std::span<Name> rest(names);
+  if (work.directory.hidden != nullptr) {
+    const std::span<Name> first = rest.first(std::min(rest.size(), kMostHidden));
+    rest = rest.subspan(first.size());
+    co_await work_on_all(work, first);
+    Result<void> published = co_await work.directory.hidden->publish();
+    if (!published) co_return published;
+    work.directory.hidden = nullptr;
+    co_await work_on_all(work, std::exchange(work.put_off, {}));
+  }
+  co_await work_on_all(work, rest);
+  co_return Result<void>{};
 }
 
 }  // namespace
@@ -126,18 +182,13 @@ ring::Task<Result<DirectoryResult>> reconcile_directory(Context context, Directo
   if (!ours) co_return pass_on(std::move(ours));
   context.observer.listed(ours->size());
   Result<std::vector<Dirent>> theirs{std::vector<Dirent>{}};
-  if (directory.replica >= 0) {
+  if (directory.replica >= 0 && directory.hidden == nullptr) {
     theirs = co_await list_directory(context.ring, directory.replica);
     if (!theirs) co_return pass_on(std::move(theirs));
   }
-  std::vector<Name> names = merged(*ours, *theirs, skip_reserved);
-  Work work{context, directory, policy, defer, {}};
-  ring::TaskGroup group(context.ring);
-  for (Name& name : names) {
-    ring::Permit permit = co_await context.limits.entries.acquire();
-    group.spawn(work_on(work, std::move(name), std::move(permit)));
-  }
-  co_await group.join();
+  Work work{context, directory, policy, defer, {}, {}};
+  Result<void> worked = co_await work_on_directory(work, merged(*ours, *theirs, skip_reserved));
+  if (!worked) co_return pass_on(std::move(worked));
   DirectoryResult& result = work.result;
   std::ranges::sort(result.children, {}, &ChildDirectory::name);
   std::ranges::sort(result.deferred);

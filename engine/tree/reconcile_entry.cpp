@@ -69,8 +69,10 @@ ring::Task<Result<Outcome>> reconcile_subdirectory(Entry& entry, EntryResult& re
     Result<void> removed = co_await remove_object(entry);
     if (!removed) co_return pass_on(std::move(removed));
   }
-  Result<void> made = co_await context.ring.mkdirat(dirfd, name, 0700);
-  if (!made) co_return pass_on(std::move(made));
+  if (!entry.policy.hide_new_directories) {
+    Result<void> made = co_await context.ring.mkdirat(dirfd, name, 0700);
+    if (!made) co_return pass_on(std::move(made));
+  }
   context.observer.created(entry.name);
   co_return Outcome::kChanged;
 }

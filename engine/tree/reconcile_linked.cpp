@@ -30,8 +30,7 @@ ring::Task<Result<void>> link_into(Entry& entry, int from, const char* from_name
   }
   Result<Staged> staged = co_await context.staging->create_link(context.ring, from, from_name);
   if (!staged) co_return pass_on(std::move(staged));
-  Result<void> published =
-      co_await context.staging->publish(context.ring, *staged, to, entry.name.c_str());
+  Result<void> published = co_await context.staging->publish(context.ring, *staged, entry.target());
   co_return published;
 }
 

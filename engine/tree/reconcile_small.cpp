@@ -89,15 +89,15 @@ ring::Task<Result<Outcome>> build(Entry& entry, const SmallDifference& found) {
   Context& context = entry.context;
   ring::Task<Result<Staged>> making =
       entry.source.is_symlink()
-          ? context.staging->create_symlink(context.ring, found.target.c_str())
-          : context.staging->create_special(context.ring, entry.source.mode, entry.source.rdev);
+          ? context.staging->create_symlink(context.ring, entry.target(), found.target.c_str())
+          : context.staging->create_special(context.ring, entry.target(), entry.source.mode,
+                                            entry.source.rdev);
   Result<Staged> staged = co_await std::move(making);
   if (!staged) co_return pass_on(std::move(staged));
   Result<void> attributes = apply_attributes(staged->fd(), AttributeSet::all(), entry.source,
                                              found.source_xattrs, {}, context.rights);
   if (!attributes) co_return pass_on(std::move(attributes));
-  Result<void> published = co_await context.staging->publish(
-      context.ring, *staged, entry.directory.replica, entry.name.c_str());
+  Result<void> published = co_await context.staging->publish(context.ring, *staged, entry.target());
   if (!published) co_return pass_on(std::move(published));
   if (!entry.replica) context.observer.created(entry.name);
   if (entry.replica) context.observer.attributes_set(entry.name);

@@ -37,17 +37,15 @@ Result<DirFd> make_and_open(int dirfd, const char* name) {
 
 }  // namespace
 
-Staged::Staged(const Staging& owner, std::string name)
-    : staging_(owner.dirfd()), name_(std::move(name)) {}
+Staged::Staged(Site site) : site_(std::move(site)) {}
 
-Staged::Staged(Staged&& other) noexcept
-    : staging_(std::exchange(other.staging_, -1)),
-      name_(std::move(other.name_)),
-      fd_(std::move(other.fd_)) {}
+Staged::Staged(Staged&& other) noexcept : site_(std::move(other.site_)), fd_(std::move(other.fd_)) {
+  other.site_.dirfd = -1;
+}
 
 Staged::~Staged() {
   // Only after a failure; what cannot be removed now is a leftover for the next start.
-  if (staging_ >= 0) static_cast<void>(::unlinkat(staging_, name_.c_str(), 0));
+  if (site_.dirfd >= 0) static_cast<void>(::unlinkat(site_.dirfd, site_.name.c_str(), 0));
 }
 
 Staging::Staging(DirFd directory) : directory_(std::move(directory)), epoch_(now_ns()) {}
@@ -83,52 +81,64 @@ std::string Staging::next_name() {
   return name;
 }
 
-ring::Task<Result<Staged>> Staging::create_file(ring::Ring& ring) {
-  std::string name = next_name();
-  Result<UniqueFd> fd =
-      co_await ring.open(dirfd(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+Staged::Site Staging::site_for(const Target& target) {
+  if (target.hidden) return {target.dirfd, target.name, true};
+  return {dirfd(), next_name(), false};
+}
+
+ring::Task<Result<Staged>> Staging::create_file(ring::Ring& ring, Target target) {
+  Staged::Site site = site_for(target);
+  Result<UniqueFd> fd = co_await ring.open(site.dirfd, site.name.c_str(),
+                                           O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (!fd) co_return pass_on(std::move(fd));
-  Staged staged(*this, std::move(name));
+  Staged staged(std::move(site));
   staged.fd_ = std::move(*fd);
   co_return staged;
 }
 
-ring::Task<Result<Staged>> Staging::create_symlink(ring::Ring& ring, const char* target) {
-  std::string name = next_name();
-  Result<void> made = co_await ring.symlinkat(target, dirfd(), name.c_str());
+ring::Task<Result<Staged>> Staging::create_symlink(ring::Ring& ring, Target target,
+                                                   const char* link) {
+  Staged::Site site = site_for(target);
+  Result<void> made = co_await ring.symlinkat(link, site.dirfd, site.name.c_str());
   if (!made) co_return pass_on(std::move(made));
-  Staged staged(*this, std::move(name));
-  Result<UniqueFd> fd = co_await open_path_at(ring, dirfd(), staged.name_.c_str());
+  Staged staged(std::move(site));
+  Result<UniqueFd> fd = co_await open_path_at(ring, staged.site_.dirfd, staged.site_.name.c_str());
   if (!fd) co_return pass_on(std::move(fd));
   staged.fd_ = std::move(*fd);
   co_return staged;
 }
 
-ring::Task<Result<Staged>> Staging::create_special(ring::Ring& ring, mode_t mode, dev_t rdev) {
-  std::string name = next_name();
-  if (::mknodat(dirfd(), name.c_str(), (mode & S_IFMT) | 0600, rdev) != 0) {
+ring::Task<Result<Staged>> Staging::create_special(ring::Ring& ring, Target target, mode_t mode,
+                                                   dev_t rdev) {
+  Staged::Site site = site_for(target);
+  if (::mknodat(site.dirfd, site.name.c_str(), (mode & S_IFMT) | 0600, rdev) != 0) {
     co_return fail_errno("mknodat");
   }
-  Staged staged(*this, std::move(name));
-  Result<UniqueFd> fd = co_await open_path_at(ring, dirfd(), staged.name_.c_str());
+  Staged staged(std::move(site));
+  Result<UniqueFd> fd = co_await open_path_at(ring, staged.site_.dirfd, staged.site_.name.c_str());
   if (!fd) co_return pass_on(std::move(fd));
   staged.fd_ = std::move(*fd);
   co_return staged;
 }
 
 ring::Task<Result<Staged>> Staging::create_link(ring::Ring& ring, int from, const char* from_name) {
-  std::string name = next_name();
-  Result<void> made = co_await ring.linkat(from, from_name, dirfd(), name.c_str(), 0);
+  Staged::Site site = site_for({-1, nullptr, false});
+  Result<void> made = co_await ring.linkat(from, from_name, site.dirfd, site.name.c_str(), 0);
   if (!made) co_return pass_on(std::move(made));
-  co_return Staged(*this, std::move(name));
+  co_return Staged(std::move(site));
 }
 
-ring::Task<Result<void>> Staging::publish(ring::Ring& ring, Staged& staged, int to,
-                                          const char* name) {
-  Result<void> renamed = co_await ring.renameat2(dirfd(), staged.name_.c_str(), to, name, 0);
+ring::Task<Result<void>> Staging::publish(ring::Ring& ring, Staged& staged, Target target) {
+  Staged::Site& site = staged.site_;
+  if (site.is_target) {
+    site.dirfd = -1;
+    co_return Result<void>{};
+  }
+  Result<void> renamed =
+      co_await ring.renameat2(site.dirfd, site.name.c_str(), target.dirfd, target.name, 0);
   // Of two names of one object rename removes neither (rename(2)): a link stays for the destructor.
-  if (renamed && staged.fd_.valid()) staged.staging_ = -1;
-  if (!renamed) renamed.error().name = name;
+  if (renamed && staged.fd_.valid()) site.dirfd = -1;
+  if (!renamed) renamed.error().name = target.name;
   co_return renamed;
 }
 

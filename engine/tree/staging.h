@@ -18,6 +18,13 @@ namespace mirrorfs::tree {
 
 class Staging;
 
+/// Where an object is to go.
+struct Target {
+  int dirfd;
+  const char* name;
+  bool hidden;  ///< nobody sees the directory yet: the object is built in it under its own name
+};
+
 /// One object under construction. Destroying it without publish() removes it. Ring thread.
 class Staged {
  public:
@@ -32,9 +39,13 @@ class Staged {
 
  private:
   friend class Staging;
-  Staged(const Staging& owner, std::string name);
-  int staging_;       // the staging directory; -1 once there is nothing to remove
-  std::string name_;  // in it
+  struct Site {
+    int dirfd;  // -1 once there is nothing to remove
+    std::string name;
+    bool is_target;
+  };
+  explicit Staged(Site site);
+  Site site_;
   UniqueFd fd_;
 };
 
@@ -52,24 +63,25 @@ class Staging {
 
   [[nodiscard]] int dirfd() const { return directory_.get(); }
 
-  [[nodiscard]] ring::Task<Result<Staged>> create_file(ring::Ring& ring);
-  [[nodiscard]] ring::Task<Result<Staged>> create_symlink(ring::Ring& ring, const char* target);
+  [[nodiscard]] ring::Task<Result<Staged>> create_file(ring::Ring& ring, Target target);
+  [[nodiscard]] ring::Task<Result<Staged>> create_symlink(ring::Ring& ring, Target target,
+                                                          const char* link);
   /// FIFO, socket or device: type bits in `mode`.
-  [[nodiscard]] ring::Task<Result<Staged>> create_special(ring::Ring& ring, mode_t mode,
-                                                          dev_t rdev);
+  [[nodiscard]] ring::Task<Result<Staged>> create_special(ring::Ring& ring, Target target,
+                                                          mode_t mode, dev_t rdev);
   /// A further link to `name` in `dirfd`.
   [[nodiscard]] ring::Task<Result<Staged>> create_link(ring::Ring& ring, int dirfd,
                                                        const char* name);
 
   /// Gives the object its real name, replacing what stands there (never a directory: EISDIR).
-  [[nodiscard]] ring::Task<Result<void>> publish(ring::Ring& ring, Staged& staged, int dirfd,
-                                                 const char* name);
+  [[nodiscard]] ring::Task<Result<void>> publish(ring::Ring& ring, Staged& staged, Target target);
 
   /// A name that is not in use here.
   [[nodiscard]] std::string next_name();
 
  private:
   explicit Staging(DirFd directory);
+  [[nodiscard]] Staged::Site site_for(const Target& target);
 
   DirFd directory_;
   std::uint64_t epoch_;  // tells the names of two runs apart when a leftover could not be removed

@@ -9,6 +9,7 @@
 
 #include "engine/tree/entry.h"
 #include "engine/tree/file_clock.h"
+#include "engine/tree/hidden_node.h"
 
 namespace mirrorfs::tree {
 namespace {
@@ -78,6 +79,7 @@ class Walk final : public ReplicaDirectories {
  private:
   ring::Task<void> work();
   ring::Task<void> process(std::shared_ptr<WalkNode> node);
+  ring::Task<void> cannot_open(std::shared_ptr<WalkNode> node, const Error& error);
   ring::Task<void> look_again(std::shared_ptr<WalkNode> node);
   ring::Task<void> finish_upwards(std::shared_ptr<WalkNode> node);
   ring::Task<void> finish(std::shared_ptr<WalkNode> node);
@@ -111,6 +113,7 @@ class Walk final : public ReplicaDirectories {
 ring::Task<Result<void>> Walk::run(std::shared_ptr<WalkNode> root, int replica_root) {
   replica_root_ = replica_root;
   if (stamps_with_our_clock(root->open->source.get())) policy_.sight_device = root->source.dev;
+  policy_.hide_new_directories = !policy_.dry_run;
   waiting_.push_back(std::move(root));
   ring::TaskGroup workers(ring_);
   for (std::size_t i = 0; i < kDirectoriesInFlight; ++i) workers.spawn(work());
@@ -139,32 +142,42 @@ ring::Task<void> Walk::work() {
 ring::Task<void> Walk::process(std::shared_ptr<WalkNode> node) {
   NodeObserver observer(listener_, *node);
   active_[node->source.id()] = node;
-  Result<std::shared_ptr<const OpenPair>> open = co_await descriptors_.acquire(node);
+  Context context = context_for(observer);
+  HiddenNode hidden(context, descriptors_, node);
+  const bool is_new = !node->replica && !node->missing;
+  ring::Task<Result<std::shared_ptr<const OpenPair>>> opening =
+      is_new ? hidden.build() : descriptors_.acquire(node);
+  Result<std::shared_ptr<const OpenPair>> open = co_await std::move(opening);
   if (!open) {
-    if (means_vanished(open.error().code)) {
-      co_await look_again(node);
-    } else {
-      observer.failed("", open.error());
-    }
-    descriptors_.drop(*node);
-    active_.erase(node->source.id());
-    if (node->parent && --node->parent->pending == 0) co_await finish_upwards(node->parent);
+    co_await cannot_open(node, open.error());
     co_return;
   }
-  Context context = context_for(observer);
-  const DirectoryPair pair = pair_of(*node, **open);
+  DirectoryPair pair = pair_of(*node, **open);
+  if (is_new) pair.hidden = &hidden;
   ring::Task<Result<DirectoryResult>> task =
       reconcile_directory(context, pair, policy_, nullptr, node->parent == nullptr);
   Result<DirectoryResult> result = co_await std::move(task);
   if (!result) {
     observer.failed("", result.error());
     if (!node->parent) root_error_ = result.error();
+    co_await hidden.discard();
   } else {
     node->touched |= result->changed;
     add_children(node, result->children);
   }
   open->reset();
   if (node->pending == 0) co_await finish_upwards(node);
+}
+
+ring::Task<void> Walk::cannot_open(std::shared_ptr<WalkNode> node, const Error& error) {
+  if (means_vanished(error.code)) {
+    co_await look_again(node);
+  } else {
+    NodeObserver(listener_, *node).failed("", error);
+  }
+  descriptors_.drop(*node);
+  active_.erase(node->source.id());
+  if (node->parent && --node->parent->pending == 0) co_await finish_upwards(node->parent);
 }
 
 void Walk::add_children(const std::shared_ptr<WalkNode>& node,

@@ -1,5 +1,6 @@
 #include "engine/tree/walk_node.h"
 
+#include <utility>
 #include <vector>
 
 #include "engine/ring/ring.h"
@@ -28,6 +29,7 @@ std::string WalkNode::path_of(std::string_view entry) const {
 
 ring::Task<Result<std::shared_ptr<const OpenPair>>> WalkDescriptors::acquire(
     std::shared_ptr<WalkNode> node) {
+  if (node->hidden) co_return node->hidden;
   std::vector<std::shared_ptr<WalkNode>> closed;
   std::shared_ptr<WalkNode> at = node;
   while (!at->open) {
@@ -66,6 +68,8 @@ void WalkDescriptors::insert(WalkNode& node, std::shared_ptr<const OpenPair> pai
   node.place = recent_.begin();
   node.open = std::move(pair);
 }
+
+void WalkDescriptors::unhide(WalkNode& node) { insert(node, std::exchange(node.hidden, nullptr)); }
 
 void WalkDescriptors::drop(WalkNode& node) {
   if (!node.open || !node.parent) return;

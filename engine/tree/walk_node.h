@@ -37,6 +37,8 @@ struct WalkNode {
 
   std::shared_ptr<const OpenPair> open;  ///< owned by the cache
   std::list<WalkNode*>::iterator place;  ///< in the cache, while `open` is set
+  /// Instead of `open`, while the replica's directory is built in the staging folder.
+  std::shared_ptr<const OpenPair> hidden;
 
   ~WalkNode();
   /// Relative to the roots, of `entry` in this directory; of the directory itself for "".
@@ -57,6 +59,8 @@ class WalkDescriptors {
     root.open = std::move(pair);
   }
   void drop(WalkNode& node);
+  /// The directory has got its place.
+  void unhide(WalkNode& node);
 
  private:
   [[nodiscard]] ring::Task<Result<void>> open_in(const WalkNode& parent, WalkNode& node);

@@ -31,7 +31,7 @@ ring::Task<Result<Step>> check_source(Entry& entry, int from) {
 
 ring::Task<Result<Step>> publish_once(Entry& entry, int from) {
   Context& context = entry.context;
-  Result<Staged> staged = co_await context.staging->create_file(context.ring);
+  Result<Staged> staged = co_await context.staging->create_file(context.ring, entry.target());
   if (!staged) co_return pass_on(std::move(staged));
   Result<std::uint64_t> written =
       co_await copy_content(context.ring, from, staged->fd(), entry.source, context.limits.pieces);
@@ -40,8 +40,7 @@ ring::Task<Result<Step>> publish_once(Entry& entry, int from) {
   if (!written) co_return pass_on(std::move(written));
   Result<void> attributes = copy_attributes(entry, from, staged->fd(), {});
   if (!attributes) co_return pass_on(std::move(attributes));
-  Result<void> published = co_await context.staging->publish(
-      context.ring, *staged, entry.directory.replica, entry.name.c_str());
+  Result<void> published = co_await context.staging->publish(context.ring, *staged, entry.target());
   if (!published) co_return pass_on(std::move(published));
   Result<void> closed = co_await context.ring.close(staged->take_fd());
   if (!closed) co_return pass_on(std::move(closed));
