@@ -57,6 +57,13 @@ AttributeSet differing(const Metadata& source, const Xattrs& source_xattrs, cons
   return which;
 }
 
+AttributeSet to_set_on_new(const Metadata& source, const Xattrs& wanted, mode_t permissions) {
+  return {.owner = true,
+          .xattrs = !wanted.empty(),
+          .mode = source.permissions() != permissions,
+          .times = true};
+}
+
 std::string describe(AttributeSet which, const Metadata& source, const Metadata& replica) {
   std::string text;
   const auto add = [&text](const std::string& what) {
@@ -95,7 +102,9 @@ Result<void> apply_attributes(int fd, AttributeSet which, const Metadata& source
     Result<void> done = make_xattrs_equal(fd, wanted, left);
     if (!done) return done;
   }
-  if (!source.is_symlink() && (which.mode || which.xattrs || which.owner)) {
+  // chown(2) clears set-id bits, an ACL is a second notation of the mode.
+  const bool loses_bits = which.owner && (source.permissions() & kSetIds) != 0;
+  if (!source.is_symlink() && (which.mode || which.xattrs || loses_bits)) {
     Result<void> done = set_mode(fd, permissions);
     if (!done) return done;
   }

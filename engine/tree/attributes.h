@@ -37,11 +37,15 @@ struct AttributeSet {
                                      const Metadata& replica, const Xattrs& replica_xattrs,
                                      Rights rights);
 
+/// What has to be set on a file made just now, which has these permissions and no xattrs.
+[[nodiscard]] AttributeSet to_set_on_new(const Metadata& source, const Xattrs& wanted,
+                                         mode_t permissions);
+
 /// "mode 0644 != 0600, mtime" – source first.
 [[nodiscard]] std::string describe(AttributeSet which, const Metadata& source,
                                    const Metadata& replica);
 
-/// Sets `which` on the replica's object, in order. A new owner always renews xattrs and mode with
+/// Sets `which` on the replica's object, in order. A new owner renews xattrs and set-id bits with
 /// it, and any change renews the times. `present` are the attributes the object has now.
 [[nodiscard]] Result<void> apply_attributes(int fd, AttributeSet which, const Metadata& source,
                                             const Xattrs& wanted, const Xattrs& present,

@@ -13,14 +13,11 @@
 namespace mirrorfs::tree {
 namespace {
 
-/// File times come from a clock that advances with the timer tick (10 ms at most), so a change
-/// made from `now` on shows a time that is not before this.
+/// The time that the kernel would stamp on a change made now (it takes this clock, or a finer one
+/// that is never behind it): a change made later shows a time that is not before this.
 timespec earliest_ctime_of_a_change() {
-  constexpr long kSlack = 20'000'000;  // ns
   timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  now.tv_nsec -= kSlack;
-  if (now.tv_nsec < 0) now.tv_nsec += 1'000'000'000, now.tv_sec -= 1;
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
   return now;
 }
 
@@ -95,7 +92,7 @@ ring::Task<Result<bool>> publish(Entry& entry, Staged& staged, int from) {
     lease = co_await context.hardlinks.lease(source);
     if (context.hardlinks.find(source)) co_return false;
   }
-  Result<void> attributes = copy_attributes(entry, from, staged.fd(), {});
+  Result<void> attributes = copy_attributes(entry, from, staged);
   if (!attributes) co_return pass_on(std::move(attributes));
   Result<void> published = co_await context.staging->publish(context.ring, staged, entry.target());
   if (!published) co_return pass_on(std::move(published));

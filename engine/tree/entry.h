@@ -63,9 +63,8 @@ struct Known {
 
 /// Builds a file in staging and gives it its name.
 [[nodiscard]] ring::Task<Result<Outcome>> publish_file(Entry& entry);
-/// Owner, xattrs, mode and times from one open file to another, which has `present`.
-[[nodiscard]] Result<void> copy_attributes(const Entry& entry, int from, int to,
-                                           const Xattrs& present);
+/// Owner, xattrs, mode and times from the open source file to the one made just now.
+[[nodiscard]] Result<void> copy_attributes(const Entry& entry, int from, const Staged& to);
 
 /// What is known of a source file after an attempt to copy it.
 struct Sighting {

@@ -28,7 +28,7 @@ constexpr std::array<std::uint32_t, 10> kLocal = {EXT4_SUPER_MAGIC,
 }  // namespace
 
 bool stamps_with_our_clock(int fd) {
-  struct statfs filesystem {};
+  struct statfs filesystem{};
   if (::fstatfs(fd, &filesystem) != 0) return false;
   const auto type = static_cast<std::uint32_t>(filesystem.f_type);
   return std::ranges::find(kLocal, type) != kLocal.end();

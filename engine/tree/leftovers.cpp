@@ -1,14 +1,14 @@
 #include "engine/tree/leftovers.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include <memory>
+#include <cerrno>
 #include <string>
 #include <vector>
 
+#include "engine/tree/listing.h"
 #include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::tree {
@@ -47,15 +47,11 @@ void remove_directory(int folder, const std::string& name, unsigned& counter,
 
 std::vector<std::string> names_in(int dirfd) {
   std::vector<std::string> names;
-  UniqueFd copy(::openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!copy) return names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(copy.get()), &::closedir);
-  if (!stream) return names;
-  static_cast<void>(copy.release());  // the stream's now
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string name(entry->d_name);
-    if (name != "." && name != "..") names.push_back(name);
-  }
+  const UniqueFd own(::openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!own) return names;
+  Result<std::vector<Dirent>> listed = list_directory_now(own.get());
+  if (!listed) return names;
+  for (Dirent& entry : *listed) names.push_back(std::move(entry.name));
   return names;
 }
 

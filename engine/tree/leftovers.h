@@ -10,7 +10,7 @@ namespace mirrorfs::tree {
 /// is first moved up. What cannot be removed stays. Direct calls: start-up only.
 void remove_leftovers(int folder);
 
-/// All names but "." and ".."; as many as can be read. Direct calls.
+/// All names but "." and ".."; none where they cannot be read. Direct calls.
 [[nodiscard]] std::vector<std::string> names_in(int dirfd);
 
 }  // namespace mirrorfs::tree

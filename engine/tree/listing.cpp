@@ -36,7 +36,9 @@ void append_names(const std::byte* buffer, std::size_t size, std::vector<Dirent>
   }
 }
 
-Result<std::vector<Dirent>> list_now(int dirfd) {
+}  // namespace
+
+Result<std::vector<Dirent>> list_directory_now(int dirfd) {
   if (::lseek(dirfd, 0, SEEK_SET) < 0) return fail_errno("lseek");
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferSize);
   std::vector<Dirent> names;
@@ -50,10 +52,8 @@ Result<std::vector<Dirent>> list_now(int dirfd) {
   return names;
 }
 
-}  // namespace
-
 ring::Task<Result<std::vector<Dirent>>> list_directory(ring::Ring& ring, int dirfd) {
-  const auto list = [dirfd] { return list_now(dirfd); };
+  const auto list = [dirfd] { return list_directory_now(dirfd); };
   Result<std::vector<Dirent>> names = co_await ring.offload(list);
   co_return names;
 }

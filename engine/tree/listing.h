@@ -24,5 +24,7 @@ struct Dirent {
 /// offset, so one descriptor serves one listing at a time. Ring thread; getdents64 runs on a helper
 /// thread.
 [[nodiscard]] ring::Task<Result<std::vector<Dirent>>> list_directory(ring::Ring& ring, int dirfd);
+/// The same by direct calls: start-up only. Any thread.
+[[nodiscard]] Result<std::vector<Dirent>> list_directory_now(int dirfd);
 
 }  // namespace mirrorfs::tree

@@ -35,11 +35,19 @@ Result<DirFd> make_and_open(int dirfd, const char* name) {
   return DirFd(std::move(fd));
 }
 
+/// The only way to learn it is to change it (umask(2)).
+mode_t current_umask() {
+  const mode_t current = ::umask(0);
+  ::umask(current);
+  return current;
+}
+
 }  // namespace
 
 Staged::Staged(Site site) : site_(std::move(site)) {}
 
-Staged::Staged(Staged&& other) noexcept : site_(std::move(other.site_)), fd_(std::move(other.fd_)) {
+Staged::Staged(Staged&& other) noexcept
+    : site_(std::move(other.site_)), fd_(std::move(other.fd_)), permissions_(other.permissions_) {
   other.site_.dirfd = -1;
 }
 
@@ -48,7 +56,8 @@ Staged::~Staged() {
   if (site_.dirfd >= 0) static_cast<void>(::unlinkat(site_.dirfd, site_.name.c_str(), 0));
 }
 
-Staging::Staging(DirFd directory) : directory_(std::move(directory)), epoch_(now_ns()) {}
+Staging::Staging(DirFd directory, mode_t umask)
+    : directory_(std::move(directory)), umask_(umask), epoch_(now_ns()) {}
 
 Result<Staging> Staging::open(int replica_root) {
   Result<DirFd> reserved = make_and_open(replica_root, kReservedName);
@@ -61,7 +70,7 @@ Result<Staging> Staging::open(int replica_root) {
   Result<void> closed = set_mode(folder->get(), 0700);
   if (!closed) return pass_on(std::move(closed));
   remove_leftovers(folder->get());
-  return Staging(std::move(*folder));
+  return Staging(std::move(*folder), current_umask());
 }
 
 void Staging::remove_if_unpaired(int replica_root) {
@@ -86,13 +95,14 @@ Staged::Site Staging::site_for(const Target& target) {
   return {dirfd(), next_name(), false};
 }
 
-ring::Task<Result<Staged>> Staging::create_file(ring::Ring& ring, Target target) {
+ring::Task<Result<Staged>> Staging::create_file(ring::Ring& ring, Target target, mode_t mode) {
   Staged::Site site = site_for(target);
   Result<UniqueFd> fd = co_await ring.open(site.dirfd, site.name.c_str(),
-                                           O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+                                           O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   if (!fd) co_return pass_on(std::move(fd));
   Staged staged(std::move(site));
   staged.fd_ = std::move(*fd);
+  staged.permissions_ = mode & ~umask_;
   co_return staged;
 }
 

@@ -2,6 +2,8 @@
 // that are to go are taken apart.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 
@@ -36,6 +38,8 @@ class Staged {
   [[nodiscard]] int fd() const { return fd_.get(); }
   /// Gives the descriptor up, to be closed on the ring.
   [[nodiscard]] UniqueFd take_fd() { return std::move(fd_); }
+  /// Permissions it was made with; files only.
+  [[nodiscard]] mode_t permissions() const { return permissions_; }
 
  private:
   friend class Staging;
@@ -47,6 +51,7 @@ class Staged {
   explicit Staged(Site site);
   Site site_;
   UniqueFd fd_;
+  mode_t permissions_ = 0;
 };
 
 /// DST/.mirrorfs/staging. Names are unique for the lifetime of the object; only one process uses
@@ -54,7 +59,8 @@ class Staged {
 class Staging {
  public:
   /// Makes the folder where it is missing (mode 0700, without inherited ACLs) and removes
-  /// leftovers. Direct calls: start-up only. `replica_root` stays the caller's.
+  /// leftovers. Direct calls: start-up only, while no other thread makes files (it has to ask for
+  /// the umask). `replica_root` stays the caller's.
   [[nodiscard]] static Result<Staging> open(int replica_root);
 
   /// For a replica that is not paired with a mount: removes the staging folder and the reserved
@@ -63,7 +69,9 @@ class Staging {
 
   [[nodiscard]] int dirfd() const { return directory_.get(); }
 
-  [[nodiscard]] ring::Task<Result<Staged>> create_file(ring::Ring& ring, Target target);
+  /// `mode`: as few calls as possible will have to change it later; the folder keeps everybody out.
+  [[nodiscard]] ring::Task<Result<Staged>> create_file(ring::Ring& ring, Target target,
+                                                       mode_t mode = 0600);
   [[nodiscard]] ring::Task<Result<Staged>> create_symlink(ring::Ring& ring, Target target,
                                                           const char* link);
   /// FIFO, socket or device: type bits in `mode`.
@@ -80,10 +88,11 @@ class Staging {
   [[nodiscard]] std::string next_name();
 
  private:
-  explicit Staging(DirFd directory);
+  Staging(DirFd directory, mode_t umask);
   [[nodiscard]] Staged::Site site_for(const Target& target);
 
   DirFd directory_;
+  const mode_t umask_;
   std::uint64_t epoch_;  // tells the names of two runs apart when a leftover could not be removed
   std::uint64_t counter_ = 0;
 };

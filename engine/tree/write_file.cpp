@@ -31,14 +31,15 @@ ring::Task<Result<Step>> check_source(Entry& entry, int from) {
 
 ring::Task<Result<Step>> publish_once(Entry& entry, int from) {
   Context& context = entry.context;
-  Result<Staged> staged = co_await context.staging->create_file(context.ring, entry.target());
+  Result<Staged> staged =
+      co_await context.staging->create_file(context.ring, entry.target(), entry.source.mode & 0777);
   if (!staged) co_return pass_on(std::move(staged));
   Result<std::uint64_t> written =
       co_await copy_content(context.ring, from, staged->fd(), entry.source, context.limits.pieces);
   Result<Step> step = co_await check_source(entry, from);
   if (!step || *step != Step::kDone) co_return step;
   if (!written) co_return pass_on(std::move(written));
-  Result<void> attributes = copy_attributes(entry, from, staged->fd(), {});
+  Result<void> attributes = copy_attributes(entry, from, *staged);
   if (!attributes) co_return pass_on(std::move(attributes));
   Result<void> published = co_await context.staging->publish(context.ring, *staged, entry.target());
   if (!published) co_return pass_on(std::move(published));
@@ -60,7 +61,10 @@ ring::Task<Result<Step>> update_once(Entry& entry, int from, int to) {
   // Read after writing: a write removes file capabilities.
   Result<Xattrs> present = read_xattrs(to, context.rights);
   if (!present) co_return pass_on(std::move(present));
-  Result<void> attributes = copy_attributes(entry, from, to, *present);
+  Result<Xattrs> wanted = read_xattrs(from, context.rights);
+  if (!wanted) co_return pass_on(std::move(wanted));
+  Result<void> attributes =
+      apply_attributes(to, AttributeSet::all(), entry.source, *wanted, *present, context.rights);
   if (!attributes) co_return pass_on(std::move(attributes));
   if (*written > 0) {
     context.observer.copied(entry.name, *written);
@@ -72,11 +76,12 @@ ring::Task<Result<Step>> update_once(Entry& entry, int from, int to) {
 
 }  // namespace
 
-Result<void> copy_attributes(const Entry& entry, int from, int to, const Xattrs& present) {
+Result<void> copy_attributes(const Entry& entry, int from, const Staged& to) {
   const Rights rights = entry.context.rights;
   Result<Xattrs> wanted = read_xattrs(from, rights);
   if (!wanted) return pass_on(std::move(wanted));
-  return apply_attributes(to, AttributeSet::all(), entry.source, *wanted, present, rights);
+  const AttributeSet which = to_set_on_new(entry.source, *wanted, to.permissions());
+  return apply_attributes(to.fd(), which, entry.source, *wanted, {}, rights);
 }
 
 ring::Task<Result<Outcome>> publish_file(Entry& entry) {
