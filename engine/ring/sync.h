@@ -98,6 +98,13 @@ class Semaphore {
   }
   [[nodiscard]] std::size_t available() const noexcept { return available_; }
 
+  /// One unit less from now on, as soon as one is given back; `fewest` stay.
+  void shrink(std::size_t fewest) noexcept {
+    if (capacity_ <= fewest) return;
+    --capacity_;
+    ++owed_;
+  }
+
  private:
   friend class Permit;
 
@@ -125,7 +132,9 @@ class Semaphore {
   };
 
   void give_back(std::size_t units) {
-    available_ += units;
+    const std::size_t kept = std::min(owed_, units);
+    owed_ -= kept;
+    available_ += units - kept;
     while (!waiters_.empty() && waiters_.front().units <= available_) {
       available_ -= waiters_.front().units;
       waiters_.front().waiter.resume();
@@ -133,8 +142,9 @@ class Semaphore {
     }
   }
 
-  const std::size_t capacity_;
+  std::size_t capacity_;
   std::size_t available_;
+  std::size_t owed_ = 0;  ///< units to be kept back when they are returned
   std::deque<Queued> waiters_;
 };
 

@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "engine/ring/ring.h"
+#include "engine/tree/shortage.h"
 
 namespace mirrorfs::tree {
 
@@ -13,9 +14,14 @@ Result<DirFd> open_root(const std::filesystem::path& path) {
 }
 
 ring::Task<Result<DirFd>> open_dir_at(ring::Ring& ring, int dirfd, const char* name) {
-  Result<UniqueFd> fd = co_await ring.open(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (!fd) co_return pass_on(std::move(fd));
-  co_return DirFd(std::move(*fd));
+  Shortages shortages;
+  for (;;) {
+    Result<UniqueFd> fd = co_await ring.open(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (fd) co_return DirFd(std::move(*fd));
+    if (!is_shortage(fd.error().code)) co_return pass_on(std::move(fd));
+    const bool again = co_await wait_out(ring, shortages);
+    if (!again) co_return pass_on(std::move(fd));
+  }
 }
 
 ring::Task<Result<UniqueFd>> open_for_reading(ring::Ring& ring, int dirfd, const char* name) {

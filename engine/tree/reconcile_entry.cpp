@@ -4,6 +4,7 @@
 #include "engine/ring/ring.h"
 #include "engine/tree/entry.h"
 #include "engine/tree/reconcile.h"
+#include "engine/tree/shortage.h"
 
 namespace mirrorfs::tree {
 namespace {
@@ -144,10 +145,19 @@ ring::Task<Result<EntryResult>> reconcile_known(Context context, DirectoryPair d
   EntryResult result;
   Result<Outcome> outcome = Outcome::kVanished;
   bool opened_parent = false;
+  Shortages shortages;
   for (int tries = 0; tries < kAttempts; ++tries) {
     ring::Task<Result<Outcome>> one =
         attempt(entry, std::exchange(source, {}), std::exchange(replica, {}), tries == 0, result);
     outcome = co_await std::move(one);
+    if (!outcome && is_shortage(outcome.error().code)) {
+      // With fewer objects in flight there will be enough.
+      context.limits.entries.shrink(Limits::kFewestEntries);
+      const bool again = co_await wait_out(context.ring, shortages);
+      if (!again) break;
+      tries = 0;
+      continue;
+    }
     if (is_denied(outcome) && !policy.dry_run && !opened_parent) {
       opened_parent = co_await open_up(context, directory.replica);
       if (opened_parent) continue;
