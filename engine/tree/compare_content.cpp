@@ -106,7 +106,7 @@ ring::Task<Result<bool>> compare_content(ring::Ring& ring, int source, int repli
     if (!equal(*pair)) run.stop = true;
   };
   PieceRun run;
-  co_await for_each_piece(ring, in_pieces(*extents, kHalf), run, compare_piece);
+  co_await for_each_piece(ring, budget, in_pieces(*extents, kHalf), run, compare_piece);
   if (run.error) co_return std::unexpected(std::move(*run.error));
   co_return !run.stop;
 }
@@ -137,7 +137,7 @@ ring::Task<Result<std::uint64_t>> update_content_in_place(ring::Ring& ring, int 
     run.written += blocks.length;
   };
   PieceRun run;
-  co_await for_each_piece(ring, in_pieces(*extents, kHalf), run, update_piece);
+  co_await for_each_piece(ring, budget, in_pieces(*extents, kHalf), run, update_piece);
   if (run.error) co_return std::unexpected(std::move(*run.error));
   Result<void> punched = co_await punch_holes(ring, from, replica, within);
   if (!punched) co_return pass_on(std::move(punched));

@@ -69,9 +69,11 @@ ring::Task<Result<std::uint64_t>> copy_large(ring::Ring& ring, int from, int to,
     Result<void> put = co_await ring.write_all(to, bytes, range.offset);
     if (!put) co_return run.failed(std::move(put.error()));
     run.written += range.length;
+    budget.moved(range.length);
   };
   PieceRun run;
-  co_await for_each_piece(ring, std::move(*extents), run, copy_piece);
+  co_await for_each_piece(ring, budget, std::move(*extents), run, copy_piece);
+  budget.ended(run.written);
   if (run.error) co_return std::unexpected(std::move(*run.error));
   co_return run.written;
 }

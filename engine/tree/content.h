@@ -1,6 +1,7 @@
 // The bytes of regular files: copy, compare, update in place. Holes are kept.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -46,7 +47,18 @@ class PieceBudget {
   };
   [[nodiscard]] ring::Task<Piece> acquire();
 
+  /// Once `flag` is set all work on pieces ends early, with ECANCELED.
+  void cancel_by(const std::atomic<bool>* flag) { cancelled_ = flag; }
+  [[nodiscard]] bool cancelled() const { return cancelled_ != nullptr && *cancelled_; }
+
+  /// Bytes written of files whose copy has not ended.
+  [[nodiscard]] std::uint64_t under_way() const { return under_way_; }
+  void moved(std::uint64_t bytes) { under_way_ += bytes; }
+  void ended(std::uint64_t bytes) { under_way_ -= bytes; }
+
  private:
+  const std::atomic<bool>* cancelled_ = nullptr;
+  std::uint64_t under_way_ = 0;
   const std::size_t size_;
   ring::Semaphore permits_;
   std::vector<std::unique_ptr<std::byte[]>> idle_;

@@ -122,9 +122,14 @@ ring::Task<Result<Sighting>> copy(Entry& entry, const Reading& reading) {
   bool as_read = true;
   if (small) sighting = co_await look(entry, reading, as_read);
   if (!sighting || !as_read) co_return sighting;
-  Result<Staged> staged = co_await context.staging->create_file(context.ring, entry.target());
+  const mode_t mode = small ? entry.source.mode & 0777 : 0600;
+  Result<Staged> staged = co_await context.staging->create_file(context.ring, entry.target(), mode);
   if (!staged) co_return pass_on(std::move(staged));
+  // A large file's size counts while it is copied, not only when it is looked at.
+  const auto size = small ? 0 : static_cast<std::int64_t>(reading.layout.size);
+  context.observer.expected(size);
   Result<std::uint64_t> written = co_await write_content(context, reading, staged->fd());
+  context.observer.expected(-size);
   if (!written) co_return pass_on(std::move(written));
   if (!small) sighting = co_await look(entry, reading, as_read);
   if (!sighting || !as_read) co_return sighting;

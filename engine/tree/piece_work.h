@@ -1,6 +1,7 @@
 // Work on the pieces of a large file, several in flight.
 #pragma once
 
+#include <cerrno>
 #include <optional>
 
 #include "engine/ring/sync.h"
@@ -24,8 +25,8 @@ struct PieceRun {
 /// Calls `work(range, run)` → Task<void> for each range of at most kPieceSize, as the budget
 /// allows. `work` outlives the call.
 template <class Work>
-ring::Task<void> for_each_piece(ring::Ring& ring, Extents extents, PieceRun& run,
-                                const Work& work) {
+ring::Task<void> for_each_piece(ring::Ring& ring, const PieceBudget& budget, Extents extents,
+                                PieceRun& run, const Work& work) {
   // Depth per file: enough to keep the disk and both cores busy, small enough that many files
   // share.
   constexpr std::size_t kDepth = 4;
@@ -41,6 +42,7 @@ ring::Task<void> for_each_piece(ring::Ring& ring, Extents extents, PieceRun& run
     for (std::uint64_t at = extent.offset; at < extent.end() && !run.stop; at += kPieceSize) {
       const ByteRange range{at, std::min(kPieceSize, extent.end() - at)};
       ring::Permit permit = co_await depth.acquire();
+      if (budget.cancelled()) run.failed({ECANCELED, "copy", {}});
       if (!run.stop) group.spawn(one(work, range, run, std::move(permit)));
     }
   }

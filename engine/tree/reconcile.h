@@ -46,6 +46,9 @@ struct Policy {
   std::optional<dev_t> sight_device{};
   /// A directory that the replica lacks is not made: the caller does, as a HiddenDirectory.
   bool hide_new_directories = false;
+  /// A large file, and one with several names, that is there already is changed where it stands;
+  /// else it is replaced as a whole, so that an interruption never leaves half a file.
+  bool update_in_place = true;
 };
 
 /// Hears what happens, for status and reports. Names are relative to the directory worked on.
@@ -56,6 +59,8 @@ class Observer {
   virtual void listed(std::size_t names) { (void)names; }
   /// A source object was looked at.
   virtual void seen(const Metadata& source) { (void)source; }
+  /// Before or after seen(): so many bytes more, or less, have to be read than seen() told.
+  virtual void expected(std::int64_t bytes) { (void)bytes; }
   /// Work on a source object ended well (dry_run: it was compared).
   virtual void reconciled(const Metadata& source) { (void)source; }
   /// The replica differs there (and is made equal unless dry_run).

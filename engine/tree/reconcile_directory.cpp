@@ -153,6 +153,7 @@ ring::Task<void> work_on_all(Work& work, Items items) {
   ring::TaskGroup group(work.context.ring);
   for (auto& item : items) {
     ring::Permit permit = co_await work.context.limits.entries.acquire();
+    if (work.context.limits.pieces.cancelled()) break;
     group.spawn(work_on(work, Job(std::move(item)), std::move(permit)));
   }
   co_await group.join();

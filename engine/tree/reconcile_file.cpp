@@ -91,6 +91,7 @@ std::string describe(const FileDifference& found, const Entry& entry) {
 
 /// Where the object must stay the same (other names) or copying all of it is dear.
 bool wants_update_in_place(const Entry& entry) {
+  if (!entry.policy.update_in_place) return false;
   return entry.replica->nlink > 1 ||
          (entry.source.size >= kUpdateInPlace && entry.replica->size > 0);
 }

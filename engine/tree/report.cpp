@@ -1,17 +1,12 @@
 #include "engine/tree/report.h"
 
+#include <algorithm>
+
 #include "engine/ring/opcode_name.h"
 
 namespace mirrorfs::tree {
 
-namespace {
-constexpr auto kProgressInterval = std::chrono::milliseconds(250);
-}
-
-void ReportListener::listed(std::size_t names) {
-  progress_.files_total += names;
-  tell_progress(false);
-}
+void ReportListener::listed(std::size_t names) { progress_.files_total += names; }
 
 void ReportListener::seen(const Metadata& source) {
   ++totals_.objects;
@@ -22,10 +17,18 @@ void ReportListener::seen(const Metadata& source) {
   progress_.bytes_total += source.size;
 }
 
+void ReportListener::expected(std::int64_t bytes) {
+  progress_.bytes_total += static_cast<std::uint64_t>(bytes);  // wraps back where it is less
+}
+
+void ReportListener::tick(std::uint64_t under_way) {
+  under_way_ = under_way;
+  tell_progress();
+}
+
 void ReportListener::reconciled(const Metadata& source) {
   ++progress_.files_done;
   if (source.is_regular()) progress_.bytes_done += source.size;
-  tell_progress(false);
 }
 
 void ReportListener::difference(std::string path, std::string_view what) {
@@ -58,12 +61,11 @@ void ReportListener::ring_used(const ring::Counters& counters) {
   }
 }
 
-void ReportListener::tell_progress(bool now) {
+void ReportListener::tell_progress() {
   if (!on_progress_) return;
-  const auto time = std::chrono::steady_clock::now();
-  if (!now && time - last_told_ < kProgressInterval) return;
-  last_told_ = time;
-  on_progress_(progress_);
+  BaselineProgress now = progress_;
+  now.bytes_done = std::min(now.bytes_done + under_way_, now.bytes_total);
+  on_progress_(now);
 }
 
 VerifyReport ReportListener::verify_report() {
@@ -77,7 +79,8 @@ VerifyReport ReportListener::verify_report() {
 
 SyncReport ReportListener::sync_report() {
   progress_.running = false;
-  tell_progress(true);
+  under_way_ = 0;
+  tell_progress();
   SyncReport report;
   report.seen = totals_;
   report.files_copied = files_copied_;

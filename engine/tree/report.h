@@ -1,7 +1,7 @@
 // What verify_trees() and sync_trees() tell their callers, gathered from a walk.
 #pragma once
 
-#include <chrono>
+#include <cstdint>
 #include <set>
 #include <utility>
 
@@ -21,6 +21,8 @@ class ReportListener final : public WalkListener {
 
   void listed(std::size_t names) override;
   void seen(const Metadata& source) override;
+  void expected(std::int64_t bytes) override;
+  void tick(std::uint64_t under_way) override;
   void reconciled(const Metadata& source) override;
   void difference(std::string path, std::string_view what) override;
   void created() override { ++created_; }
@@ -36,12 +38,12 @@ class ReportListener final : public WalkListener {
 
  private:
   using Lines = std::set<std::pair<std::string, std::string>>;
-  void tell_progress(bool now);
+  void tell_progress();
 
   const std::size_t most_;
   const Progress on_progress_;
-  std::chrono::steady_clock::time_point last_told_{};
   BaselineProgress progress_{.running = true};
+  std::uint64_t under_way_ = 0;
   TreeTotals totals_;
   std::uint64_t differences_total_ = 0;
   Lines differences_, failures_;

@@ -22,8 +22,12 @@ Result<SyncReport> sync_trees(int source_root, int replica_root, const SyncOptio
   tree::ReportListener listener(most, options.on_progress);
   const tree::Policy policy{
       .compare = options.check == Check::kFull ? tree::Compare::kFull : tree::Compare::kQuick,
-      .dry_run = options.dry_run};
-  Result<void> walked = tree::walk_trees(source_root, replica_root, policy, listener);
+      .dry_run = options.dry_run,
+      .changed_since = {},
+      .sight_device = {},
+      .update_in_place = false};
+  Result<void> walked =
+      tree::walk_trees(source_root, replica_root, policy, listener, options.interrupted);
   if (!walked) return pass_on(std::move(walked));
   return listener.sync_report();
 }

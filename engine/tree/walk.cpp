@@ -1,12 +1,13 @@
 #include "engine/tree/walk.h"
 
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
+#include "engine/tree/descriptor_budget.h"
 #include "engine/tree/entry.h"
 #include "engine/tree/file_clock.h"
 #include "engine/tree/hidden_node.h"
@@ -14,23 +15,7 @@
 namespace mirrorfs::tree {
 namespace {
 
-constexpr std::size_t kDirectoriesInFlight = 16;
-
-/// How the descriptors this process may have are shared out.
-struct Budget {
-  std::size_t entries;  ///< objects in flight, up to two descriptors each
-  std::size_t pairs;    ///< cached directories, two descriptors each
-
-  static Budget of_process() {
-    rlimit limit{};
-    const bool known = ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
-    const std::size_t all = known ? std::min<std::size_t>(limit.rlim_cur, 4096) : 1024;
-    // Besides: standard streams, the rings, the roots, and a pair for each directory in flight.
-    constexpr std::size_t kOthers = 32 + 2 * kDirectoriesInFlight;
-    const std::size_t left = all > kOthers ? all - kOthers : 0;
-    return {std::clamp<std::size_t>(left / 4, 4, 128), std::clamp<std::size_t>(left / 8, 2, 64)};
-  }
-};
+constexpr std::chrono::milliseconds kTick{200};
 
 /// One directory's Observer: adds the path.
 class NodeObserver final : public Observer {
@@ -38,6 +23,7 @@ class NodeObserver final : public Observer {
   NodeObserver(WalkListener& listener, const WalkNode& node) : listener_(listener), node_(node) {}
   void listed(std::size_t names) override { listener_.listed(names); }
   void seen(const Metadata& source) override { listener_.seen(source); }
+  void expected(std::int64_t bytes) override { listener_.expected(bytes); }
   void reconciled(const Metadata& source) override { listener_.reconciled(source); }
   void difference(std::string_view name, std::string_view what) override {
     listener_.difference(node_.path_of(name), what);
@@ -58,16 +44,19 @@ class NodeObserver final : public Observer {
 class Walk final : public ReplicaDirectories {
  public:
   Walk(ring::Ring& ring, Staging* staging, const Policy& policy, WalkListener& listener,
-       Budget budget)
+       const DescriptorBudget& budget, const std::atomic<bool>* interrupted)
       : ring_(ring),
         staging_(staging),
         policy_(policy),
         listener_(listener),
         rights_(Rights::current()),
+        budget_(budget),
         limits_{ring::Semaphore(budget.entries), PieceBudget(16),
                 PieceBudget(budget.entries, kSmallFile)},
         links_(*this),
-        descriptors_(ring, budget.pairs) {}
+        descriptors_(ring, budget.pairs) {
+    limits_.pieces.cancel_by(interrupted);
+  }
 
   ring::Task<Result<void>> run(std::shared_ptr<WalkNode> root, int replica_root);
 
@@ -77,6 +66,7 @@ class Walk final : public ReplicaDirectories {
   [[nodiscard]] bool exclusive() const override { return true; }
 
  private:
+  ring::Task<void> watch();
   ring::Task<void> work();
   ring::Task<void> process(std::shared_ptr<WalkNode> node);
   ring::Task<void> cannot_open(std::shared_ptr<WalkNode> node, const Error& error);
@@ -97,6 +87,7 @@ class Walk final : public ReplicaDirectories {
   Policy policy_;
   WalkListener& listener_;
   const Rights rights_;
+  const DescriptorBudget budget_;
   Limits limits_;
   HardlinkMap links_;
   WalkDescriptors descriptors_;
@@ -115,11 +106,25 @@ ring::Task<Result<void>> Walk::run(std::shared_ptr<WalkNode> root, int replica_r
   if (stamps_with_our_clock(root->open->source.get())) policy_.sight_device = root->source.dev;
   policy_.hide_new_directories = !policy_.dry_run;
   waiting_.push_back(std::move(root));
+  ring_.spawn(watch());
   ring::TaskGroup workers(ring_);
-  for (std::size_t i = 0; i < kDirectoriesInFlight; ++i) workers.spawn(work());
+  for (std::size_t i = 0; i < budget_.directories; ++i) workers.spawn(work());
   co_await workers.join();
+  if (limits_.pieces.cancelled()) {
+    if (staging_ != nullptr) staging_->remove_if_unpaired(replica_root_);
+    co_return fail(ECANCELED, "walk");
+  }
   if (root_error_) co_return std::unexpected(std::move(*root_error_));
   co_return Result<void>{};
+}
+
+/// Until the walk ends.
+ring::Task<void> Walk::watch() {
+  for (;;) {
+    const bool go_on = co_await ring_.sleep(kTick);
+    if (!go_on) co_return;
+    listener_.tick(limits_.pieces.under_way());
+  }
 }
 
 ring::Task<void> Walk::work() {
@@ -128,6 +133,7 @@ ring::Task<void> Walk::work() {
       more_.reset();
       co_await more_.wait();
     }
+    if (limits_.pieces.cancelled()) waiting_.clear();
     if (waiting_.empty()) break;
     std::shared_ptr<WalkNode> node = std::move(waiting_.back());
     waiting_.pop_back();
@@ -292,7 +298,7 @@ ring::Task<Result<void>> look_at_roots(ring::Ring& ring, WalkNode& root) {
 }  // namespace
 
 Result<void> walk_trees(int source_root, int replica_root, const Policy& policy,
-                        WalkListener& listener) {
+                        WalkListener& listener, const std::atomic<bool>* interrupted) {
   Result<std::shared_ptr<WalkNode>> root = open_roots(source_root, replica_root);
   if (!root) return pass_on(std::move(root));
   Result<std::unique_ptr<ring::Ring>> ring = ring::Ring::create();
@@ -306,7 +312,8 @@ Result<void> walk_trees(int source_root, int replica_root, const Policy& policy,
     staging.emplace(std::move(*opened));
     (*root)->touched = true;  // the reserved folder may have come, and may go
   }
-  Walk walk(**ring, staging ? &*staging : nullptr, policy, listener, Budget::of_process());
+  Walk walk(**ring, staging ? &*staging : nullptr, policy, listener, DescriptorBudget::of_process(),
+            interrupted);
   Result<void> walked = (*ring)->run_task(walk.run(std::move(*root), replica_root));
   listener.ring_used((*ring)->counters());
   return walked;

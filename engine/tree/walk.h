@@ -1,6 +1,7 @@
 // The offline walk over two whole trees: directories in parallel, each finished after its children.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ class WalkListener {
   virtual ~WalkListener() = default;
   virtual void listed(std::size_t names) = 0;
   virtual void seen(const Metadata& source) = 0;
+  virtual void expected(std::int64_t bytes) = 0;
   virtual void reconciled(const Metadata& source) = 0;
   virtual void difference(std::string path, std::string_view what) = 0;
   virtual void created() = 0;
@@ -27,14 +29,18 @@ class WalkListener {
   virtual void attributes_set() = 0;
   virtual void copied(std::uint64_t bytes) = 0;
   virtual void failed(std::string path, const Error& error) = 0;
+  /// A few times a second; `under_way`: bytes written of files that are not yet reconciled.
+  virtual void tick(std::uint64_t under_way) = 0;
   /// At the end.
   virtual void ring_used(const ring::Counters& counters) { (void)counters; }
 };
 
 /// Runs on the calling thread, with a ring of its own, until both trees were walked. The
 /// descriptors stay the caller's. kReservedName in the roots is left alone. Fails as a whole only
-/// when a root cannot be worked on or there is no ring.
+/// when a root cannot be worked on, when there is no ring, or with ECANCELED once `interrupted` was
+/// set: then what was begun is ended, and nothing else.
 [[nodiscard]] Result<void> walk_trees(int source_root, int replica_root, const Policy& policy,
-                                      WalkListener& listener);
+                                      WalkListener& listener,
+                                      const std::atomic<bool>* interrupted = nullptr);
 
 }  // namespace mirrorfs::tree

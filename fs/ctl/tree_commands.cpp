@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "fs/ctl/commands.h"
 #include "fs/ctl/daemon_calls.h"
 #include "fs/ctl/format.h"
+#include "fs/ctl/interruption.h"
 #include "fs/ctl/live_verify.h"
 #include "fs/ctl/progress.h"
 #include "mirrorfs/tree_tools.h"
@@ -124,7 +126,13 @@ int run_sync(const Arguments& arguments) {
   if (arguments.progress) {
     options.on_progress = [&printer](const BaselineProgress& progress) { printer.show(progress); };
   }
+  const Interruption interruption;
+  options.interrupted = &interruption.noted();
   const auto report = sync_trees(pair->source.fd.get(), pair->replica.fd.get(), options);
+  if (!report && report.error().code == ECANCELED) {
+    return complain(
+        "sync: interrupted; every file that was copied is whole, run it again to finish");
+  }
   if (!report) return complain("sync: " + report.error().message());
   if (arguments.json) {
     std::puts(control::to_line(sync_json(*report)).c_str());

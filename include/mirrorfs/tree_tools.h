@@ -1,6 +1,7 @@
 // One-shot work on two trees: the same walker, comparer and copier that the baseline uses.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -49,6 +50,8 @@ struct SyncOptions {
       Check::kQuick;  ///< quick: size, mtime and metadata decide; full: content is compared
   bool dry_run = false;
   std::function<void(const BaselineProgress&)> on_progress;  ///< called a few times a second
+  /// Once it is set what was begun is ended, nothing is left half done, and ECANCELED returned.
+  const std::atomic<bool>* interrupted = nullptr;
 };
 
 /// What was asked of the kernel through io_uring.
@@ -69,7 +72,8 @@ struct SyncReport {
   RingUse ring;
 };
 
-/// Makes the replica equal to the source. Blocks.
+/// Makes the replica equal to the source. Files are replaced as a whole, so that an interruption
+/// leaves no half file. Blocks.
 [[nodiscard]] Result<SyncReport> sync_trees(int source_root, int replica_root,
                                             const SyncOptions& options);
 

@@ -9,12 +9,16 @@
 #include <cstdlib>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "mirrorfs/unique_fd.h"
 #include "tree_fixture.h"
 
 namespace mirrorfs::testing {
 namespace {
+
+/// MIRRORFS_LONG_TESTS=1: as deep and wide as is promised.
+bool is_long_run() { return std::getenv("MIRRORFS_LONG_TESTS") != nullptr; }
 
 class TreeWalk : public TreeTest {
  protected:
@@ -45,7 +49,7 @@ class TreeWalk : public TreeTest {
 };
 
 TEST_F(TreeWalk, DeepTreeWithFewDescriptors) {
-  constexpr int kDepth = 400;
+  const int kDepth = is_long_run() ? 4000 : 600;  // of 17 characters: longer than PATH_MAX
   make_chain(source_, kDepth);
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -53,7 +57,7 @@ TEST_F(TreeWalk, DeepTreeWithFewDescriptors) {
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
   const SyncReport report = sync();
   EXPECT_TRUE(report.failures.empty());
-  EXPECT_EQ(report.created, 2U * kDepth);
+  EXPECT_EQ(report.created, 2U * static_cast<unsigned>(kDepth));
   const VerifyReport verified = verify({.full = true});
   EXPECT_TRUE(verified.identical());
   EXPECT_EQ(verified.compared.directories, static_cast<std::uint64_t>(kDepth));
@@ -62,11 +66,73 @@ TEST_F(TreeWalk, DeepTreeWithFewDescriptors) {
 }
 
 TEST_F(TreeWalk, WideDirectory) {
-  for (int i = 0; i < 5000; ++i) write_file(source_ / ("file " + std::to_string(i)), "x");
+  const unsigned count = is_long_run() ? 200'000 : 2000;
+  for (unsigned i = 0; i < count; ++i) write_file(source_ / ("file " + std::to_string(i)), "x");
   const SyncReport report = sync();
   EXPECT_TRUE(report.failures.empty());
-  EXPECT_EQ(report.files_copied, 5000U);
+  EXPECT_EQ(report.files_copied, count);
   EXPECT_TRUE(verify({.full = true}).identical());
+}
+
+/// Opens what the limit leaves but `spare`.
+std::vector<UniqueFd> occupy_descriptors(std::size_t spare) {
+  std::vector<UniqueFd> taken;
+  for (;;) {
+    UniqueFd next(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!next) break;
+    taken.push_back(std::move(next));
+  }
+  taken.resize(taken.size() - std::min(spare, taken.size()));
+  return taken;
+}
+
+class FewDescriptors : public TreeWalk {
+ protected:
+  FewDescriptors() {
+    for (int d = 0; d < 20; ++d) {
+      const fs::path folder = source_ / std::to_string(d);
+      fs::create_directory(folder);
+      for (int f = 0; f < 40; ++f) write_file(folder / std::to_string(f), "content");
+    }
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+    const rlimit few{256, before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  }
+  ~FewDescriptors() override { EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before_), 0); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(FewDescriptors, LeftByTheRestOfTheProcess) {
+  const std::vector<UniqueFd> taken = occupy_descriptors(40);
+  const SyncReport report = sync();
+  for (const Failure& one : report.failures) ADD_FAILURE() << one.path << ": " << one.cause;
+  EXPECT_EQ(report.files_copied, 800U);
+}
+
+TEST_F(FewDescriptors, ForATimeOnly) {
+  std::atomic<bool> stop{false};
+  std::thread greedy([&stop] {
+    while (!stop) {
+      const std::vector<UniqueFd> taken = occupy_descriptors(0);
+      ::usleep(30'000);
+    }
+  });
+  const SyncReport report = sync();
+  stop = true;
+  greedy.join();
+  for (const Failure& one : report.failures) ADD_FAILURE() << one.path << ": " << one.cause;
+  EXPECT_EQ(report.files_copied, 800U);
+}
+
+// A new directory is built out of sight, at most so many names of it.
+TEST_F(TreeWalk, WideNewDirectory) {
+  fs::create_directory(source_ / "wide");
+  for (int i = 0; i < 4200; ++i) write_file(source_ / "wide" / std::to_string(i), "");
+  write_file(source_ / "wide" / "large", std::string(300'000, 'l'));
+  fs::create_directory(source_ / "wide" / "inner");
+  sync_and_expect_equal();
 }
 
 TEST_F(TreeWalk, ProgressReachesTheEnd) {

@@ -1,0 +1,19 @@
+// How a walk shares out the descriptors that this process may still open.
+#pragma once
+
+#include <cstddef>
+
+namespace mirrorfs::tree {
+
+struct DescriptorBudget {
+  std::size_t entries;      ///< objects in flight, up to two descriptors each
+  std::size_t directories;  ///< in flight, two each
+  std::size_t pairs;        ///< cached directories, two each
+
+  /// By RLIMIT_NOFILE and what is open already.
+  [[nodiscard]] static DescriptorBudget of_process();
+  /// Of so many descriptors.
+  [[nodiscard]] static DescriptorBudget of(std::size_t descriptors);
+};
+
+}  // namespace mirrorfs::tree
