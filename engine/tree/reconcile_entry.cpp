@@ -132,6 +132,18 @@ ring::Task<Result<Outcome>> attempt(Entry& entry, Known source, Known replica, b
   co_return co_await std::move(work);
 }
 
+/// Not even root may change what is immutable or append-only: then that is the cause to tell.
+ring::Task<void> explain_denial(const Entry& entry, Error& error) {
+  constexpr std::uint64_t kFixed = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND;
+  if (error.code != EPERM || entry.directory.replica < 0) co_return;
+  ring::Ring& ring = entry.context.ring;
+  const Result<Metadata> parent = co_await ring.statx(entry.directory.replica, "", AT_EMPTY_PATH);
+  const Result<Metadata> object = co_await ring.statx(entry.directory.replica, entry.name.c_str());
+  const bool fixed = (parent && (parent->attributes & kFixed) != 0) ||
+                     (object && (object->attributes & kFixed) != 0);
+  if (fixed) error.operation = "change (immutable or append-only on the replica, see chattr)";
+}
+
 bool is_denied(const Result<Outcome>& outcome) {
   return !outcome && (outcome.error().code == EACCES || outcome.error().code == EPERM);
 }
@@ -169,6 +181,7 @@ ring::Task<Result<EntryResult>> reconcile_known(Context context, DirectoryPair d
   }
   if (!outcome) {
     if (outcome.error().name.empty()) outcome.error().name = name;
+    co_await explain_denial(entry, outcome.error());
     context.observer.failed(name, outcome.error());
     co_return pass_on(std::move(outcome));
   }

@@ -10,6 +10,7 @@ void ReportListener::listed(std::size_t names) { progress_.files_total += names;
 
 void ReportListener::seen(const Metadata& source) {
   ++totals_.objects;
+  if ((source.attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND)) != 0) ++flagged_;
   if (source.is_directory()) ++totals_.directories;
   if (!source.is_regular()) return;
   ++totals_.files;
@@ -43,8 +44,9 @@ void ReportListener::copied(std::uint64_t bytes) {
 }
 
 void ReportListener::failed(std::string path, const Error& error) {
-  failures_.emplace(std::move(path), error.message());
-  tell_progress(false);
+  Error cause = error;
+  if (path.ends_with(cause.name)) cause.name.clear();  // once is enough
+  failures_.emplace(std::move(path), cause.message());
 }
 
 void ReportListener::ring_used(const ring::Counters& counters) {
@@ -88,6 +90,7 @@ SyncReport ReportListener::sync_report() {
   report.created = created_;
   report.removed = removed_;
   report.metadata_changed = metadata_changed_;
+  report.flagged = flagged_;
   report.ring = ring_;
   for (const auto& [path, what] : differences_) report.planned.push_back({path, what});
   for (const auto& [path, cause] : failures_) report.failures.push_back({path, cause});

@@ -48,7 +48,7 @@ class ReportListener final : public WalkListener {
   std::uint64_t differences_total_ = 0;
   Lines differences_, failures_;
   std::uint64_t files_copied_ = 0, bytes_copied_ = 0, created_ = 0, removed_ = 0;
-  std::uint64_t metadata_changed_ = 0;
+  std::uint64_t metadata_changed_ = 0, flagged_ = 0;
   RingUse ring_;
 };
 

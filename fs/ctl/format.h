@@ -37,7 +37,7 @@ struct Rates {
 [[nodiscard]] std::string human_verify(const VerifyReport& report, bool repaired);
 /// What a dry run would do, and with `stats` the counts.
 [[nodiscard]] std::string human_sync(const SyncReport& report, bool dry_run, bool stats);
-/// A line for each object that failed, for standard error; empty when none did.
+/// For standard error: a line for each object that failed, and what is not mirrored.
 [[nodiscard]] std::string sync_failures(const SyncReport& report);
 
 [[nodiscard]] nlohmann::json verify_json(const VerifyReport& report);

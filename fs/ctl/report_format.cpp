@@ -125,6 +125,12 @@ std::string sync_failures(const SyncReport& report) {
                    "causes are removed\n",
                    human_count(report.failures.size()));
   }
+  if (report.flagged > 0) {
+    fmt::format_to(std::back_inserter(text),
+                   "mirrorctl: sync: {} objects are immutable or append-only on the source; these "
+                   "flags are not mirrored\n",
+                   human_count(report.flagged));
+  }
   return text;
 }
 
@@ -143,6 +149,7 @@ json sync_json(const SyncReport& report) {
           {"created", report.created},
           {"removed", report.removed},
           {"metadata_changed", report.metadata_changed},
+          {"flags_not_mirrored", report.flagged},
           {"ring", ring_json(report.ring)},
           {"planned", differences_json(report.planned)},
           {"failures", failures_json(report.failures)}};

@@ -69,6 +69,7 @@ struct SyncReport {
   std::uint64_t files_copied = 0, bytes_copied = 0, created = 0, removed = 0, metadata_changed = 0;
   std::vector<Difference> planned;  ///< with dry_run
   std::vector<Failure> failures;
+  std::uint64_t flagged = 0;  ///< immutable or append-only on the source, which is not mirrored
   RingUse ring;
 };
 
