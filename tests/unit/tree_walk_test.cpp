@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/tree/walk.h"
 #include "mirrorfs/unique_fd.h"
 #include "tree_fixture.h"
 
@@ -111,19 +112,49 @@ TEST_F(FewDescriptors, LeftByTheRestOfTheProcess) {
   EXPECT_EQ(report.files_copied, 800U);
 }
 
-TEST_F(FewDescriptors, ForATimeOnly) {
-  std::atomic<bool> stop{false};
-  std::thread greedy([&stop] {
-    while (!stop) {
-      const std::vector<UniqueFd> taken = occupy_descriptors(0);
-      ::usleep(30'000);
-    }
-  });
-  const SyncReport report = sync();
-  stop = true;
-  greedy.join();
-  for (const Failure& one : report.failures) ADD_FAILURE() << one.path << ": " << one.cause;
-  EXPECT_EQ(report.files_copied, 800U);
+/// Takes all descriptors when the first directory was listed, and gives them back a little later.
+class Greed final : public tree::WalkListener {
+ public:
+  void listed(std::size_t) override {
+    if (other_.joinable()) return;
+    taken_ = occupy_descriptors(0);
+    other_ = std::thread([this] {
+      ::usleep(100'000);
+      taken_.clear();
+    });
+  }
+  void seen(const Metadata&) override {}
+  void expected(std::int64_t) override {}
+  void reconciled(const Metadata&) override {}
+  void difference(std::string, std::string_view) override {}
+  void created() override {}
+  void removed() override {}
+  void attributes_set() override {}
+  void copied(std::uint64_t) override { ++copied_; }
+  void failed(std::string path, const Error& error) override {
+    ADD_FAILURE() << path << ": " << error.message();
+  }
+  void tick(std::uint64_t) override {}
+
+  unsigned finish() {
+    if (other_.joinable()) other_.join();
+    return copied_;
+  }
+
+ private:
+  std::vector<UniqueFd> taken_;
+  std::thread other_;
+  unsigned copied_ = 0;
+};
+
+TEST_F(FewDescriptors, TakenByOthersForATime) {
+  const UniqueFd source(::open(source_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd replica(::open(replica_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Greed greed;
+  const Result<void> walked = tree::walk_trees(source.get(), replica.get(), {}, greed);
+  EXPECT_TRUE(walked) << walked.error().message();
+  EXPECT_EQ(greed.finish(), 800U);
+  expect_equal();
 }
 
 // A new directory is built out of sight, at most so many names of it.
