@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -64,6 +65,20 @@ TEST(Progress, PrintsPlainLinesWhereThereIsNoTerminal) {
   EXPECT_EQ(lines.find('\x1b'), std::string::npos) << lines;
 }
 
+/// A terminal hands over piece by piece: reads until the line ends, or nothing has come for a
+/// while.
+std::string read_line(int fd) {
+  std::string text;
+  pollfd readable{fd, POLLIN, 0};
+  while (!text.ends_with('\n') && ::poll(&readable, 1, 5000) == 1) {
+    char piece[1024];
+    const ssize_t size = ::read(fd, piece, sizeof(piece));
+    if (size <= 0) break;
+    text.append(piece, static_cast<std::size_t>(size));
+  }
+  return text;
+}
+
 TEST(Progress, RedrawsOneLineOnATerminal) {
   const UniqueFd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!master || ::grantpt(master.get()) != 0 || ::unlockpt(master.get()) != 0) {
@@ -76,10 +91,7 @@ TEST(Progress, RedrawsOneLineOnATerminal) {
   ProgressPrinter printer(out.get());
   printer.show(kHalf);
   printer.show(kEnd);
-  char text[1024];
-  const ssize_t size = ::read(master.get(), text, sizeof(text));
-  ASSERT_GT(size, 0);
-  const std::string shown(text, static_cast<std::size_t>(size));
+  const std::string shown = read_line(master.get());
   EXPECT_TRUE(shown.starts_with("\r\x1b[K[####")) << shown;
   EXPECT_EQ(shown.find('\n'), shown.size() - 1) << shown;
 }
