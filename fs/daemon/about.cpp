@@ -41,12 +41,14 @@ Returns when the mount answers. Unmount with: umount MNT (or fusermount3 -u MNT)
                                $XDG_STATE_HOME/mirrorfs)
   --threads=N                  most threads that answer requests
   --drain-timeout=SECONDS      at the end, how long to go on applying the queue (default 300)
+  --attr-timeout=SECONDS       how soon changes made in SRC itself show on the mount (default 1)
+  --entry-timeout=SECONDS      the same for names alone (default: as --attr-timeout)
   -f, --foreground             stay in the foreground and log to standard error
   --log-level=trace|debug|info|warn|error   (default info)
   --log-file=FILE              log there, not to the system log
   -o OPTION[,OPTION...]        any long option above by its name, and the usual mount options:
                                ro, allow_other (root: default; no_allow_other switches it off),
-                               allow_root, fsname=, attr_timeout=, entry_timeout=, ...
+                               allow_root, fsname=, ...
                                A comma within a value is written \,
   -V, --version                print versions and kernel features
   -h, --help                   print this

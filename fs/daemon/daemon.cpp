@@ -32,7 +32,7 @@ void raise_descriptor_limit() {
 }
 
 bool answers_as_fuse(const std::filesystem::path& mount_point) {
-  struct statfs status{};
+  struct statfs status {};
   return statfs(mount_point.c_str(), &status) == 0 && status.f_type == FUSE_SUPER_MAGIC;
 }
 
@@ -117,7 +117,7 @@ SessionOptions Daemon::session_options() {
   session.threads = options_.threads;
   session.mode = options_.mirror.mode;
   session.attr_timeout = options_.attr_timeout;
-  session.entry_timeout = options_.entry_timeout;
+  session.entry_timeout = options_.entry_timeout.value_or(options_.attr_timeout);
   session.transport = options_.transport;
   session.on_init = [this] {
     if (!init_seen_.exchange(true)) initialized_.set_value(true);

@@ -113,7 +113,7 @@ bool set_attr_timeout(DaemonOptions& options, const std::string& value) {
 
 bool set_entry_timeout(DaemonOptions& options, const std::string& value) {
   const auto seconds = parse_seconds(value);
-  options.entry_timeout = seconds.value_or(options.entry_timeout);
+  if (seconds) options.entry_timeout = seconds;
   return seconds.has_value();
 }
 
@@ -140,6 +140,8 @@ constexpr std::array kRules = {
     OptionRule{"state-dir", true, "a directory", set_state_dir},
     OptionRule{"threads", true, "a number from 1 to 1024", set_threads},
     OptionRule{"drain-timeout", true, "whole SECONDS, at most 30 days", set_drain_timeout},
+    OptionRule{"attr-timeout", true, "SECONDS, such as 0 or 1.5", set_attr_timeout},
+    OptionRule{"entry-timeout", true, "SECONDS, such as 0 or 1.5", set_entry_timeout},
     OptionRule{"foreground", false, "", set_foreground},
     OptionRule{"log-level", true, "trace, debug, info, warn or error", set_log_level},
     OptionRule{"log-file", true, "a file", set_log_file},

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <expected>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -25,8 +26,8 @@ struct DaemonOptions {
   std::string transport = "auto";
   unsigned threads = 0;  ///< 0: libfuse's default
   std::chrono::seconds drain_timeout{300};
-  double attr_timeout = 1;   ///< seconds
-  double entry_timeout = 1;  ///< seconds
+  double attr_timeout = 1;              ///< seconds
+  std::optional<double> entry_timeout;  ///< seconds; attr_timeout when not given
   bool foreground = false;
   bool allow_other_off = false;  ///< no_allow_other: do not add allow_other for root
   LogLevel log_level = LogLevel::kInfo;

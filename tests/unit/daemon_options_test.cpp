@@ -103,9 +103,13 @@ INSTANTIATE_TEST_SUITE_P(
         GoodCase{"-V", [](O o) { return o.request == DaemonOptions::Request::kVersion; }},
         GoodCase{"--version", [](O o) { return o.request == DaemonOptions::Request::kVersion; }},
         GoodCase{"s d m -o allow_other,ro,fsname=x",
-                 [](O o) { return o.fuse_options == Words{"allow_other", "ro", "fsname=x"}; }},
+                 [](O o) {
+                   return o.fuse_options == Words{"allow_other", "ro", "fsname=x"};
+                 }},
         GoodCase{"s d m -o rw,dev,suid -o noatime",
-                 [](O o) { return o.fuse_options == Words{"rw", "dev", "suid", "noatime"}; }},
+                 [](O o) {
+                   return o.fuse_options == Words{"rw", "dev", "suid", "noatime"};
+                 }},
         GoodCase{"s d m -o nofail,noauto,_netdev,user,users,defaults",
                  [](O o) { return o.fuse_options.empty(); }},
         GoodCase{"s d m -o x-systemd.automount,comment=hello,x-gvfs-hide",
@@ -113,6 +117,11 @@ INSTANTIATE_TEST_SUITE_P(
         GoodCase{"s d m -o ,ro,,", [](O o) { return o.fuse_options == Words{"ro"}; }},
         GoodCase{"s d m -o attr_timeout=0.5,entry_timeout=2",
                  [](O o) { return o.attr_timeout == 0.5 && o.entry_timeout == 2; }},
+        GoodCase{"s d m", [](O o) { return o.attr_timeout == 1 && !o.entry_timeout.has_value(); }},
+        GoodCase{"--attr-timeout=0 s d m",
+                 [](O o) { return o.attr_timeout == 0 && !o.entry_timeout.has_value(); }},
+        GoodCase{"--entry-timeout=1.5 s d m -o attr-timeout=60",
+                 [](O o) { return o.attr_timeout == 60 && o.entry_timeout == 1.5; }},
         GoodCase{"s d m -o no_allow_other", [](O o) { return o.allow_other_off; }},
         GoodCase{"-- -s -d -m",
                  [](O o) { return o.mirror.source == "-s" && o.mount_point == "-m"; }}));
@@ -168,6 +177,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BadCase{"--nonsense s d m", {"--nonsense", "unknown option"}},
                     BadCase{"--mod=sync s d m", {"--mod", "unknown option"}},
                     BadCase{"-x s d m", {"-x", "unknown option"}},
+                    BadCase{"--attr-timeout=soon s d m", {"--attr-timeout=soon", "SECONDS"}},
                     BadCase{"--attr_timeout=1 s d m", {"--attr_timeout", "unknown option"}},
                     BadCase{"s d m -o nonsense", {"-o nonsense", "unknown option"}},
                     BadCase{"s d m -o ro,nonsense=3", {"-o nonsense=3", "unknown option"}},
