@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <climits>
+#include <utility>
 
 #include "fs/handlers/handlers.h"
 #include "fs/handlers/recording.h"
+#include "fs/handlers/writer.h"
 
 namespace mirrorfs::fs {
 namespace {
@@ -29,6 +31,9 @@ struct Change {
   unsigned changed = 0;  ///< SetAttributes::Changed
 
   [[nodiscard]] bool asks(int bits) const { return (to_set & bits) != 0; }
+  /// chown(2) that names no owner. The kernel also sends a request that sets nothing after it took
+  /// the capabilities of a file that is to be written (file_remove_privs).
+  [[nodiscard]] bool sets_nothing() const { return (to_set & ~FUSE_SET_ATTR_CTIME) == 0; }
 };
 
 Result<void> truncate_file(Change& change) {
@@ -41,18 +46,20 @@ Result<void> truncate_file(Change& change) {
     opened = std::move(*writable);
     fd = opened.get();
   }
-  const WithoutFsetid as_caller(change.fs.own, change.asks(FUSE_SET_ATTR_KILL_SUID));
+  const ClearingSetId as_caller(change.fs.own,
+                                {.caller = change.caller,
+                                 .mode = change.node->known_mode(),
+                                 .clears_set_id = change.asks(FUSE_SET_ATTR_KILL_SUID)});
   if (::ftruncate(fd, change.wanted.st_size) != 0) return fail_errno("ftruncate");
   change.truncated = true;
   return {};
 }
 
-// A chown takes the set-user-id bit away from anyone, the set-group-id bit of a file that its group
-// may not execute only from those outside that group (setattr_should_drop_sgid, Linux 6.2).
+// A chown takes the set-user-id bit away from anyone, even one that names no owner.
 Result<void> change_owner(Change& change) {
   const uid_t uid = change.asks(FUSE_SET_ATTR_UID) ? change.wanted.st_uid : static_cast<uid_t>(-1);
   const gid_t gid = change.asks(FUSE_SET_ATTR_GID) ? change.wanted.st_gid : static_cast<gid_t>(-1);
-  const bool matters = (change.node->known_mode() & S_ISGID) != 0;
+  const bool matters = set_gid_is_for_members(change.node->known_mode());
   const InGroupsOf as_caller(change.fs.own, change.caller, matters);
   if (::fchownat(change.fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
     return fail_errno("fchownat");
@@ -93,7 +100,7 @@ Result<void> change_times(Change& change) {
 Result<void> change_all(Change& change) {
   Result<void> done;
   if (change.asks(FUSE_SET_ATTR_SIZE)) done = truncate_file(change);
-  if (done && change.asks(kOwnerBits)) done = change_owner(change);
+  if (done && (change.asks(kOwnerBits) || change.sets_nothing())) done = change_owner(change);
   if (done && change.asks(FUSE_SET_ATTR_MODE)) done = change_mode(change);
   if (done && change.asks(kTimeBits)) done = change_times(change);
   return done;
@@ -117,9 +124,21 @@ void record_change(Change& change, Recording& recording, const Metadata& after,
   }
 }
 
+// A request that sets nothing may belong to a write that is to follow. It does if the caller could
+// not make this chown, or if capabilities were taken from someone who may keep set-id bits.
+bool belongs_to_a_write(const Change& change, const Metadata& now, bool capabilities_taken) {
+  const bool stranger = change.caller.uid != now.uid && change.caller.uid != 0;
+  return stranger || (capabilities_taken && change.fs.own.may_keep_set_id(change.caller));
+}
+
 Result<Metadata> set_attributes(Change& change) {
   Recording recording(change.fs, 0);
   NodeLocks locks(change.node);
+  const bool capabilities_taken = std::exchange(change.node->capabilities_taken, false);
+  if (change.sets_nothing()) {
+    auto now = change.fs.source.stat(change.fd);
+    if (!now || belongs_to_a_write(change, *now, capabilities_taken)) return now;
+  }
   const bool loses_capabilities = change.asks(FUSE_SET_ATTR_SIZE | kOwnerBits);
   const FileCapabilities before = loses_capabilities
                                       ? capabilities_before(change.fs, change.node, change.fd)
@@ -174,7 +193,7 @@ void handle_statx(FuseRequest& request, Filesystem& fs, fuse_ino_t id, int flags
   (void)file;
   const auto fd = descriptor_of(fs, id);
   if (!fd) return request.error(fd.error());
-  struct statx raw{};
+  struct statx raw {};
   const int sync = flags & AT_STATX_SYNC_TYPE;
   const auto wanted = static_cast<unsigned>(mask) | Metadata::kStatxMask;
   if (::statx((*fd)->get(), "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | sync, wanted, &raw) != 0) {
@@ -188,7 +207,7 @@ void handle_statfs(FuseRequest& request, Filesystem& fs, fuse_ino_t id) {
   const auto node = id == 0 ? fs.nodes.root() : fs.node(id).value_or(fs.nodes.root());
   const auto fd = fs.nodes.descriptor(node);
   if (!fd) return request.error(fd.error());
-  struct statvfs statistics{};
+  struct statvfs statistics {};
   if (::fstatvfs((*fd)->get(), &statistics) != 0) return request.error(errno);
   request.filesystem(statistics);
 }

@@ -13,12 +13,6 @@
 namespace mirrorfs::fs {
 namespace {
 
-// setfsuid(2) never fails visibly; asking with an impossible id tells what is set.
-bool set_fsuid(uid_t uid) {
-  ::syscall(SYS_setfsuid, uid);
-  return static_cast<uid_t>(::syscall(SYS_setfsuid, static_cast<uid_t>(-1))) == uid;
-}
-
 bool set_fsgid(gid_t gid) {
   ::syscall(SYS_setfsgid, gid);
   return static_cast<gid_t>(::syscall(SYS_setfsgid, static_cast<gid_t>(-1))) == gid;
@@ -28,25 +22,36 @@ bool set_groups(const std::vector<gid_t>& groups) {
   return ::syscall(SYS_setgroups, groups.size(), groups.data()) == 0;
 }
 
-// A thread that stays somebody else would do the next caller's work with the wrong rights.
+/// What follows `key` on its line.
+std::optional<std::string_view> value_of(std::string_view status, std::string_view key) {
+  while (!status.starts_with(key)) {
+    const std::size_t end = status.find('\n');
+    if (end == std::string_view::npos) return std::nullopt;
+    status.remove_prefix(end + 1);
+  }
+  status.remove_prefix(key.size());
+  return status.substr(0, status.find('\n'));
+}
+
+}  // namespace
+
+// setfsuid(2) never fails visibly; asking with an impossible id tells what is set.
+bool set_thread_fsuid(uid_t uid) {
+  ::syscall(SYS_setfsuid, uid);
+  return static_cast<uid_t>(::syscall(SYS_setfsuid, static_cast<uid_t>(-1))) == uid;
+}
+
 void restore_or_abort(bool restored) {
   if (restored) return;
   log_error("cannot take back the daemon's own credentials; giving up");
   std::abort();
 }
 
-}  // namespace
-
 std::optional<std::vector<gid_t>> parse_groups(std::string_view status) {
-  constexpr std::string_view kKey = "Groups:";
-  std::size_t line = 0;
-  while (status.compare(line, kKey.size(), kKey) != 0) {
-    const std::size_t end = status.find('\n', line);
-    if (end == std::string_view::npos) return std::nullopt;
-    line = end + 1;
-  }
-  const char* at = status.data() + line + kKey.size();
-  const char* const end = status.data() + std::min(status.find('\n', line), status.size());
+  const auto value = value_of(status, "Groups:");
+  if (!value) return std::nullopt;
+  const char* at = value->data();
+  const char* const end = at + value->size();
   std::vector<gid_t> groups;
   while (at < end) {
     gid_t group = 0;
@@ -59,6 +64,16 @@ std::optional<std::vector<gid_t>> parse_groups(std::string_view status) {
     }
   }
   return groups;
+}
+
+std::optional<std::uint64_t> parse_capabilities(std::string_view status) {
+  auto value = value_of(status, "CapEff:");
+  if (!value) return std::nullopt;
+  value->remove_prefix(std::min(value->find_first_not_of(" \t"), value->size()));
+  std::uint64_t set = 0;
+  const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), set, 16);
+  if (error != std::errc{}) return std::nullopt;
+  return set;
 }
 
 bool Credentials::Capabilities::has(unsigned capability) const {
@@ -78,7 +93,9 @@ Result<Credentials> Credentials::open() {
   Credentials own;
   __user_cap_header_struct head{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   if (::syscall(SYS_capget, &head, own.own_.sets.data()) != 0) return fail_errno("capget");
-  own.without_fsetid_ = own.own_;
+  own.usual_ = own.own_;
+  own.usual_.drop(CAP_SYS_RESOURCE);
+  own.without_fsetid_ = own.usual_;
   own.without_fsetid_.drop(CAP_FSETID);
   own.has_fsetid_ = own.own_.has(CAP_FSETID);
   own.can_switch_ = ::geteuid() == 0 && own.own_.has(CAP_SETUID) && own.own_.has(CAP_SETGID);
@@ -88,20 +105,40 @@ Result<Credentials> Credentials::open() {
   if (count > 0 && ::getgroups(count, own.own_groups_.data()) < 0) return fail_errno("getgroups");
   own.proc_ = UniqueFd(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!own.proc_) return fail_errno("open", "/proc");
+  own.user_namespace_ = own.user_namespace_of("self");
   return own;
 }
 
-std::vector<gid_t> Credentials::groups_of(const Caller& caller) const {
-  if (caller.pid <= 0) return {caller.gid};
+std::optional<std::string> Credentials::status_of(const Caller& caller) const {
+  if (caller.pid <= 0) return std::nullopt;
   const std::string name = std::to_string(caller.pid) + "/status";
   const UniqueFd file(::openat(proc_.get(), name.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return {caller.gid};
+  if (!file) return std::nullopt;
   std::string text;
   char piece[4096];
   for (ssize_t got = 0; (got = ::read(file.get(), piece, sizeof piece)) > 0;) {
     text.append(piece, static_cast<std::size_t>(got));
   }
-  return parse_groups(text).value_or(std::vector<gid_t>{caller.gid});
+  return text;
+}
+
+std::string Credentials::user_namespace_of(const std::string& process) const {
+  char name[64];
+  const ssize_t size = ::readlinkat(proc_.get(), (process + "/ns/user").c_str(), name, sizeof name);
+  return size < 0 ? std::string() : std::string(name, static_cast<std::size_t>(size));
+}
+
+std::vector<gid_t> Credentials::groups_of(const Caller& caller) const {
+  const auto groups = status_of(caller).and_then(parse_groups);
+  return groups.value_or(std::vector<gid_t>{caller.gid});
+}
+
+bool Credentials::may_keep_set_id(const Caller& caller) const {
+  const auto capabilities = status_of(caller).and_then(parse_capabilities);
+  if (!capabilities) return caller.uid == 0;
+  // What a process may do in a user namespace of its own is nothing to this filesystem.
+  return ((*capabilities >> CAP_FSETID) & 1) != 0 &&
+         user_namespace_of(std::to_string(caller.pid)) == user_namespace_;
 }
 
 AsCaller::AsCaller(const Credentials& own, const Caller& caller) : own_(own) {
@@ -109,12 +146,12 @@ AsCaller::AsCaller(const Credentials& own, const Caller& caller) : own_(own) {
   switched_ = true;
   // Leaving uid 0 takes the file capabilities from the effective set (capabilities(7)); they are
   // still permitted.
-  ok_ = set_fsgid(caller.gid) && set_fsuid(caller.uid) && own.own_.apply();
+  ok_ = set_fsgid(caller.gid) && set_thread_fsuid(caller.uid) && own.usual_.apply();
 }
 
 AsCaller::~AsCaller() {
   if (!switched_) return;
-  restore_or_abort(set_fsuid(0) && set_fsgid(own_.own_gid_) && own_.own_.apply());
+  restore_or_abort(set_thread_fsuid(0) && set_fsgid(own_.own_gid_) && own_.usual_.apply());
 }
 
 WithoutFsetid::WithoutFsetid(const Credentials& own, bool wanted)
@@ -123,11 +160,13 @@ WithoutFsetid::WithoutFsetid(const Credentials& own, bool wanted)
 }
 
 WithoutFsetid::~WithoutFsetid() {
-  if (dropped_) restore_or_abort(own_.own_.apply());
+  if (dropped_) restore_or_abort(own_.usual_.apply());
 }
 
 InGroupsOf::InGroupsOf(const Credentials& own, const Caller& caller, bool wanted)
-    : own_(own), switched_(wanted && own.can_switch() && caller.uid != 0), fsetid_(own, switched_) {
+    : own_(own),
+      switched_(wanted && own.can_switch() && !own.may_keep_set_id(caller)),
+      fsetid_(own, switched_) {
   if (!switched_) return;
   restore_or_abort(set_fsgid(caller.gid) && set_groups(own.groups_of(caller)));
 }

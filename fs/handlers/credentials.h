@@ -4,8 +4,12 @@
 #include <linux/capability.h>
 #include <sys/types.h>
 
+#include <sys/stat.h>
+
 #include <array>
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,8 +25,15 @@ struct Caller {
   mode_t umask = 0;
 };
 
-/// The "Groups:" line of /proc/PID/status. Nothing when the text has no such line.
+/// The "Groups:" and "CapEff:" lines of /proc/PID/status. Nothing when the text has no such line.
 [[nodiscard]] std::optional<std::vector<gid_t>> parse_groups(std::string_view status);
+[[nodiscard]] std::optional<std::uint64_t> parse_capabilities(std::string_view status);
+
+/// The calling thread's own user of files (setfsuid(2)); false when it could not be taken.
+[[nodiscard]] bool set_thread_fsuid(uid_t uid);
+/// For the end of a scope: a thread that stays somebody else would do the next caller's work with
+/// the wrong rights.
+void restore_or_abort(bool restored);
 
 /// What the daemon started with. Safe from any thread after open(). All switching is done by raw
 /// system calls: the libc wrappers change every thread of the process (nptl(7)).
@@ -37,10 +48,17 @@ class Credentials {
   /// Supplementary groups of the caller; only its group when it cannot be asked.
   [[nodiscard]] std::vector<gid_t> groups_of(const Caller& caller) const;
 
+  /// Whether the caller has CAP_FSETID, for requests in which the kernel does not say. Asks /proc,
+  /// so it is for files that have set-id bits.
+  [[nodiscard]] bool may_keep_set_id(const Caller& caller) const;
+
  private:
   friend class AsCaller;
   friend class WithoutFsetid;
   friend class InGroupsOf;
+  friend class AsWriter;
+  friend class WithoutReserve;
+  friend class WithReserve;
   struct Capabilities {
     std::array<__user_cap_data_struct, 2> sets{};
     [[nodiscard]] bool has(unsigned capability) const;
@@ -48,9 +66,14 @@ class Credentials {
     [[nodiscard]] bool apply() const;  ///< to the calling thread
   };
 
+  [[nodiscard]] std::optional<std::string> status_of(const Caller& caller) const;
+  [[nodiscard]] std::string user_namespace_of(const std::string& process) const;
+
   bool can_switch_ = false;
   UniqueFd proc_;
+  std::string user_namespace_;
   Capabilities own_;
+  Capabilities usual_;  ///< of threads that answer requests
   Capabilities without_fsetid_;
   bool has_fsetid_ = false;
   gid_t own_gid_ = 0;
@@ -90,8 +113,14 @@ class WithoutFsetid {
   bool dropped_;
 };
 
-/// chown and setting an ACL keep the set-gid bit for members of the file's group only: the thread
-/// has the caller's groups and no CAP_FSETID. Nothing happens for callers that are root.
+/// The set-gid bit of a file that its group may not execute stays for members of that group
+/// (setattr_should_drop_sgid, Linux 6.2): who the caller is decides.
+[[nodiscard]] inline bool set_gid_is_for_members(mode_t mode) {
+  return (mode & (S_ISGID | S_IXGRP)) == S_ISGID;
+}
+
+/// Where the set-gid bit is kept for members of the file's group only: the thread has the caller's
+/// groups and no CAP_FSETID. Nothing happens for callers that have that right.
 class InGroupsOf {
  public:
   InGroupsOf(const Credentials& own, const Caller& caller, bool wanted);

@@ -1,13 +1,18 @@
 // read, write, fsync, lseek.
+#include <linux/capability.h>
 #include <unistd.h>
 
 #include <memory>
+#include <vector>
 
 #include "fs/handlers/handlers.h"
 #include "fs/handlers/recording.h"
+#include "fs/handlers/writer.h"
 
 namespace mirrorfs::fs {
 namespace {
+
+constexpr const char* kCapability = "security.capability";
 
 struct OwnedBytes {
   std::unique_ptr<std::byte[]> bytes;
@@ -27,44 +32,81 @@ Result<OwnedBytes> take_data(fuse_bufvec& data) {
   return owned;
 }
 
-// Short when the source is full or at a limit; an error only when nothing was written.
-Result<std::size_t> write_at(int fd, const OwnedBytes& data, off_t offset) {
+// Short when the source is full or at a limit; -1 only when nothing was written.
+ssize_t write_at(int fd, const OwnedBytes& data, off_t offset) {
   std::size_t done = 0;
   while (done < data.size) {
     const ssize_t count =
         ::pwrite(fd, data.bytes.get() + done, data.size - done, offset + static_cast<off_t>(done));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && done == 0) return fail_errno("pwrite");
+    if (count < 0 && done == 0) return -1;
     if (count <= 0) break;
     done += static_cast<std::size_t>(count);
   }
-  return done;
+  return static_cast<ssize_t>(done);
 }
 
-Result<std::size_t> write_file(Filesystem& fs, const OpenFile& file, OwnedBytes data, off_t offset,
-                               bool kill_set_id) {
-  Recording recording(fs, data.size);
+struct WriteRequest {
+  const OpenFile& file;
+  const Caller caller;
+  OwnedBytes data;
+  off_t offset;
+  bool clears_set_id;
+  bool from_mapping;  ///< pages that were changed in memory, written back by the kernel
+};
+
+// Who changes a mapped file leaves its capabilities alone; pwrite(2) takes them
+// (file_remove_privs).
+std::vector<std::byte> capabilities_to_keep(Filesystem& fs, const WriteRequest& request,
+                                            FileCapabilities before) {
+  if (!request.from_mapping || before != FileCapabilities::kPresent) return {};
+  std::vector<std::byte> value(sizeof(vfs_ns_cap_data));
+  const auto size = fs.xattrs.get(request.file.fd.get(), kCapability, value);
+  value.resize(size.value_or(0));
+  return value;
+}
+
+void give_back_capabilities(Filesystem& fs, const WriteRequest& request, Recording& recording,
+                            std::vector<std::byte> value, const Metadata& after) {
+  const OpenFile& file = request.file;
+  if (value.empty() || !fs.xattrs.set(file.fd.get(), kCapability, value, 0)) return;
+  recording.record(SetXattr{.object = file.node->object(),
+                            .where = fs.nodes.location(file.node),
+                            .name = kCapability,
+                            .value = Payload(value),
+                            .after = after});
+}
+
+Result<std::size_t> write_file(Filesystem& fs, WriteRequest request) {
+  const OpenFile& file = request.file;
+  Recording recording(fs, request.data.size);
   NodeLocks locks(file.node);
   const int fd = file.fd.get();
   const FileCapabilities before = capabilities_before(fs, file.node, fd);
-  auto count = [&] {
-    const WithoutFsetid as_caller(fs.own, kill_set_id);
-    return write_at(fd, data, offset);
-  }();
-  if (!count) {
+  auto kept = capabilities_to_keep(fs, request, before);
+  const Writer writer{.caller = request.caller,
+                      .mode = file.node->known_mode(),
+                      .clears_set_id = request.clears_set_id};
+  const ssize_t written =
+      write_as(fs.own, writer, [&] { return write_at(fd, request.data, request.offset); });
+  if (written < 0) {
+    const auto error = fail_errno("pwrite");
     recording.record_failed_write(file.node, fd, before);
-    return count;
+    return error;
   }
   auto after = fs.source.stat(fd);
   if (!after) {
     recording.record_unknown(file.node, fd, before);
     return pass_on(std::move(after));
   }
-  recording.record(Write{.object = file.node->object(),
-                         .where = fs.nodes.location(file.node),
-                         .offset = static_cast<std::uint64_t>(offset),
-                         .data = Payload(std::move(data.bytes), *count),
-                         .after = *after});
+  const auto count = static_cast<std::size_t>(written);
+  recording.record(Write{
+      .object = file.node->object(),
+      .where = fs.nodes.location(file.node),
+      .offset = file.appends ? after->size - count : static_cast<std::uint64_t>(request.offset),
+      .data = Payload(std::move(request.data.bytes), count),
+      .after = *after});
+  give_back_capabilities(fs, request, recording, std::move(kept), *after);
   recording.record_privileges(file.node, fd, *after, before);
   if (file.synchronous()) recording.record_barrier();
   locks.unlock();
@@ -85,8 +127,13 @@ void handle_write_buf(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_
   (void)id;
   auto owned = take_data(*data);
   if (!owned) return request.error(owned.error());
-  const bool kill_set_id = kills_set_id(*file, request.caller());
-  const auto count = write_file(fs, open_file(*file), std::move(*owned), offset, kill_set_id);
+  const Caller caller = request.caller();
+  const auto count = write_file(fs, {.file = open_file(*file),
+                                     .caller = caller,
+                                     .data = std::move(*owned),
+                                     .offset = offset,
+                                     .clears_set_id = kills_set_id(*file, caller),
+                                     .from_mapping = file->writepage != 0});
   if (!count) return request.error(count.error());
   request.written(*count);
 }

@@ -27,11 +27,13 @@ struct FilesystemOptions {
 };
 
 /// An open file. The descriptor has the access asked for, but neither O_APPEND (pwrite(2) would
-/// ignore the offset) nor O_DIRECT (the kernel's buffers are not aligned for it).
+/// ignore the offset; unless the file can only be appended to, chattr(1)) nor O_DIRECT (the
+/// kernel's buffers are not aligned for it).
 struct OpenFile {
   NodeRef node;
   UniqueFd fd;
-  int flags = 0;  ///< as the application gave them
+  int flags = 0;         ///< as the application gave them
+  bool appends = false;  ///< the descriptor has O_APPEND after all
   [[nodiscard]] bool writable() const { return (flags & O_ACCMODE) != O_RDONLY; }
   [[nodiscard]] bool readable() const { return (flags & O_ACCMODE) != O_WRONLY; }
   [[nodiscard]] bool synchronous() const { return (flags & (O_SYNC | O_DSYNC)) != 0; }
@@ -74,6 +76,13 @@ template <class FileInfo>
   } else {
     return caller.uid != 0;
   }
+}
+
+/// The same for requests that carry no hint: fallocate, copy_file_range.
+[[nodiscard]] inline bool clears_set_id(const Filesystem& fs, const Node& node,
+                                        const Caller& caller) {
+  const bool has_bits = (node.known_mode() & (S_ISUID | S_ISGID)) != 0;
+  return has_bits ? !fs.own.may_keep_set_id(caller) : caller.uid != 0;
 }
 
 /// A child that the kernel is to be told of, with one lookup counted.

@@ -7,6 +7,7 @@
 #include "fs/handlers/creation.h"
 #include "fs/handlers/handlers.h"
 #include "fs/handlers/recording.h"
+#include "fs/handlers/writer.h"
 #include "fs/io_policy/open_decision.h"
 
 namespace mirrorfs::fs {
@@ -29,11 +30,17 @@ OpenDecision decide(const Filesystem& fs, const Node& node, int flags) {
                       .passthrough_available = false});
 }
 
-OpenFile& prepare(Filesystem& fs, const NodeRef& node, UniqueFd fd, fuse_file_info& file) {
+/// An open descriptor of the source.
+struct Opened {
+  UniqueFd fd;
+  bool appends = false;
+};
+
+OpenFile& prepare(Filesystem& fs, const NodeRef& node, Opened opened, fuse_file_info& file) {
   const OpenDecision decision = decide(fs, *node, file.flags);
   (void)decision;  // one path so far: cached, written through
-  auto open =
-      std::make_unique<OpenFile>(OpenFile{.node = node, .fd = std::move(fd), .flags = file.flags});
+  auto open = std::make_unique<OpenFile>(OpenFile{
+      .node = node, .fd = std::move(opened.fd), .flags = file.flags, .appends = opened.appends});
   // Nothing was written through it, so closing it has nothing to report.
   file.noflush = open->writable() ? 0U : 1U;
   OpenFile& kept = *open;
@@ -42,13 +49,14 @@ OpenFile& prepare(Filesystem& fs, const NodeRef& node, UniqueFd fd, fuse_file_in
   return kept;
 }
 
-Result<UniqueFd> open_truncating(Filesystem& fs, const NodeRef& node, int path_fd, int flags,
-                                 bool kill_set_id) {
+Result<UniqueFd> open_truncating(Filesystem& fs, const Caller& caller, const NodeRef& node,
+                                 int path_fd, int flags, bool kill_set_id) {
   Recording recording(fs, 0);
   NodeLocks locks(node);
   const FileCapabilities before = capabilities_before(fs, node, path_fd);
   auto fd = [&] {
-    const WithoutFsetid as_caller(fs.own, kill_set_id);
+    const ClearingSetId as_caller(
+        fs.own, {.caller = caller, .mode = node->known_mode(), .clears_set_id = kill_set_id});
     return fs.source.reopen(path_fd, flags | O_TRUNC);
   }();
   if (!fd) return fd;
@@ -62,16 +70,21 @@ Result<UniqueFd> open_truncating(Filesystem& fs, const NodeRef& node, int path_f
   return fd;
 }
 
-Result<UniqueFd> open_existing(Filesystem& fs, const NodeRef& node, int flags, bool kill_set_id) {
+Result<Opened> open_existing(Filesystem& fs, const Caller& caller, const NodeRef& node, int flags,
+                             bool kill_set_id) {
   // FIFOs and devices are the kernel's own business on the mount; opening one here has effects.
   if (!node->is_regular()) return fail(EOPNOTSUPP, "open");
   const auto path_fd = fs.nodes.descriptor(node);
   if (!path_fd) return std::unexpected(path_fd.error());
   const int path = (*path_fd)->get();
-  if ((flags & O_TRUNC) != 0) {
-    return open_truncating(fs, node, path, source_flags(flags), kill_set_id);
-  }
-  return fs.source.reopen(path, source_flags(flags));
+  const bool truncates = (flags & O_TRUNC) != 0;
+  auto fd = truncates ? open_truncating(fs, caller, node, path, source_flags(flags), kill_set_id)
+                      : fs.source.reopen(path, source_flags(flags));
+  // An append-only file (chattr(1)) opens in no other way for writing.
+  const bool appends = !fd && fd.error().code == EPERM && !truncates && (flags & O_APPEND) != 0;
+  if (appends) fd = fs.source.reopen(path, source_flags(flags) | O_APPEND);
+  if (!fd) return pass_on(std::move(fd));
+  return Opened{.fd = std::move(*fd), .appends = appends};
 }
 
 struct Created {
@@ -111,7 +124,7 @@ Result<Created> create_file(Filesystem& fs, const Caller& caller, const NewName&
 }
 
 void reply_created(FuseRequest& request, Filesystem& fs, Created created, fuse_file_info& file) {
-  OpenFile& open = prepare(fs, created.entry.node, std::move(created.fd), file);
+  OpenFile& open = prepare(fs, created.entry.node, {.fd = std::move(created.fd)}, file);
   if (request.created(to_entry(fs, created.entry), file)) return;
   (void)fs.open_files.take(open);  // the kernel will not release what it did not get
   fs.nodes.forget(created.entry.node->id(), 1);
@@ -167,9 +180,10 @@ void handle_tmpfile(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, mod
 void handle_open(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_file_info* file) {
   const auto node = fs.node(id);
   if (!node) return request.error(node.error());
-  auto fd = open_existing(fs, *node, file->flags, kills_set_id(*file, request.caller()));
-  if (!fd) return request.error(fd.error());
-  OpenFile& open = prepare(fs, *node, std::move(*fd), *file);
+  const Caller caller = request.caller();
+  auto opened = open_existing(fs, caller, *node, file->flags, kills_set_id(*file, caller));
+  if (!opened) return request.error(opened.error());
+  OpenFile& open = prepare(fs, *node, std::move(*opened), *file);
   if (!request.opened(*file)) (void)fs.open_files.take(open);
 }
 

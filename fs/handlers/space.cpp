@@ -8,6 +8,7 @@
 
 #include "fs/handlers/handlers.h"
 #include "fs/handlers/recording.h"
+#include "fs/handlers/writer.h"
 
 namespace mirrorfs::fs {
 namespace {
@@ -17,6 +18,7 @@ constexpr std::size_t kMostPerRequest = 16 * kPiece;  ///< then the application 
 
 /// One copy_file_range request.
 struct Copy {
+  const Caller& caller;
   int from;
   off_t from_offset;
   const OpenFile& to;
@@ -45,10 +47,11 @@ Result<std::size_t> copy_piece(Filesystem& fs, Copy& copy, std::size_t size) {
   const int fd = copy.to.fd.get();
   const FileCapabilities before = capabilities_before(fs, copy.to.node, fd);
   const auto offset = copy.to_offset;
-  const ssize_t count = [&] {
-    const WithoutFsetid as_caller(fs.own, copy.kill_set_id);
+  const Writer writer{
+      .caller = copy.caller, .mode = copy.to.node->known_mode(), .clears_set_id = copy.kill_set_id};
+  const ssize_t count = write_as(fs.own, writer, [&] {
     return ::copy_file_range(copy.from, &copy.from_offset, fd, &copy.to_offset, size, 0);
-  }();
+  });
   if (count < 0) {
     auto failed = fail_errno("copy_file_range");
     recording.record_failed_write(copy.to.node, fd, before);
@@ -84,20 +87,23 @@ bool is_refusal(int error) {
          error == ETXTBSY;
 }
 
-Result<void> allocate(Filesystem& fs, const OpenFile& file, int mode, const ByteRange& range,
-                      bool kill_set_id) {
+Result<void> allocate(Filesystem& fs, const Caller& caller, const OpenFile& file, int mode,
+                      const ByteRange& range) {
   Recording recording(fs, 0);
   NodeLocks locks(file.node);
   const int fd = file.fd.get();
   const FileCapabilities before = capabilities_before(fs, file.node, fd);
-  {
-    const WithoutFsetid as_caller(fs.own, kill_set_id);
-    if (::fallocate(fd, mode, static_cast<off_t>(range.offset), static_cast<off_t>(range.length)) !=
-        0) {
-      auto failed = fail_errno("fallocate");
-      if (!is_refusal(failed.error().code)) recording.record_unknown(file.node, fd, before);
-      return failed;
-    }
+  const Writer writer{.caller = caller,
+                      .mode = file.node->known_mode(),
+                      .clears_set_id = clears_set_id(fs, *file.node, caller)};
+  const ssize_t result = write_as(fs.own, writer, [&] {
+    return ::fallocate(fd, mode, static_cast<off_t>(range.offset),
+                       static_cast<off_t>(range.length));
+  });
+  if (result < 0) {
+    auto failed = fail_errno("fallocate");
+    if (!is_refusal(failed.error().code)) recording.record_unknown(file.node, fd, before);
+    return failed;
   }
   auto after = fs.source.stat(fd);
   if (!after) {
@@ -122,8 +128,7 @@ void handle_fallocate(FuseRequest& request, Filesystem& fs, fuse_ino_t id, int m
   (void)id;
   const ByteRange range{.offset = static_cast<std::uint64_t>(offset),
                         .length = static_cast<std::uint64_t>(length)};
-  const bool kill_set_id = request.caller().uid != 0;  // the request carries no hint
-  request.result(allocate(fs, open_file(*file), mode, range, kill_set_id));
+  request.result(allocate(fs, request.caller(), open_file(*file), mode, range));
 }
 
 void handle_copy_file_range(FuseRequest& request, Filesystem& fs, fuse_ino_t from_id,
@@ -138,12 +143,14 @@ void handle_copy_file_range(FuseRequest& request, Filesystem& fs, fuse_ino_t fro
     if (!opened) return request.error(EOPNOTSUPP);  // the kernel copies by reading and writing
     readable = std::move(*opened);
   }
-  Copy copy{.from = open_file(*from).fd.get(),
+  const Caller caller = request.caller();
+  Copy copy{.caller = caller,
+            .from = open_file(*from).fd.get(),
             .from_offset = from_offset,
             .to = target,
             .readable_to = readable ? readable.get() : target.fd.get(),
             .to_offset = to_offset,
-            .kill_set_id = request.caller().uid != 0};
+            .kill_set_id = clears_set_id(fs, *target.node, caller)};
   std::size_t done = 0;
   const std::size_t wanted = std::min(size, kMostPerRequest);
   while (done < wanted) {

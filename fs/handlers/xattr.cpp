@@ -34,8 +34,8 @@ Result<void> set_value(Filesystem& fs, const Target& target, const Caller& calle
   NodeLocks locks(target.node);
   const int fd = target.fd->get();
   {
-    // Setting an access ACL clears the set-gid bit for those outside the group
-    // (posix_acl_update_mode).
+    // Setting an access ACL clears the set-gid bit for those outside the group, whoever may execute
+    // the file (posix_acl_update_mode).
     const bool matters = name == kAccessAcl && (target.node->known_mode() & S_ISGID) != 0;
     const InGroupsOf as_caller(fs.own, caller, matters);
     if (auto set = fs.xattrs.set(fd, name, value, flags); !set) return set;
@@ -60,7 +60,10 @@ Result<void> remove_value(Filesystem& fs, const Target& target, const char* name
   if (auto removed = fs.xattrs.remove(fd, name); !removed) return removed;
   auto after = fs.source.stat(fd);
   if (!after) return pass_on(std::move(after));
-  if (name == kCapability) target.node->capabilities = FileCapabilities::kAbsent;
+  if (name == kCapability) {
+    target.node->capabilities = FileCapabilities::kAbsent;
+    target.node->capabilities_taken = true;
+  }
   recording.record(RemoveXattr{.object = target.node->object(),
                                .where = fs.nodes.location(target.node),
                                .name = name,

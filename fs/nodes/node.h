@@ -49,6 +49,7 @@ class Node {
 
   /// Guarded by the node's lock.
   FileCapabilities capabilities = FileCapabilities::kUnknown;
+  bool capabilities_taken = false;  ///< by the latest request for this object
 
  private:
   friend class NodeTable;

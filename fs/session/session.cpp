@@ -9,6 +9,7 @@
 
 #include "fs/handlers/filesystem.h"
 #include "fs/handlers/handlers.h"
+#include "fs/handlers/writer.h"
 #include "fs/session/features.h"
 #include "fs/session/library_log.h"
 #include "fs/session/transport.h"
@@ -117,7 +118,10 @@ void FuseSession::run() {
     return;
   }
   if (settings_.threads != 0) fuse_loop_cfg_set_max_threads(config, settings_.threads);
-  const int result = fuse_session_loop_mt(session_, config);
+  const int result = [&] {
+    const fs::WithoutReserve threads(own);
+    return fuse_session_loop_mt(session_, config);
+  }();
   fuse_loop_cfg_destroy(config);
   if (result != 0) log_debug("the session ended with {}", result);
 }

@@ -17,7 +17,8 @@ using Privileges = Mounted;
 TEST_F(Attributes, MountShowsWhatTheSourceHas) {
   make_file("file", "12345");
   ASSERT_EQ(::link(mount("file").c_str(), mount("again").c_str()), 0);
-  struct stat shown{}, below{};
+  struct stat shown {
+  }, below{};
   ASSERT_EQ(::stat(mount("file").c_str(), &shown), 0);
   ASSERT_EQ(::stat(source("file").c_str(), &below), 0);
   EXPECT_EQ(shown.st_ino, below.st_ino);
@@ -30,7 +31,7 @@ TEST_F(Attributes, MountShowsWhatTheSourceHas) {
 
 TEST_F(Attributes, BirthTimeIsShown) {
   make_file("file");
-  struct statx shown{};
+  struct statx shown {};
   ASSERT_EQ(::statx(AT_FDCWD, mount("file").c_str(), 0, STATX_BTIME | STATX_BASIC_STATS, &shown),
             0);
   const Metadata below = look("file");
@@ -90,7 +91,8 @@ TEST_F(Attributes, SymlinksHaveOwnersAndTimesOfTheirOwn) {
 }
 
 TEST_F(Attributes, FilesystemStatisticsAreThoseOfTheSource) {
-  struct statvfs shown{}, below{};
+  struct statvfs shown {
+  }, below{};
   ASSERT_EQ(::statvfs(mount(".").c_str(), &shown), 0);
   ASSERT_EQ(::statvfs(source(".").c_str(), &below), 0);
   EXPECT_EQ(shown.f_blocks, below.f_blocks);
@@ -160,11 +162,11 @@ TEST_F(Privileges, ForeignWriteClearsSetIdBitsAndSaysSo) {
   ASSERT_EQ(error, 0);
   EXPECT_EQ(look("tool").permissions(), 0777U);
   auto operations = take();
-  ASSERT_EQ(operations.size(), 2U);
-  EXPECT_TRUE(std::holds_alternative<Write>(operations[0]));
+  EXPECT_EQ(only<Write>(operations).size(), 1U);
+  // The kernel may ask for it before the write, or leave it to the write.
   const auto cleared = only<SetAttributes>(operations);
   ASSERT_EQ(cleared.size(), 1U);
-  EXPECT_EQ(cleared[0].changed, static_cast<unsigned>(SetAttributes::kMode));
+  EXPECT_NE(cleared[0].changed & SetAttributes::kMode, 0U);
   EXPECT_EQ(cleared[0].after.permissions(), 0777U);
 }
 

@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -91,7 +90,7 @@ TEST_F(Directories, RemovedWorkingDirectoryCanStillBeAskedAbout) {
   ASSERT_EQ(::mkdir(mount("folder").c_str(), 0755), 0);
   const UniqueFd folder = open("folder", O_PATH | O_DIRECTORY);
   ASSERT_EQ(::rmdir(mount("folder").c_str()), 0);
-  struct stat shown{};
+  struct stat shown {};
   EXPECT_EQ(::fstat(folder.get(), &shown), 0);
   EXPECT_EQ(error_of(::mkdirat(folder.get(), "x", 0700)), ENOENT);
 }
@@ -112,26 +111,6 @@ TEST_F(Directories, IoctlsAreRefusedCleanly) {
   const UniqueFd fd = open("file", O_RDONLY);
   int flags = 0;
   EXPECT_EQ(error_of(::ioctl(fd.get(), FS_IOC_GETFLAGS, &flags)), ENOTTY);
-}
-
-TEST_F(Directories, LocksHoldBetweenProcesses) {
-  make_file("file");
-  const UniqueFd fd = open("file", O_RDWR);
-  ASSERT_EQ(::flock(fd.get(), LOCK_EX), 0);
-  const auto try_lock = [this] {
-    const int other = ::open(mount("file").c_str(), O_RDWR);
-    return error_of(::flock(other, LOCK_EX | LOCK_NB));
-  };
-  EXPECT_EQ(as_user({.uid = 0, .gid = 0, .groups = {}}, try_lock), EWOULDBLOCK);
-  struct flock range{};
-  range.l_type = F_WRLCK;
-  range.l_len = 10;
-  ASSERT_EQ(::fcntl(fd.get(), F_SETLK, &range), 0);
-  const auto try_range = [this, range]() mutable {
-    const int other = ::open(mount("file").c_str(), O_RDWR);
-    return error_of(::fcntl(other, F_SETLK, &range));
-  };
-  EXPECT_EQ(as_user({.uid = 0, .gid = 0, .groups = {}}, try_range), EAGAIN);
 }
 
 }  // namespace

@@ -29,6 +29,15 @@ TEST(ParseGroups, NameThatLooksLikeTheLineDoesNotCount) {
   EXPECT_EQ(parse_groups("Name:\tGroups:\t9\nGroups:\t4"), (Groups{{4}}));
 }
 
+TEST(ParseCapabilities, FindsTheEffectiveOnes) {
+  EXPECT_EQ(parse_capabilities("Groups:\t4\nCapPrm:\t1\nCapEff:\t000001ffffffffff\nCapBnd:\t2\n"),
+            0x1ffffffffffU);
+  EXPECT_EQ(parse_capabilities("CapEff:\t0000000000000010"), 0x10U);
+  EXPECT_EQ(parse_capabilities("CapEff:\tnone\n"), std::nullopt);
+  EXPECT_EQ(parse_capabilities("CapEff:"), std::nullopt);
+  EXPECT_EQ(parse_capabilities("CapPrm:\t1\n"), std::nullopt);
+}
+
 TEST(ReservedName, OnlyInTheRoot) {
   EXPECT_TRUE(is_reserved_name(true, ".mirrorfs"));
   EXPECT_FALSE(is_reserved_name(false, ".mirrorfs"));
