@@ -25,6 +25,7 @@ void expect_same_content(const MirrorMount& mirror, const std::string& name) {
 TEST_F(Modes, G6_FsyncModeHasTheDataOnTheReplicaWhenFsyncReturns) {
   MirrorMount mirror({.options = {"--mode=fsync"}});
   mirror.start();
+  mirror.wait();  // the modes promise nothing during the baseline
   for (unsigned round = 0; round < 30; ++round) {
     const std::string name = "file" + std::to_string(round);
     UniqueFd fd = open_file(mirror.mount(name), O_RDWR | O_CREAT);
@@ -42,6 +43,7 @@ TEST_F(Modes, G6_FsyncModeHasTheDataOnTheReplicaWhenFsyncReturns) {
 TEST_F(Modes, G6_FsyncModeHasSynchronousWritesOnTheReplica) {
   MirrorMount mirror({.options = {"--mode=fsync"}});
   mirror.start();
+  mirror.wait();  // the modes promise nothing during the baseline
   UniqueFd fd = open_file(mirror.mount("file"), O_RDWR | O_CREAT | O_SYNC);
   for (unsigned round = 0; round < 30; ++round) {
     write_all(fd.get(), pattern(5000, round), "file");
@@ -54,6 +56,7 @@ TEST_F(Modes, G6_FsyncModeHasSynchronousWritesOnTheReplica) {
 TEST_F(Modes, G6_FsyncModeHasWhatADirectorysFsyncCovers) {
   MirrorMount mirror({.options = {"--mode=fsync"}});
   mirror.start();
+  mirror.wait();  // the modes promise nothing during the baseline
   make_directory(mirror.mount("directory"));
   for (unsigned round = 0; round < 20; ++round) {
     const std::string name = "directory/file" + std::to_string(round);
@@ -69,6 +72,7 @@ TEST_F(Modes, G6_FsyncModeHasWhatADirectorysFsyncCovers) {
 TEST_F(Modes, G6_SyncModeHasEachOperationOnTheReplicaWhenItReturns) {
   MirrorMount mirror({.options = {"--mode=sync"}});
   mirror.start();
+  mirror.wait();  // the modes promise nothing during the baseline
   for (const Kind kind : kAllKinds) {
     const std::string directory = to_string(kind);
     make_directory(mirror.mount(directory));
@@ -92,6 +96,7 @@ TEST_F(Modes, G6_SyncModeHasEachOperationOnTheReplicaWhenItReturns) {
 TEST_F(Modes, G6_SyncModeHasEachWriteOnTheReplicaWhenItReturns) {
   MirrorMount mirror({.options = {"--mode=sync"}});
   mirror.start();
+  mirror.wait();  // the modes promise nothing during the baseline
   UniqueFd fd = open_file(mirror.mount("file"), O_RDWR | O_CREAT);
   for (unsigned round = 0; round < 50; ++round) {
     write_all(fd.get(), pattern(1 + round * 700, round), "file");
