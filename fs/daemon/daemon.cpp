@@ -20,14 +20,23 @@
 namespace mirrorfs {
 namespace {
 
-/// Descriptors are what the node table lives on; the soft limit is low for the sake of select(2),
-/// which nothing here uses.
-void raise_descriptor_limit() {
+void raise_to_hard_limit(__rlimit_resource resource, const char* what) {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
-  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-    log_debug("the limit of open files stays as it is: {}", std::strerror(errno));
+  if (setrlimit(resource, &limit) != 0) {
+    log_debug("the limit of {} stays as it is: {}", what, std::strerror(errno));
+  }
+}
+
+void raise_limits() {
+  // Descriptors are what the node table lives on; the soft limit is low for the sake of select(2),
+  // which nothing here uses.
+  raise_to_hard_limit(RLIMIT_NOFILE, "open files");
+  // The kernel holds applications to their own limits; that of the shell which started the daemon
+  // would be everybody's.
+  if (const rlimit none{RLIM_INFINITY, RLIM_INFINITY}; setrlimit(RLIMIT_FSIZE, &none) != 0) {
+    raise_to_hard_limit(RLIMIT_FSIZE, "the size of files");
   }
 }
 
@@ -67,7 +76,7 @@ Daemon::Outcome Daemon::bring_up() {
   if (auto blocked = StopSignals::block(); !blocked) {
     return std::unexpected(blocked.error().message());
   }
-  raise_descriptor_limit();
+  raise_limits();
   if (auto mounted = open_and_mount(); !mounted) return mounted;
   if (auto started = start_threads(); !started) {
     session_->unmount();

@@ -2,15 +2,13 @@
 
 namespace mirrorfs::fs {
 
+// Leaving uid 0 takes CAP_FSETID away, among others that are of no use for a write
+// (capabilities(7)).
 AsWriter::AsWriter(const Credentials& own, const Writer& writer)
-    : switched_(own.can_switch() && writer.caller.uid != 0),
-      groups_(own, writer.caller, writer.clears_set_id && set_gid_is_for_members(writer.mode)),
+    : groups_(own, writer.caller, writer.clears_set_id && set_gid_is_for_members(writer.mode)),
+      switched_(own.can_switch() && writer.caller.uid != 0 && set_thread_fsuid(writer.caller.uid)),
       fsetid_(own, writer.clears_set_id && !switched_ && !set_gid_is_for_members(writer.mode)) {
-  if (!switched_) return;
-  // Leaving uid 0 takes CAP_FSETID away, among others that are of no use for a write
-  // (capabilities(7)).
-  restore_or_abort(set_thread_fsuid(writer.caller.uid));
-  if (!writer.clears_set_id) restore_or_abort(own.usual_.apply());
+  if (switched_ && !writer.clears_set_id) restore_or_abort(own.usual_.apply());
 }
 
 AsWriter::~AsWriter() {

@@ -36,8 +36,8 @@ class AsWriter {
   ~AsWriter();
 
  private:
-  const bool switched_;
   const InGroupsOf groups_;
+  const bool switched_;
   const WithoutFsetid fsetid_;
 };
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/falloc.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -98,6 +99,22 @@ TEST(ReservedBlocks, G4_AreKeptForRoot) {
   change_mode(mirror.mount(), 0777);
   as_user(1234, [&] { fill(mirror.mount("theirs")); });
   as_user(0, [&] { write_file(mirror.mount("ours"), pattern(1 << 20, 1)); });
+  EXPECT_TRUE(mirror.identical());
+  mirror.stop();
+}
+
+TEST(LimitOfTheShell, G4_IsNotThatOfApplications) {
+  MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
+  MirrorMount mirror;
+  {
+    rlimit before{};
+    check(::getrlimit(RLIMIT_FSIZE, &before), "getrlimit", {});
+    const rlimit small{.rlim_cur = 1 << 20, .rlim_max = before.rlim_max};
+    check(::setrlimit(RLIMIT_FSIZE, &small), "setrlimit", {});
+    mirror.start();
+    check(::setrlimit(RLIMIT_FSIZE, &before), "setrlimit", {});
+  }
+  write_file(mirror.mount("file"), pattern(3 << 20, 1));
   EXPECT_TRUE(mirror.identical());
   mirror.stop();
 }
