@@ -81,6 +81,7 @@ std::vector<PathOperation> attribute_operations() {
       {"chown", [](const Path& o) { change_owner(o, 1234, 4321); }},
       {"chown of the owner alone", [](const Path& o) { change_owner(o, 77, gid_t(-1)); }},
       {"chown of the group alone", [](const Path& o) { change_owner(o, uid_t(-1), 88); }},
+      {"chown to the same", [](const Path& o) { change_owner(o, uid_t(-1), gid_t(-1)); }},
       {"utimensat", [](const Path& o) { set_both_times(o, {1, 2}, {1'111'111'111, 987'654'321}); }},
       {"utimensat to before 1970", [](const Path& o) { set_both_times(o, {-5, 0}, {-99'999, 7}); }},
       {"utimensat to now",

@@ -109,7 +109,7 @@ TEST_F(Scale, FindWalksAllOfItWithFewDescriptorsAndTheKernelsForgettingFreesIt) 
     const WithDescriptors few(entries > 100'000 ? 1024 : 256);
     mirror.start();
   }
-  mirror.wait();
+  ASSERT_TRUE(eventually([&] { return !mirror.status().baseline_running; }, milliseconds(400'000)));
   const std::uint64_t before = memory_of(mirror.daemon_pid());
   EXPECT_EQ(count_by_find(mirror.mount()), made);
   const std::uint64_t after = memory_of(mirror.daemon_pid());

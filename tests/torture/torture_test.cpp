@@ -4,6 +4,8 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <ostream>
 #include <random>
@@ -59,10 +61,11 @@ TEST_P(Torture, ThreeTreesAreOneInTheEnd) {
   make_many_files(mirror.source("shared"), 200);
   mirror.start();
   // In rounds, so that a difference is found near to where it arose.
-  for (std::uint64_t round = 0; round * 4 < seconds_; ++round) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds_);
+  for (std::uint64_t round = 0; std::chrono::steady_clock::now() < end; ++round) {
     Workers workers(GetParam().workers, [&](unsigned number) {
       RandomWriter writer(place_of(mirror, number), seed_ + round * 1000 + number);
-      write_for(writer, milliseconds(1000 * std::min<std::uint64_t>(4, seconds_ - round * 4)));
+      write_for(writer, std::min(milliseconds(3000), milliseconds(1000 * seconds_ / 2)));
     });
     workers.join();
     ASSERT_TRUE(mirror.identical()) << "round " << round;

@@ -1,0 +1,107 @@
+// The same random calls on the mount and in a bare directory on the source's filesystem, one after
+// the other, by root and by others: each has the same result, error, data and attributes. In the
+// end mount, source and replica hold the same, and so does the bare directory.
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <deque>
+#include <string>
+
+#include "mirror_mount.h"
+#include "model_side.h"
+#include "tests/fuzz/fuzz_time.h"
+#include "tree_compare.h"
+
+namespace mirrorfs::test {
+namespace {
+
+using testing::AssertionFailure;
+using testing::AssertionResult;
+using testing::AssertionSuccess;
+
+constexpr int kCallsInRound = 2500;
+
+/// Whether two changes in a row have two times (multigrain timestamps, Linux 6.13).
+bool changes_have_times_of_their_own(const Path& folder) {
+  const Path path = folder / "clock";
+  write_file(path, "");
+  bool distinct = true;
+  for (int i = 0; i < 20; ++i) {
+    const timespec before = stat_of(path).st_ctim;
+    change_mode(path, 0600);
+    const timespec after = stat_of(path).st_ctim;
+    distinct = distinct && (before.tv_nsec != after.tv_nsec || before.tv_sec != after.tv_sec);
+  }
+  unlink_file(path);
+  return distinct;
+}
+
+class ModelFuzz : public testing::TestWithParam<Filesystem> {
+ protected:
+  void SetUp() override { MIRRORFS_SKIP_UNLESS_MOUNTS_WORK(); }
+
+  /// One sequence, in a fresh folder of both.
+  static AssertionResult run_round(const Path& mounted, const Path& bare, std::uint64_t seed) {
+    const bool tells_times = changes_have_times_of_their_own(bare);
+    make_directory(mounted);
+    make_directory(bare / mounted.filename());
+    for (const Path& root : {mounted, bare / mounted.filename()}) change_mode(root, 0777);
+    Side mount(mounted, tells_times), model(bare / mounted.filename(), tells_times);
+    CallMaker maker(seed);
+    std::deque<std::string> recent;
+    for (int number = 0; number < kCallsInRound; ++number) {
+      const Call call = maker.next();
+      const Outcome expected = model.act(call);
+      const Outcome actual = mount.act(call);
+      recent.push_back(fmt::format("{}: {} -> {}", number, describe(call), describe(expected)));
+      if (recent.size() > 8) recent.pop_front();
+      if (actual == expected) continue;
+      AssertionResult failure = AssertionFailure();
+      failure << "the mount answers: " << describe(actual) << "\nthe bare filesystem, at last:\n";
+      for (const std::string& line : recent) failure << line << "\n";
+      return failure;
+    }
+    return AssertionSuccess();
+  }
+
+  static Snapshot timeless(Snapshot snapshot) {
+    for (auto& [path, facts] : snapshot) facts.erase("mtime");
+    return snapshot;
+  }
+};
+
+TEST_P(ModelFuzz, TheMountAnswersAsTheBareFilesystem) {
+  const auto end = std::chrono::steady_clock::now() + fuzz::duration();
+  MirrorMount mirror({.source = GetParam(),
+                      .replica = GetParam(),
+                      .options = {"-o", "suid,dev"},
+                      .patience = std::chrono::seconds(90) + 2 * fuzz::duration()});
+  const Path bare = mirror.source().parent_path() / "bare";
+  make_directory(bare);
+  mirror.start();
+  std::uint64_t seed = fuzz::seed();
+  do {
+    SCOPED_TRACE(fmt::format("MIRRORFS_SEED={}", seed));
+    const std::string round = fmt::format("round{}", seed);
+    ASSERT_TRUE(run_round(mirror.mount(round), bare, seed));
+    ASSERT_TRUE(mirror.identical());
+    ASSERT_TRUE(mirror.mount_shows_source());
+    const auto lines =
+        differences(timeless(snapshot(mirror.mount(round))), timeless(snapshot(bare / round)));
+    ASSERT_TRUE(lines.empty()) << lines.front();
+    for (const Path& root : {mirror.mount(round), bare / round}) std::filesystem::remove_all(root);
+    ++seed;
+  } while (std::chrono::steady_clock::now() < end && !fuzz::seed_was_chosen());
+  mirror.stop();
+  EXPECT_TRUE(mirror.trees_equal());
+}
+
+INSTANTIATE_TEST_SUITE_P(G2, ModelFuzz,
+                         testing::Values(Filesystem::kTmpfs, Filesystem::kExt4, Filesystem::kXfs,
+                                         Filesystem::kBtrfs),
+                         [](const auto& test) { return to_string(test.param); });
+
+}  // namespace
+}  // namespace mirrorfs::test
