@@ -39,6 +39,29 @@ TEST_F(Attributes, BirthTimeIsShown) {
   EXPECT_EQ(shown.stx_ino, below.ino);
 }
 
+TEST_F(Attributes, TruncationToTheSizeThereIsLeavesTheTimesAlone) {
+  make_file("file", "12345");
+  const Metadata before = look("file");
+  (void)take();
+  ASSERT_EQ(::truncate(mount("file").c_str(), 5), 0);
+  EXPECT_TRUE(same_time(look("file").mtime, before.mtime));
+  EXPECT_TRUE(same_time(look("file").ctime, before.ctime));
+  EXPECT_TRUE(take().empty());
+  ASSERT_EQ(::truncate(mount("file").c_str(), 4), 0);
+  EXPECT_EQ(look("file").size, 4U);
+  EXPECT_EQ(take_one<Truncate>().after.size, 4U);
+}
+
+TEST_F(Attributes, TruncationToTheSizeThereIsFreesWhatWasAllocatedPastIt) {
+  make_file("file", "12345");
+  const std::uint64_t before = look("file").blocks;
+  const UniqueFd fd = open("file", O_WRONLY);
+  ASSERT_EQ(::fallocate(fd.get(), FALLOC_FL_KEEP_SIZE, 0, 1 << 20), 0);
+  ASSERT_GT(look("file").blocks, before);
+  ASSERT_EQ(::truncate(mount("file").c_str(), 5), 0);
+  EXPECT_EQ(look("file").blocks, before);
+}
+
 TEST_F(Attributes, ChmodIsRecorded) {
   make_file("file");
   (void)take();
