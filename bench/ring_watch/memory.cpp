@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdio>
+#include <fstream>
 #include <string_view>
 
 namespace mirrorfs::bench {
@@ -34,6 +35,16 @@ std::optional<std::string> read_name(pid_t process, std::uint64_t address) {
     if (text.find('\0') != text.npos) break;
   }
   return name;
+}
+
+pid_t process_of(pid_t thread) {
+  std::ifstream status("/proc/" + std::to_string(thread) + "/status");
+  constexpr std::string_view kLabel = "Tgid:";
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(kLabel)) return std::stoi(line.substr(kLabel.size()));
+  }
+  errno = ESRCH;
+  fail("/proc/TID/status");
 }
 
 std::optional<std::string> descriptor_path(pid_t process, int fd) {

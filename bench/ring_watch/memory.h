@@ -30,6 +30,9 @@ template <class T>
 /// The NUL-terminated name at the address, up to PATH_MAX; absent for address 0.
 [[nodiscard]] std::optional<std::string> read_name(pid_t process, std::uint64_t address);
 
+/// The process that a thread belongs to. Throws std::system_error.
+[[nodiscard]] pid_t process_of(pid_t thread);
+
 /// Where a descriptor of the process, or AT_FDCWD, leads, from /proc; absent where there is none.
 [[nodiscard]] std::optional<std::string> descriptor_path(pid_t process, int fd);
 

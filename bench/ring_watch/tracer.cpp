@@ -104,9 +104,9 @@ void Tracer::left(pid_t thread) {
 
 void Tracer::ring_made(pid_t thread, const std::uint64_t* arguments, std::int64_t fd) {
   const auto params = read_value<io_uring_params>(thread, arguments[1]);
-  const int number = static_cast<int>(fd);
-  rings_.erase(number);
-  rings_.emplace(number, RingView(command_, number, params));
+  const std::pair key{process_of(thread), static_cast<int>(fd)};
+  rings_.erase(key);
+  rings_.emplace(key, RingView(key.first, key.second, params));
   std::fprintf(output_, "%d setup\n", thread);
 }
 
@@ -124,7 +124,7 @@ void Tracer::handed_over(pid_t thread, const std::uint64_t* arguments) {
   if ((arguments[3] & IORING_ENTER_REGISTERED_RING) != 0) {
     fd = registered_.at({thread, static_cast<unsigned>(arguments[0])});
   }
-  const auto ring = rings_.find(fd);
+  const auto ring = rings_.find({process_of(thread), fd});
   if (ring == rings_.end()) throw std::runtime_error("a ring came from nowhere");
   for (const io_uring_sqe& entry : ring->second.take(static_cast<unsigned>(arguments[1]))) {
     print(thread, decode(entry));

@@ -59,7 +59,7 @@ class Tracer {
   pid_t command_ = -1;
   bool listed_ = false;
   std::map<pid_t, Call> in_call_;                         // waiting for its result
-  std::map<int, RingView> rings_;                         // by descriptor
+  std::map<std::pair<pid_t, int>, RingView> rings_;       // by process and descriptor
   std::map<std::pair<pid_t, unsigned>, int> registered_;  // thread and index -> descriptor
 };
 

@@ -1,6 +1,7 @@
 // A copier that does all that bench/syscall_analysis is to find: names resolved from the working
 // directory and from the root, on the ring and off it, several looks at one object, direct statx
-// and fallocate. Copies the regular files of one directory.
+// and fallocate. Copies the regular files of one directory. Two ways to hide on the ring may be
+// asked for: a registered descriptor, and a kernel thread that submits.
 #include <dirent.h>
 #include <fcntl.h>
 #include <liburing.h>
@@ -12,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 namespace {
@@ -23,7 +25,11 @@ int checked(int result, const char* what) {
 
 class Ring {
  public:
-  Ring() { checked(io_uring_queue_init(8, &ring_, 0), "io_uring_setup"); }
+  explicit Ring(std::string_view hidden) {
+    const unsigned flags = hidden == "sqpoll" ? IORING_SETUP_SQPOLL : 0;
+    checked(io_uring_queue_init(8, &ring_, flags), "io_uring_setup");
+    if (hidden == "registered") checked(io_uring_register_ring_fd(&ring_), "register");
+  }
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
   ~Ring() { io_uring_queue_exit(&ring_); }
@@ -80,13 +86,13 @@ void copy(Ring& ring, const std::string& relative, const std::string& absolute) 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fputs("usage: careless_copier SRC DST\n", stderr);
+  if (argc != 3 && argc != 4) {
+    std::fputs("usage: careless_copier SRC DST [registered|sqpoll]\n", stderr);
     return 2;
   }
   try {
     if (::chdir(argv[1]) != 0) checked(-errno, "chdir");
-    Ring ring;
+    Ring ring(argc == 4 ? argv[3] : "");
     DIR* const directory = ::opendir(".");
     while (const dirent* const entry = ::readdir(directory)) {
       if (entry->d_type != DT_REG) continue;

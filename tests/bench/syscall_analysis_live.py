@@ -14,6 +14,7 @@ from pathlib import Path
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 BIN = Path(sys.argv.pop()).resolve()
+CARELESS = f"{BIN}/careless_copier {{source}} {{replica}}"
 SECONDS = 100
 
 
@@ -40,8 +41,7 @@ class SyscallAnalysis(unittest.TestCase):
         return json.loads(done.stdout)["workloads"][0]
 
     def test_a_careless_copier_is_found_out_on_the_ring_and_off_it(self):
-        careless = f"{BIN}/careless_copier {{source}} {{replica}}"
-        result = self.result("--command", careless, "--trace-from-first-readdir", status=1)
+        result = self.result("--command", CARELESS, "--trace-from-first-readdir", status=1)
         rows = result["rows"]
         self.assertLess(rows["score"], 10)
         self.assertEqual(rows["statx_ring"], 40)
@@ -58,9 +58,19 @@ class SyscallAnalysis(unittest.TestCase):
         self.assertIn("40 x openat by path (ring)", texts)
         self.assertIn("20 x chmod by path (direct)", texts)
 
+    def test_a_registered_ring_does_not_hide_anything(self):
+        command = f"{CARELESS} registered"
+        rows = self.result("--command", command, "--trace-from-first-readdir", status=1)["rows"]
+        self.assertEqual((rows["enters"], rows["operations"]), (80, 80))
+        self.assertEqual((rows["open_ring_path"], rows["statx_path"]), (40, 40))
+
+    def test_a_ring_that_cannot_be_seen_into_is_an_error(self):
+        done = analyse("--tree", self.source, "--command", f"{CARELESS} sqpoll")
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertIn("IORING_SETUP_SQPOLL", done.stderr)
+
     def test_one_object_alone(self):
-        careless = f"{BIN}/careless_copier {{source}} {{replica}}"
-        rows = self.result("--command", careless, "--only", "file 7", status=1)["rows"]
+        rows = self.result("--command", CARELESS, "--only", "file 7", status=1)["rows"]
         self.assertEqual(rows["open_ring_path"], 2)
         self.assertEqual(rows["statx_path"], 2)
         self.assertEqual(rows["chmod_path"], 1)
