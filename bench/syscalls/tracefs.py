@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from .direct import BadTrace
 ENTER = "syscalls/sys_enter_io_uring_enter"
 LISTING = "syscalls/sys_enter_getdents64"
 SUBMIT = "io_uring/io_uring_submit_req"
+_MARK = "tracing_mark_write"
+_PATIENCE = 10  # seconds
 _LOST = ("overrun", "commit overrun", "dropped events")
 
 
@@ -87,8 +90,6 @@ class Instance:
             self._write("options/overwrite", "0")
             self._write("options/event-fork", "1")
             self._write("buffer_size_kb", str(self._kib_per_cpu))
-            for event in (ENTER, LISTING, SUBMIT):
-                self._write(f"events/{event}/enable", "1")
         except BaseException:
             self._path.rmdir()
             raise
@@ -100,14 +101,30 @@ class Instance:
 
     def run(self, command: list[str], **options) -> subprocess.CompletedProcess:
         """Runs the command under trace."""
-        # The shell waits until its number, which stays the command's, is among those traced.
-        gate = ["sh", "-c", 'read -r go && exec "$@"', "sh", *command]
+        self._write("tracing_on", "1")
+        # A shell that makes itself known, then waits until it is among those traced, and becomes
+        # the command.
+        script = 'marker=$1 && shift && echo here >"$marker" && read -r go && exec "$@"'
+        gate = ["sh", "-c", script, "sh", str(self._path / "trace_marker"), *command]
         with subprocess.Popen(gate, stdin=subprocess.PIPE, **options) as process:
-            self._write("set_event_pid", str(process.pid))
-            self._write("tracing_on", "1")
+            self._write("set_event_pid", str(self._marked(process)))
+            for event in (ENTER, LISTING, SUBMIT):
+                self._write(f"events/{event}/enable", "1")
             output, errors = process.communicate(b"go\n")
         self._write("tracing_on", "0")
         return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+    def _marked(self, process: subprocess.Popen) -> int:
+        """The number of the process that left a mark, as the kernel counts: another one than its
+        own inside of a container."""
+        for _ in range(_PATIENCE * 100):
+            if found := re.search(rf"-(\d+)\s.*{_MARK}: here", (self._path / "trace").read_text()):
+                (self._path / "trace").write_text("")
+                return int(found[1])
+            if process.poll() is not None:
+                break
+            time.sleep(0.01)
+        raise BadTrace("a mark did not arrive in the trace")
 
     def save(self, path: Path) -> None:
         """Keeps the trace in a file. Raises BadTrace if an event was lost."""

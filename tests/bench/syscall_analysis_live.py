@@ -18,8 +18,8 @@ CARELESS = f"{BIN}/careless_copier {{source}} {{replica}}"
 SECONDS = 100
 
 
-def analyse(*options: str | Path) -> subprocess.CompletedProcess:
-    command = [BENCH / "syscall_analysis", "--bin", BIN, "--json", "-", *options]
+def analyse(*options: str | Path, within: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+    command = [*within, BENCH / "syscall_analysis", "--bin", BIN, "--json", "-", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
@@ -82,6 +82,12 @@ class SyscallAnalysis(unittest.TestCase):
         self.assertEqual(critical, [])
         self.assertEqual(result["rows"]["paths"] - result["rows"]["startup_paths"], 0)
         self.assertGreater(result["rows"]["open_ring_descriptor"], 20)
+
+    def test_in_a_container_process_numbers_are_others(self):
+        container = ("unshare", "--pid", "--fork", "--mount-proc")
+        done = analyse("--tree", self.source, "--command", CARELESS, within=container)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["workloads"][0]["rows"]["enters"], 80)
 
     def test_lost_events_are_an_error(self):
         for number in range(2000):
