@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -77,7 +76,7 @@ class Bench:
         finally:
             for path in self._place.iterdir():
                 if path.name != "lost+found":
-                    shutil.rmtree(path)
+                    _remove(path)
         return runs
 
     def _replica(self, tool: Tool) -> Path:
@@ -102,7 +101,7 @@ class Bench:
         if check and "mirrorctl" in tool.name:
             self._check(tool, replica)
         if self._workload.start == Start.EMPTY:
-            shutil.rmtree(replica)
+            _remove(replica)
         return Run(self._filesystem, self._workload.name, tool.name, machine=machine, **taken)
 
     def _settle(self) -> None:
@@ -128,6 +127,10 @@ class Bench:
         ).stdout
         if listed:
             raise CopyFailed(f"{tool.name}: the copy differs: {listed[:500]!r}")
+
+
+def _remove(tree: Path) -> None:
+    subprocess.run(["rm", "-rf", "--", tree], check=True)  # many times faster than shutil
 
 
 def _busy_seconds() -> float:
