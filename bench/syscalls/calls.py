@@ -41,6 +41,7 @@ class Call:
     resolve: int = 0  # of openat2
     thread: int = 0
     user_data: int = 0  # ring only
+    stream: int | None = None  # which standard stream it looks at, if it does
     unseen: bool = False  # its name could not be read
 
     def way(self) -> Way:

@@ -100,7 +100,18 @@ def _call(thread: int, text: str, number: int) -> Call:
     resolve = 0
     if name == "openat2" and len(arguments) > 2:
         resolve = sum(bit for flag, bit in _RESOLVE.items() if flag in arguments[2])
-    return Call(World.DIRECT, name, names, tuple(others), resolve, thread)
+    stream = _stream(name, names, arguments)
+    return Call(World.DIRECT, name, names, tuple(others), resolve, thread, stream=stream)
+
+
+def _stream(name: str, names: tuple[Name, ...], arguments: list[str]) -> int | None:
+    """The descriptor, where the call looks at standard input, output or error."""
+    if name not in ("fstat", "newfstatat", "statx") or not arguments:
+        return None
+    found = _DESCRIPTOR.fullmatch(arguments[0])
+    is_stream = found is not None and found[1] in ("0", "1", "2")
+    by_name = any(used.path for used in names)
+    return int(found[1]) if found and is_stream and not by_name else None
 
 
 def _unseen(thread: int, number: int, arguments: list[str]) -> Call:

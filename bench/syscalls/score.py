@@ -17,6 +17,7 @@ nothing; after it
     name that is exactly /proc/self/fd/N is shown, and costs nothing: for extended attributes of
     symlinks and special files the kernel has no other way before 6.13;
   - direct statx (stat, fstat, newfstatat, ...) costs 2 points and 20 x calls / objects, at most 20;
+    the first look at each standard stream, which libc takes before it prints, is none;
   - direct fallocate costs 2 points and 10 x calls / files, at most 10;
   - statx per object other than one costs 20 x the distance from one, at least 1, at most 20.
     Objects are those of the source and those that the replica had before, with both roots, which

@@ -74,11 +74,17 @@ def add_submissions(tally: Tally, items: Iterable[Call | str]) -> None:
 
 def _add(tally: Tally, items: Iterable[Item], ends_startup: Callable[[Item], bool]) -> None:
     counter = tally.startup
+    streams: set[int] = set()
     for item in items:
         if ends_startup(item):
             counter = tally.calls
         if isinstance(item, Call):
-            counter[Key(item.world, item.name, item.way())] += 1
+            name = item.name
+            if item.stream is not None and item.stream not in streams:
+                # libc looks once at each stream that is printed to; no object of a tree is meant.
+                streams.add(item.stream)
+                name += " of a standard stream"
+            counter[Key(item.world, name, item.way())] += 1
             tally.unseen += item.unseen and counter is tally.calls
             is_ring = item.world == World.RING
             tally.named_wake_ups += is_ring and (item.name, item.user_data) == WAKE_UP

@@ -72,6 +72,11 @@ class Score(unittest.TestCase):
         found = tally([direct("fstat")], looks(3))
         self.assertEqual(score.score(found), 100 - 2 - 5)
 
+    def test_only_the_first_look_at_a_standard_stream_is_free(self):
+        look = direct("fstat", stream=1)
+        self.assertEqual(score.score(tally([look], looks(4))), 100)
+        self.assertEqual(score.score(tally([look, look], looks(3))), 100 - 2 - 5)
+
     def test_direct_fallocate(self):
         self.assertEqual(score.score(tally([direct("fallocate")], looks(4))), 100 - 2 - 5)
 

@@ -107,6 +107,19 @@ class Strace(unittest.TestCase):
         self.assertEqual((by_path.name, by_path.way()), ("setxattrat", Way.PATH))
         self.assertEqual(other.name, "syscall_768")
 
+    def test_looks_at_standard_streams(self):
+        cases = {
+            "fstat(1, {st_mode=S_IFIFO}) = 0": 1,
+            'newfstatat(2, "", {st_mode=S_IFIFO}, AT_EMPTY_PATH) = 0': 2,
+            'newfstatat(1</dev/null>, "", {}, AT_EMPTY_PATH) = 0': 1,
+            'newfstatat(1, "x", {}, 0) = 0': None,
+            "fstat(3, {}) = 0": None,
+            "fchown(1, 0, 0) = 0": None,
+        }
+        for text, stream in cases.items():
+            with self.subTest(text):
+                self.assertEqual(calls(f"7 {text}")[0].stream, stream)
+
     def test_ends_and_signals_are_no_calls(self):
         self.assertEqual(
             calls("7 +++ exited with 0 +++", "7 --- SIGCHLD {si_signo=SIGCHLD} ---"), []
