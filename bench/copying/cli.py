@@ -138,7 +138,8 @@ def _earlier(path: Path | None, replaced: Sequence[Run]) -> list[Run]:
 
 def _write(options: argparse.Namespace, runs: Sequence[Run]) -> None:
     found = medians(runs)
-    print(report.table(found, REFERENCE), end="")
+    print(report.table(found, REFERENCE))
+    print(report.ratios(found, REFERENCE), end="")
     if options.json:
         body = {
             "machine": _machine(),

@@ -1,4 +1,4 @@
-"""The table, as text that is Markdown too."""
+"""The tables, as text that is Markdown too."""
 
 from collections.abc import Sequence
 
@@ -21,14 +21,33 @@ _HEAD = (
 
 def table(found: Sequence[Median], reference: str) -> str:
     """`ratio`: how many times as long as `reference` it took."""
-    lines = [_HEAD, *(_cells(found, median, reference) for median in found)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
-    texts = ["| " + " | ".join(_padded(line, widths)) + " |" for line in lines]
+    return _table([_HEAD, *(_cells(found, median, reference) for median in found)], left=3)
+
+
+def _table(lines: Sequence[Sequence[str]], left: int) -> str:
+    """The first line is the head; so many columns stand to the left, the others to the right."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    texts = ["| " + " | ".join(_padded(line, widths, left)) + " |" for line in lines]
     rule = "|" + "|".join(
-        "-" * (width + 2) if column < 3 else "-" * (width + 1) + ":"
+        "-" * (width + 2) if column < left else "-" * (width + 1) + ":"
         for column, width in enumerate(widths)
     )
     return "\n".join([texts[0], rule + "|", *texts[1:]]) + "\n"
+
+
+def ratios(found: Sequence[Median], reference: str) -> str:
+    """The result in short: seconds of `reference`, and how many times as long the others took."""
+    others = list(dict.fromkeys(median.tool for median in found if median.tool != reference))
+    lines = [("workload", "filesystem", f"{reference}, s", *others)]
+    for ours in (median for median in found if median.tool == reference):
+        times = [_times(found, ours, tool) for tool in others]
+        lines.append((ours.workload, ours.filesystem, f"{ours.wall:.3f}", *times))
+    return _table(lines, left=2)
+
+
+def _times(found: Sequence[Median], ours: Median, tool: str) -> str:
+    times = ratio(found, ours, tool)
+    return "–" if times is None else f"{1 / times:.2f}"
 
 
 def _cells(found: Sequence[Median], median: Median, reference: str) -> tuple[str, ...]:
@@ -48,8 +67,8 @@ def _cells(found: Sequence[Median], median: Median, reference: str) -> tuple[str
     )
 
 
-def _padded(line: Sequence[str], widths: Sequence[int]) -> list[str]:
+def _padded(line: Sequence[str], widths: Sequence[int], left: int) -> list[str]:
     return [
-        cell.ljust(width) if column < 3 else cell.rjust(width)
+        cell.ljust(width) if column < left else cell.rjust(width)
         for column, (cell, width) in enumerate(zip(line, widths))
     ]

@@ -47,6 +47,18 @@ class Summary(unittest.TestCase):
         self.assertIn("|  2.00 |", lines[3])
         self.assertIn("|     – |", lines[4])
 
+    def test_ratios(self):
+        runs = [*RUNS, run("mirrorctl sync", 10, "large")]
+        head, rule, small, large = report.ratios(medians(runs), "mirrorctl sync").splitlines()
+        self.assertEqual(
+            [cell.strip() for cell in small.split("|")[1:-1]],
+            ["small", "tmpfs", "2.000", "2.00", "–"],
+        )
+        self.assertEqual(
+            [cell.strip() for cell in large.split("|")[1:-1]],
+            ["large", "tmpfs", "10.000", "–", "3.00"],
+        )
+
     def test_picture_is_well_formed_and_has_a_bar_for_each_tool(self):
         root = ElementTree.fromstring(picture.svg(medians(RUNS[:6]), "mirrorctl sync"))
         texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
