@@ -13,6 +13,8 @@ namespace mirrorfs::tree {
 namespace {
 
 bool is_mirrored(std::string_view name, Rights rights) {
+  // How XFS shows ACLs a second time: on another filesystem these would be ordinary attributes.
+  if (name.starts_with("trusted.SGI_ACL_")) return false;
   if (name.starts_with("user.")) return true;
   if (name == "system.posix_acl_access" || name == "system.posix_acl_default") return true;
   return rights.trusted_xattrs && (name.starts_with("security.") || name.starts_with("trusted."));

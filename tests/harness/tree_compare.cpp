@@ -57,6 +57,7 @@ void add_xattrs(const Path& path, Facts& facts) {
   for (std::size_t at = 0; at < names.size();) {
     const std::string name = names.c_str() + at;
     at += name.size() + 1;
+    if (name.starts_with("trusted.SGI_ACL_")) continue;  // XFS's own form of an ACL
     std::string value(65536, '\0');
     const auto got = ::lgetxattr(path.c_str(), name.c_str(), value.data(), value.size());
     value.resize(static_cast<std::size_t>(check(got, "getxattr", path)));
