@@ -41,7 +41,7 @@ void raise_limits() {
 }
 
 bool answers_as_fuse(const std::filesystem::path& mount_point) {
-  struct statfs status {};
+  struct statfs status{};
   return statfs(mount_point.c_str(), &status) == 0 && status.f_type == FUSE_SUPER_MAGIC;
 }
 

@@ -100,7 +100,7 @@ int run_as_child(const DaemonOptions& options, ReadinessPipe& pipe) {
 
 int wait_for_child(const DaemonOptions& options, ReadinessPipe& pipe) {
   if (const auto report = pipe.wait_for_report(); !report) return complain(report.error());
-  struct statfs status {};
+  struct statfs status{};
   if (statfs(options.mount_point.c_str(), &status) == 0) return kExitDone;
   return complain("'" + options.mount_point.native() +
                   "' was mounted but does not answer: " + std::strerror(errno));

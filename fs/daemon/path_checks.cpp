@@ -24,7 +24,7 @@ using Outcome = std::expected<void, std::string>;
 Outcome resolve_directory(stdfs::path& path, const char* role) {
   std::error_code error;
   const stdfs::path canonical = stdfs::canonical(path, error);
-  struct stat status {};
+  struct stat status{};
   int code = error.value();
   if (!error && stat(canonical.c_str(), &status) != 0) code = errno;
   if (code == ENOTCONN) {

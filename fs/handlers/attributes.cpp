@@ -36,12 +36,13 @@ struct Change {
   [[nodiscard]] bool sets_nothing() const { return (to_set & ~FUSE_SET_ATTR_CTIME) == 0; }
 };
 
-// truncate(2) to the size that a file has leaves its times alone; ftruncate(2), which is what we have
-// for a descriptor, does not (do_truncate). There must be nothing else for it to do: no set-id bits
-// or capabilities to clear, no blocks past the end to free.
+// truncate(2) to the size that a file has leaves its times alone; ftruncate(2), which is what we
+// have for a descriptor, does not (do_truncate). There must be nothing else for it to do: no set-id
+// bits or capabilities to clear, no blocks past the end to free.
 bool has_the_size(const Change& change) {
   constexpr std::uint64_t kBlock = 512;
-  if (change.file != nullptr || (change.node->known_mode() & (S_ISUID | S_ISGID)) != 0) return false;
+  if (change.file != nullptr || (change.node->known_mode() & (S_ISUID | S_ISGID)) != 0)
+    return false;
   const auto now = change.fs.source.stat(change.fd);
   if (!now || !now->is_regular()) return false;
   return now->size == static_cast<std::uint64_t>(change.wanted.st_size) &&
@@ -207,7 +208,7 @@ void handle_statx(FuseRequest& request, Filesystem& fs, fuse_ino_t id, int flags
   (void)file;
   const auto fd = descriptor_of(fs, id);
   if (!fd) return request.error(fd.error());
-  struct statx raw {};
+  struct statx raw{};
   const int sync = flags & AT_STATX_SYNC_TYPE;
   const auto wanted = static_cast<unsigned>(mask) | Metadata::kStatxMask;
   if (::statx((*fd)->get(), "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | sync, wanted, &raw) != 0) {
@@ -221,7 +222,7 @@ void handle_statfs(FuseRequest& request, Filesystem& fs, fuse_ino_t id) {
   const auto node = id == 0 ? fs.nodes.root() : fs.node(id).value_or(fs.nodes.root());
   const auto fd = fs.nodes.descriptor(node);
   if (!fd) return request.error(fd.error());
-  struct statvfs statistics {};
+  struct statvfs statistics{};
   if (::fstatvfs((*fd)->get(), &statistics) != 0) return request.error(errno);
   request.filesystem(statistics);
 }

@@ -23,7 +23,7 @@ ino_t shown_inode(const Filesystem& fs, const Metadata& metadata) {
 }
 
 struct stat to_stat(const Filesystem& fs, const Metadata& metadata) {
-  struct stat shown {};
+  struct stat shown{};
   shown.st_ino = shown_inode(fs, metadata);
   shown.st_mode = metadata.mode;
   shown.st_nlink = metadata.nlink;

@@ -17,8 +17,7 @@ using Privileges = Mounted;
 TEST_F(Attributes, MountShowsWhatTheSourceHas) {
   make_file("file", "12345");
   ASSERT_EQ(::link(mount("file").c_str(), mount("again").c_str()), 0);
-  struct stat shown {
-  }, below{};
+  struct stat shown{}, below{};
   ASSERT_EQ(::stat(mount("file").c_str(), &shown), 0);
   ASSERT_EQ(::stat(source("file").c_str(), &below), 0);
   EXPECT_EQ(shown.st_ino, below.st_ino);
@@ -31,7 +30,7 @@ TEST_F(Attributes, MountShowsWhatTheSourceHas) {
 
 TEST_F(Attributes, BirthTimeIsShown) {
   make_file("file");
-  struct statx shown {};
+  struct statx shown{};
   ASSERT_EQ(::statx(AT_FDCWD, mount("file").c_str(), 0, STATX_BTIME | STATX_BASIC_STATS, &shown),
             0);
   const Metadata below = look("file");
@@ -114,8 +113,7 @@ TEST_F(Attributes, SymlinksHaveOwnersAndTimesOfTheirOwn) {
 }
 
 TEST_F(Attributes, FilesystemStatisticsAreThoseOfTheSource) {
-  struct statvfs shown {
-  }, below{};
+  struct statvfs shown{}, below{};
   ASSERT_EQ(::statvfs(mount(".").c_str(), &shown), 0);
   ASSERT_EQ(::statvfs(source(".").c_str(), &below), 0);
   EXPECT_EQ(shown.f_blocks, below.f_blocks);

@@ -53,7 +53,7 @@ constexpr mode_t kModes[] = {0666, 0700, 01777, 02777, 02767, 04755, 07777, 0};
 
 /// Owner, mode and ACLs, for people to read.
 std::string facts(const std::string& path) {
-  struct stat found {};
+  struct stat found{};
   if (::lstat(path.c_str(), &found) != 0) return "missing";
   char text[64];
   std::snprintf(text, sizeof text, "%o %u:%u", found.st_mode, found.st_uid, found.st_gid);

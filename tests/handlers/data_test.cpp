@@ -175,7 +175,7 @@ TEST_F(Data, OpenUnlinkedFileStaysReadableAndWritable) {
   char content[6];
   ASSERT_EQ(::pread(fd.get(), content, 6, 0), 6);
   EXPECT_EQ(std::string(content, 6), "after!");
-  struct stat shown {};
+  struct stat shown{};
   ASSERT_EQ(::fstat(fd.get(), &shown), 0);
   EXPECT_EQ(shown.st_nlink, 0U);
   EXPECT_EQ(::fchmod(fd.get(), 0600), 0);

@@ -90,7 +90,7 @@ TEST_F(Directories, RemovedWorkingDirectoryCanStillBeAskedAbout) {
   ASSERT_EQ(::mkdir(mount("folder").c_str(), 0755), 0);
   const UniqueFd folder = open("folder", O_PATH | O_DIRECTORY);
   ASSERT_EQ(::rmdir(mount("folder").c_str()), 0);
-  struct stat shown {};
+  struct stat shown{};
   EXPECT_EQ(::fstat(folder.get(), &shown), 0);
   EXPECT_EQ(error_of(::mkdirat(folder.get(), "x", 0700)), ENOENT);
 }

@@ -19,7 +19,7 @@ using Notification = Mounted;
 const User kRoot{.uid = 0, .gid = 0, .groups = {}};
 
 struct flock write_lock(off_t start, off_t length) {
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = F_WRLCK;
   lock.l_start = start;
   lock.l_len = length;

@@ -57,7 +57,7 @@ void Mounted::TearDown() {
 }
 
 Metadata Mounted::look(const std::string& name) const {
-  struct statx raw {};
+  struct statx raw{};
   EXPECT_EQ(
       ::statx(AT_FDCWD, source(name).c_str(), AT_SYMLINK_NOFOLLOW, Metadata::kStatxMask, &raw), 0)
       << name;

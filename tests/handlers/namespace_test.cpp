@@ -31,7 +31,7 @@ TEST_F(Namespace, FailedCreationIsNotRecorded) {
 }
 
 TEST_F(Namespace, FileMadeBehindTheBackIsOpenedNotTruncatedOrRefused) {
-  struct stat nothing {};
+  struct stat nothing{};
   EXPECT_EQ(error_of(::stat(mount("file").c_str(), &nothing)), ENOENT);
   const UniqueFd behind(::open(source("file").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
   ASSERT_EQ(::write(behind.get(), "kept", 4), 4);
@@ -170,7 +170,7 @@ TEST_F(Namespace, DirectoryThatWasThereIsLearntOnceBeforeAnythingIsMadeInIt) {
 
 TEST_F(Namespace, ReservedNameIsNeitherSeenNorMadeInTheRootOnly) {
   ASSERT_EQ(::mkdir(source(".mirrorfs").c_str(), 0755), 0);
-  struct stat nothing {};
+  struct stat nothing{};
   EXPECT_EQ(error_of(::stat(mount(".mirrorfs").c_str(), &nothing)), ENOENT);
   EXPECT_EQ(error_of(::mkdir(mount(".mirrorfs").c_str(), 0755)), EPERM);
   make_file("file");

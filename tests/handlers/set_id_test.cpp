@@ -79,7 +79,7 @@ class SetId : public Mounted {
                 0)
           << change.name;
       EXPECT_EQ(look("file").permissions(), expected) << change.name;
-      struct stat shown {};
+      struct stat shown{};
       ASSERT_EQ(::stat(mount("file").c_str(), &shown), 0);
       EXPECT_EQ(shown.st_mode & 07777, expected) << change.name;
       ASSERT_EQ(::unlink(mount("file").c_str()), 0);

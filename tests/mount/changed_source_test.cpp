@@ -121,7 +121,9 @@ TEST_P(ChangedSource, IsNotDestroyedByWhoDoesNotKnowItYet) {
   write_file(mirror.source("file"), "made behind the mount");
   EXPECT_EQ(::open(mirror.mount("file").c_str(), O_CREAT | O_EXCL | O_WRONLY, 0600), -1);
   EXPECT_EQ(errno, EEXIST);
-  { const UniqueFd fd = open_file(mirror.mount("file"), O_CREAT | O_RDWR); }
+  {
+    const UniqueFd fd = open_file(mirror.mount("file"), O_CREAT | O_RDWR);
+  }
   EXPECT_EQ(read_file(mirror.mount("file")), "made behind the mount");
 }
 

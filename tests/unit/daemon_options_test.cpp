@@ -103,13 +103,9 @@ INSTANTIATE_TEST_SUITE_P(
         GoodCase{"-V", [](O o) { return o.request == DaemonOptions::Request::kVersion; }},
         GoodCase{"--version", [](O o) { return o.request == DaemonOptions::Request::kVersion; }},
         GoodCase{"s d m -o allow_other,ro,fsname=x",
-                 [](O o) {
-                   return o.fuse_options == Words{"allow_other", "ro", "fsname=x"};
-                 }},
+                 [](O o) { return o.fuse_options == Words{"allow_other", "ro", "fsname=x"}; }},
         GoodCase{"s d m -o rw,dev,suid -o noatime",
-                 [](O o) {
-                   return o.fuse_options == Words{"rw", "dev", "suid", "noatime"};
-                 }},
+                 [](O o) { return o.fuse_options == Words{"rw", "dev", "suid", "noatime"}; }},
         GoodCase{"s d m -o nofail,noauto,_netdev,user,users,defaults",
                  [](O o) { return o.fuse_options.empty(); }},
         GoodCase{"s d m -o x-systemd.automount,comment=hello,x-gvfs-hide",
