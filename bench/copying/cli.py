@@ -51,6 +51,13 @@ def _options() -> argparse.ArgumentParser:
         help="a tool that takes longer is run once; default: %(default)s",
     )
     add(
+        "--rest",
+        type=float,
+        default=20,
+        metavar="SECONDS",
+        help="before each run, wait so long at most for the machine to be idle; default: %(default)s",
+    )
+    add(
         "--scale", type=float, default=1, help="of numbers and sizes of files; default: %(default)s"
     )
     add(
@@ -96,7 +103,7 @@ def _workloads(options: argparse.Namespace) -> list[workloads.Workload]:
 
 def _measure(options: argparse.Namespace) -> list[Run]:
     measure = programs.program("measure", options.bin)
-    plan = Plan(measure, options.repetitions, options.patience, options.cold)
+    plan = Plan(measure, options.repetitions, options.patience, options.cold, options.rest)
     participants = _tools(options)
     kinds = options.filesystem or (["tmpfs"] if options.objects else filesystems.NAMES)
     runs: list[Run] = []
@@ -136,8 +143,15 @@ def _earlier(path: Path | None, replaced: Sequence[Run]) -> list[Run]:
     return [run for run in runs if (run.filesystem, run.workload, run.tool) not in again]
 
 
+def _place(run: Run) -> tuple[int, str]:
+    """The order of the tables, whatever was measured first."""
+    names = [load.name for load in workloads.ALL]
+    known = names.index(run.workload) if run.workload in names else len(names)
+    return known, run.filesystem
+
+
 def _write(options: argparse.Namespace, runs: Sequence[Run]) -> None:
-    found = medians(runs)
+    found = medians(sorted(runs, key=_place))
     print(report.table(found, REFERENCE))
     print(report.ratios(found, REFERENCE), end="")
     if options.json:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -43,6 +44,7 @@ class Plan:
     repetitions: int
     patience: float  # a tool that takes longer is not run again
     cold: bool
+    rest: float  # how long to wait at most until the machine does nothing else
 
 
 class Bench:
@@ -109,7 +111,7 @@ class Bench:
         os.sync()
         if self._plan.cold:
             Path("/proc/sys/vm/drop_caches").write_text("3")
-        time.sleep(0.1)
+        _wait_for_rest(self._plan.rest)
 
     def _measure(self, tool: Tool) -> dict:
         result = self._place / "result"
@@ -131,6 +133,20 @@ class Bench:
 
 def _remove(tree: Path) -> None:
     subprocess.run(["rm", "-rf", "--", tree], check=True)  # many times faster than shutil
+
+
+def _wait_for_rest(seconds: float) -> None:
+    """Returns when the machine does nothing else, or, with a word on it, after so many
+    seconds; at once for 0."""
+    most = 0.3  # of one processor
+    begin = time.monotonic()
+    while time.monotonic() - begin < seconds:
+        busy, since = _busy_seconds(), time.monotonic()
+        time.sleep(0.1)
+        if (_busy_seconds() - busy) / (time.monotonic() - since) < most:
+            return
+    if seconds:
+        print("copy: the machine does not come to rest, figures will be worse", file=sys.stderr)
 
 
 def _busy_seconds() -> float:

@@ -27,7 +27,18 @@ class Copy(unittest.TestCase):
         self.folder = Path(folder.name)
 
     def copy(self, *options: str | Path) -> subprocess.CompletedProcess:
-        small = ["--scale", "0.002", "--repetitions", "1", "--images", self.folder, "--bin", BIN]
+        small = [
+            "--scale",
+            "0.002",
+            "--repetitions",
+            "1",
+            "--rest",
+            "0",
+            "--images",
+            self.folder,
+            "--bin",
+            BIN,
+        ]
         command = [BENCH / "copy", *small, "--json", self.folder / "json", *options]
         return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
 
