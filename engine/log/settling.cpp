@@ -37,6 +37,8 @@ struct Noter {
   void operator()(const Rename& rename) {
     settling.note(rename.from.parent, rename.from_parent_after, number);
     settling.note(rename.to.parent, rename.to_parent_after, number);
+    if (rename.object_after) settling.note(rename.object, *rename.object_after, number);
+    if (rename.exchanged_after) settling.note(*rename.replaced, *rename.exchanged_after, number);
   }
   void operator()(const LearnDirectory&) {}
   void operator()(const Barrier&) {}

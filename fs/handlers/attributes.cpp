@@ -41,8 +41,9 @@ struct Change {
 // bits or capabilities to clear, no blocks past the end to free.
 bool has_the_size(const Change& change) {
   constexpr std::uint64_t kBlock = 512;
-  if (change.file != nullptr || (change.node->known_mode() & (S_ISUID | S_ISGID)) != 0)
-    return false;
+  const bool clears_bits = change.asks(FUSE_SET_ATTR_KILL_SUID) &&
+                           (change.node->known_mode() & (S_ISUID | S_ISGID)) != 0;
+  if (change.file != nullptr || clears_bits) return false;
   const auto now = change.fs.source.stat(change.fd);
   if (!now || !now->is_regular()) return false;
   return now->size == static_cast<std::uint64_t>(change.wanted.st_size) &&

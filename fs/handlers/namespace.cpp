@@ -36,6 +36,7 @@ Result<bool> try_remove(Filesystem& fs, const NewName& at, std::optional<Child>&
   if (!same || !*same) return same;
   // Whoever has it open by O_PATH or as a working directory goes on asking about it.
   SharedFd kept = fs.nodes.descriptor_to_keep(child->node);
+  fs.source.let_birth_pass(child->metadata);
   if (::unlinkat(parent, at.name, directory ? AT_REMOVEDIR : 0) != 0) {
     return fail_errno("unlinkat", at.name);
   }

@@ -66,6 +66,19 @@ Rename describe(const Renaming& renaming, const Metadata& from_after, const Meta
   return operation;
 }
 
+/// A directory as the rename left it.
+std::optional<Metadata> directory_after(Filesystem& fs, const NewName& at, const Child& moved) {
+  if (!moved.metadata.is_directory()) return std::nullopt;
+  auto after = fs.source.stat_at(at.directory->get(), at.name);
+  return after ? std::optional(*after) : std::nullopt;
+}
+
+void describe_directories(Filesystem& fs, const Renaming& renaming, Rename& operation) {
+  operation.object_after = directory_after(fs, renaming.to, *renaming.moved);
+  if (!renaming.exchanges()) return;
+  operation.exchanged_after = directory_after(fs, renaming.from, *renaming.replaced);
+}
+
 /// False when one of the names came to mean something else.
 Result<bool> try_rename(Filesystem& fs, Renaming& renaming) {
   Recording recording(fs, 0);
@@ -74,7 +87,10 @@ Result<bool> try_rename(Filesystem& fs, Renaming& renaming) {
   auto same = both_still_mean(fs, renaming);
   if (!same || !*same) return same;
   SharedFd kept;
-  if (renaming.replaced) kept = fs.nodes.descriptor_to_keep(renaming.replaced->node);
+  if (renaming.replaced) {
+    kept = fs.nodes.descriptor_to_keep(renaming.replaced->node);
+    if (!renaming.exchanges()) fs.source.let_birth_pass(renaming.replaced->metadata);
+  }
   const int from = renaming.from.directory->get();
   const int to = renaming.to.directory->get();
   if (::renameat2(from, renaming.from.name, to, renaming.to.name, renaming.flags) != 0) {
@@ -89,7 +105,9 @@ Result<bool> try_rename(Filesystem& fs, Renaming& renaming) {
   if (!from_after) return pass_on(std::move(from_after));
   auto to_after = fs.source.stat(to);
   if (!to_after) return pass_on(std::move(to_after));
-  recording.record(describe(renaming, *from_after, *to_after));
+  Rename operation = describe(renaming, *from_after, *to_after);
+  describe_directories(fs, renaming, operation);
+  recording.record(std::move(operation));
   locks.unlock();
   if (auto settled = recording.settle(); !settled) return pass_on(std::move(settled));
   return true;

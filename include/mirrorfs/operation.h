@@ -150,6 +150,9 @@ struct Rename {
   mode_t replaced_type = 0;
   Metadata from_parent_after;
   Metadata to_parent_after;
+  /// Of directories: XFS moves the times of one that gets another parent (its ".." is rewritten).
+  std::optional<Metadata> object_after = {};
+  std::optional<Metadata> exchanged_after = {};  ///< RENAME_EXCHANGE: of `replaced`
 };
 
 /// Changes nothing: tells where a directory stands, sent when fs first meets it (lookup), under the
