@@ -1,12 +1,9 @@
 #include "fs/nodes/source_tree.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
-#include <time.h>
 
 #include <array>
 #include <charconv>
@@ -29,19 +26,6 @@ Result<UniqueFd> confined_open(int directory, const char* name, int flags, mode_
     // openat2(2): a rename or mount somewhere raced with RESOLVE_BENEATH; try again.
     if (errno != EAGAIN && errno != EINTR) return fail_errno("openat2", name);
   }
-}
-
-// ext4 leaves the number of a deleted object alone for five seconds (recently_deleted), btrfs and
-// tmpfs count up. What is not known is taken to be as XFS.
-bool reuses_inode_numbers(int root) {
-  struct statfs status{};
-  if (::fstatfs(root, &status) != 0) return true;
-  return status.f_type != EXT4_SUPER_MAGIC && status.f_type != BTRFS_SUPER_MAGIC &&
-         status.f_type != TMPFS_MAGIC;
-}
-
-bool is_before(const timespec& a, const timespec& b) {
-  return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
 }
 
 Result<UniqueFd> open_process_folder() {
@@ -74,7 +58,7 @@ SourceTree::SourceTree(int root, UniqueFd process_folder, const Metadata& metada
     : root_(root), process_folder_(std::move(process_folder)), root_metadata_(metadata) {
   const FileHandleBytes handle = FileHandleBytes::of(root);
   handles_allowed_ = handle && open_handle(handle).has_value();
-  reuses_numbers_ = reuses_inode_numbers(root);
+  may_repeat_identity_ = may_repeat_identity(root);
 }
 
 Result<SourceTree> SourceTree::open(int root) {
@@ -130,18 +114,6 @@ Result<Metadata> SourceTree::stat_at(int directory, const char* name) const {
     return fail_errno("statx", name);
   }
   return Metadata::from(raw);
-}
-
-void SourceTree::let_birth_pass(const Metadata& doomed) const {
-  constexpr timespec kNap{.tv_sec = 0, .tv_nsec = 500'000};
-  constexpr std::int64_t kLongestTick = 10'000'000;  // ns, with CONFIG_HZ=100
-  if (!reuses_numbers_) return;
-  for (std::int64_t slept = 0; slept <= kLongestTick; slept += kNap.tv_nsec) {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    if (is_before(doomed.btime, now)) return;
-    ::nanosleep(&kNap, nullptr);
-  }
 }
 
 }  // namespace mirrorfs::fs

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "fs/nodes/birth.h"
 #include "mirrorfs/error.h"
 #include "mirrorfs/metadata.h"
 #include "mirrorfs/unique_fd.h"
@@ -59,10 +60,10 @@ class SourceTree {
   [[nodiscard]] Result<Metadata> stat(int fd) const;
   [[nodiscard]] Result<Metadata> stat_at(int directory, const char* name) const;
 
-  /// To be called before an object may lose its last name. XFS gives a freed inode number to the
-  /// next object at once: if that is born in the same tick of the clock for file times, at most
-  /// 10 ms long, both are one ObjectId. Sleeps until the tick in which `doomed` was born is over.
-  void let_birth_pass(const Metadata& doomed) const;
+  /// To be called before an object may lose its last name (birth.h).
+  void let_birth_pass(const Metadata& doomed) const {
+    if (may_repeat_identity_) wait_until_after(doomed.btime);
+  }
 
  private:
   SourceTree(int root, UniqueFd process_folder, const Metadata& metadata);
@@ -71,7 +72,7 @@ class SourceTree {
   UniqueFd process_folder_;
   Metadata root_metadata_;
   bool handles_allowed_ = false;
-  bool reuses_numbers_ = false;
+  bool may_repeat_identity_ = false;
 };
 
 /// "123", the name of descriptor 123 in /proc/self/fd.
