@@ -36,23 +36,7 @@ struct Change {
   [[nodiscard]] bool sets_nothing() const { return (to_set & ~FUSE_SET_ATTR_CTIME) == 0; }
 };
 
-// truncate(2) to the size that a file has leaves its times alone; ftruncate(2), which is what we
-// have for a descriptor, does not (do_truncate). There must be nothing else for it to do: no set-id
-// bits or capabilities to clear, no blocks past the end to free.
-bool has_the_size(const Change& change) {
-  constexpr std::uint64_t kBlock = 512;
-  const bool clears_bits = change.asks(FUSE_SET_ATTR_KILL_SUID) &&
-                           (change.node->known_mode() & (S_ISUID | S_ISGID)) != 0;
-  if (change.file != nullptr || clears_bits) return false;
-  const auto now = change.fs.source.stat(change.fd);
-  if (!now || !now->is_regular()) return false;
-  return now->size == static_cast<std::uint64_t>(change.wanted.st_size) &&
-         now->blocks * kBlock < now->size + now->block_size &&
-         capabilities_before(change.fs, change.node, change.fd) == FileCapabilities::kAbsent;
-}
-
 Result<void> truncate_file(Change& change) {
-  if (has_the_size(change)) return {};
   UniqueFd opened;
   int fd = change.file != nullptr && change.file->writable() ? change.file->fd.get() : -1;
   if (fd < 0) {

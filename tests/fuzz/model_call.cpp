@@ -173,6 +173,8 @@ Call CallMaker::next() {
   if (call.kind == CallKind::kMakeNode) call.mode = (call.mode & 0777) | one_of(kNodeTypes);
   call.owner = below(3) == 0 ? static_cast<uid_t>(-1) : one_of(kUsers);
   call.group = below(3) == 0 ? static_cast<gid_t>(-1) : one_of(kUsers);
+  if (call.kind == CallKind::kAllocate)
+    call.user = 0;  // the kernel's FUSE clears set-id bits first
   // A chown that names nobody reaches the daemon as a request that sets nothing, which the kernel
   // also sends along with a write: a stranger's is taken for the latter, and does not move the
   // ctime.

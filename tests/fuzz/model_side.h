@@ -49,8 +49,8 @@ class Side {
   [[nodiscard]] long open(const Call& call, int flags);
   [[nodiscard]] long link_open(const Call& call) const;
   [[nodiscard]] std::array<Seen, 3> look(const Call& call) const;
-  [[nodiscard]] std::string compare(const std::array<Seen, 3>& before,
-                                    const std::array<Seen, 3>& after) const;
+  [[nodiscard]] static std::string compare(const std::array<Seen, 3>& before,
+                                           const std::array<Seen, 3>& after, bool times);
 
   Path root_;
   bool tells_times_;

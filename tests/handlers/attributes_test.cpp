@@ -38,19 +38,6 @@ TEST_F(Attributes, BirthTimeIsShown) {
   EXPECT_EQ(shown.stx_ino, below.ino);
 }
 
-TEST_F(Attributes, TruncationToTheSizeThereIsLeavesTheTimesAlone) {
-  make_file("file", "12345");
-  const Metadata before = look("file");
-  (void)take();
-  ASSERT_EQ(::truncate(mount("file").c_str(), 5), 0);
-  EXPECT_TRUE(same_time(look("file").mtime, before.mtime));
-  EXPECT_TRUE(same_time(look("file").ctime, before.ctime));
-  EXPECT_TRUE(take().empty());
-  ASSERT_EQ(::truncate(mount("file").c_str(), 4), 0);
-  EXPECT_EQ(look("file").size, 4U);
-  EXPECT_EQ(take_one<Truncate>().after.size, 4U);
-}
-
 TEST_F(Attributes, TruncationToTheSizeThereIsFreesWhatWasAllocatedPastIt) {
   make_file("file", "12345");
   const std::uint64_t before = look("file").blocks;

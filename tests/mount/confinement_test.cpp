@@ -221,7 +221,10 @@ TEST_F(Confinement, G7_NoPlantedSymlinkLeadsOutside) {
   mirror.start();
   ASSERT_TRUE(mirror.identical());
   Workers attackers(2, [&](unsigned number) {
-    swap_links(number == 0 ? mirror.replica() : mirror.source(), outside.root(), number);
+    // In a root of their own as well: a link that a writer moved would lead their unlink(2) out.
+    const Path tree = number == 0 ? mirror.replica() : mirror.source();
+    check(::chroot(tree.c_str()), "chroot", tree);
+    swap_links("/", outside.root(), number);
   });
   Workers writers(3, [&](unsigned number) {
     // The writers meet the planted links too; in a root of their own they cannot follow them out.
