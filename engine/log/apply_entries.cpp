@@ -166,7 +166,9 @@ ring::Task<Result<void>> Applier::run(const Rename& rename) {
 }
 
 ring::Task<Result<void>> Applier::run(const LearnDirectory& learn) {
-  if (!view_.directories.contains(learn.object)) {
+  // Below a directory that is still to be met by a walk, the walk tells.
+  const bool placed = view_.directories.contains(learn.where.parent);
+  if (placed && !view_.directories.contains(learn.object)) {
     view_.directories.put(learn.object, learn.where);
   }
   co_return Result<void>{};

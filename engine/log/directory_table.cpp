@@ -54,7 +54,24 @@ void DirectoryTable::leave_place(const ObjectId& directory, Entry& entry) {
   if (!entry.where) return;
   const auto place = places_.find(entry_key(entry.where->parent, entry.where->name));
   if (place != places_.end() && place->second == directory) places_.erase(place);
+  count_child(entry.where->parent, -1);
   entry.where.reset();
+}
+
+void DirectoryTable::count_child(const ObjectId& parent, int change) {
+  const auto found = entries_.find(parent);
+  if (found != entries_.end()) found->second.children += static_cast<std::uint32_t>(change);
+}
+
+bool DirectoryTable::is_below(const ObjectId& directory, const ObjectId& ancestor) const {
+  ObjectId at = directory;
+  for (std::size_t steps = 0; at != root_ && steps <= entries_.size(); ++steps) {
+    const auto found = entries_.find(at);
+    if (found == entries_.end() || !found->second.where) return false;
+    at = found->second.where->parent;
+    if (at == ancestor) return true;
+  }
+  return false;
 }
 
 void DirectoryTable::put(const ObjectId& directory, Location where) {
@@ -64,12 +81,14 @@ void DirectoryTable::put(const ObjectId& directory, Location where) {
   const auto [place, free] = places_.try_emplace(entry_key(where.parent, where.name), directory);
   if (!free) {
     Entry& other = entries_.at(place->second);
+    count_child(where.parent, -1);
     other.where.reset();
     other.replica.reset();
     ++other.version;
     displaced_.push_back(place->second);
     place->second = directory;
   }
+  count_child(where.parent, 1);
   entry.where = std::move(where);
   entry.met = walk_;
   ++entry.version;
@@ -121,6 +140,16 @@ void DirectoryTable::erase(const ObjectId& directory) {
   if (found->second.in_recent) recent_.erase(found->second.recent);
   leave_place(directory, found->second);
   entries_.erase(found);
+}
+
+void DirectoryTable::erase_below(const ObjectId& directory) {
+  const auto top = entries_.find(directory);
+  if (top == entries_.end() || top->second.children == 0) return;
+  std::vector<ObjectId> below;
+  for (const auto& [id, entry] : entries_) {
+    if (is_below(id, directory)) below.push_back(id);
+  }
+  for (const ObjectId& id : below) erase(id);
 }
 
 DirHandle DirectoryTable::cached_replica(const ObjectId& directory) const {

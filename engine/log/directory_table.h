@@ -52,6 +52,8 @@ class DirectoryTable final : public tree::ReplicaDirectories {
   /// The source may have it elsewhere: it is opened anew, by name.
   void forget_source(const ObjectId& directory);
   void erase(const ObjectId& directory);
+  /// All that the table has below the directory. Looks at the whole table if there is any.
+  void erase_below(const ObjectId& directory);
 
   /// A walk of the whole tree begins: those that are not put anywhere from now on are not met.
   void begin_walk() { ++walk_; }
@@ -94,8 +96,9 @@ class DirectoryTable final : public tree::ReplicaDirectories {
     DirHandle replica, source;
     std::list<ObjectId>::iterator recent;
     bool in_recent = false;
-    std::uint64_t met = 0;      ///< the last walk of the whole tree in which it was put somewhere
-    std::uint32_t version = 0;  ///< of what stands on the replica: an open that overlaps is stale
+    std::uint32_t children = 0;  ///< in the table
+    std::uint64_t met = 0;       ///< the last walk of the whole tree in which it was put somewhere
+    std::uint32_t version = 0;   ///< of what stands on the replica: an open that overlaps is stale
   };
   using Handle = DirHandle Entry::*;
 
@@ -104,6 +107,8 @@ class DirectoryTable final : public tree::ReplicaDirectories {
   [[nodiscard]] ring::Task<Result<DirHandle>> open_step(int parent, std::string name,
                                                         ObjectId expected, Handle side);
   void leave_place(const ObjectId& directory, Entry& entry);
+  void count_child(const ObjectId& parent, int change);
+  [[nodiscard]] bool is_below(const ObjectId& directory, const ObjectId& ancestor) const;
   void use(const ObjectId& directory, Entry& entry);
   void close_oldest();
 

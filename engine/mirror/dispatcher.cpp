@@ -82,13 +82,19 @@ void Dispatcher::start(oplog::Recorded&& recorded) {
   state_.dependencies.enter(*job, oplog::claims_of(job->recorded.operation));
 }
 
+/// Its entries are as the operations applied so far left them. Not so what was below a replica
+/// directory that went: a walk will meet it.
+bool Dispatcher::is_known(const ObjectId& directory) const {
+  return state_.marks.is_known(directory) && state_.directories.contains(directory);
+}
+
 Dispatcher::Verdict Dispatcher::judge(const oplog::Recorded& recorded) const {
   if (std::holds_alternative<LearnDirectory>(recorded.operation)) return Verdict::kApply;
   const bool replayable = is_replayable(recorded.operation);
   bool any_known = false;
   bool all_clean = !reconciler_.holds_another_object(recorded.operation, recorded.number);
   for (const Location& entry : touched_entries(recorded.operation)) {
-    const bool known = state_.marks.is_known(entry.parent);
+    const bool known = is_known(entry.parent);
     any_known = any_known || known;
     if (!known || state_.marks.is_marked(entry)) all_clean = false;
     if (!replayable && reconciler_.may_hold_already(entry, recorded.number)) all_clean = false;
@@ -96,7 +102,7 @@ Dispatcher::Verdict Dispatcher::judge(const oplog::Recorded& recorded) const {
   // A link is made from another name, which has to be the right object on the replica.
   if (const auto* link = std::get_if<Link>(&recorded.operation);
       link != nullptr && link->existing) {
-    all_clean = all_clean && state_.marks.is_known(link->existing->parent) &&
+    all_clean = all_clean && is_known(link->existing->parent) &&
                 !state_.marks.is_marked(*link->existing) &&
                 !reconciler_.may_hold_already(*link->existing, recorded.number);
   }

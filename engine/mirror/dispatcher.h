@@ -50,6 +50,7 @@ class Dispatcher {
   void start(oplog::Recorded&& recorded);
   [[nodiscard]] ring::Task<void> run(std::shared_ptr<Job> job);
   [[nodiscard]] ring::Task<Result<void>> apply_and_settle(const oplog::Recorded& recorded);
+  [[nodiscard]] bool is_known(const ObjectId& directory) const;
   [[nodiscard]] Verdict judge(const oplog::Recorded& recorded) const;
   void mark_other_names(const oplog::Recorded& recorded);
   void forget_removed_directories(const Operation& operation);

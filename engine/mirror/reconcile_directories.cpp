@@ -77,10 +77,9 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   const tree::DirectoryPair pair{directory, source->get(), replica->get()};
   const bool is_root = directory == state_.directories.root();
   const tree::DeferPredicate defer = [this, directory](const std::string& name,
-                                                       const Metadata& metadata) {
-    if (needs_own_reconcile(metadata)) return true;
-    const auto stands_there = state_.directories.at({directory, name});
-    return stands_there && *stands_there != metadata.id();
+                                                       const Metadata* metadata) {
+    if (metadata != nullptr && needs_own_reconcile(*metadata)) return true;
+    return must_make_room({directory, name}, metadata);
   };
   const SequenceNumber before = state_.intake.last_recorded();
   const std::uint64_t generation = state_.marks.unknown_generation(directory);
@@ -96,7 +95,8 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
     state_.files.erase(object);
     state_.settling.drop(object);
   }
-  if (state_.marks.unknown_generation(directory) == generation) {
+  if (state_.marks.unknown_generation(directory) == generation &&
+      state_.directories.contains(directory)) {
     take_over(directory, *result, before);
   }
   if (!finished) co_return pass_on(std::move(finished));
@@ -110,7 +110,7 @@ void Reconciler::take_over(const ObjectId& directory, const tree::DirectoryResul
   state_.marks.set_known(directory);
   for (const tree::ChildDirectory& child : result.children) {
     const ObjectId id = child.source.id();
-    state_.directories.put(id, {directory, child.name});
+    place(id, {directory, child.name});
     walk_anew(id, before);
   }
   put_off(directory, result, before);

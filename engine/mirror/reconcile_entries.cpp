@@ -147,10 +147,8 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
   }
   PassObserver observer(progress_, state_.totals);
   const tree::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
-  if (now) {
-    auto room = co_await make_room(entry, *now, pair);
-    if (!room) co_return room;
-  }
+  auto room = co_await make_room(entry, now ? &*now : nullptr, pair);
+  if (!room) co_return room;
   const tree::Policy policy{.compare = tree::Compare::kFull};
   auto result = co_await tree::reconcile_entry(context(observer), pair, entry.name, now,
                                                std::nullopt, policy);
@@ -167,21 +165,6 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
   co_return Result<void>{};
 }
 
-/// The replica's directory of another source directory is not made into this one: operations on it,
-/// or below it, may be under way through descriptors. It goes, and this one is made anew.
-ring::Task<Result<void>> Reconciler::make_room(const Location& entry, const Metadata& source,
-                                               const tree::DirectoryPair& pair) {
-  const auto stands_there = state_.directories.at(entry);
-  if (!stands_there || *stands_there == source.id()) co_return Result<void>{};
-  PassObserver observer(progress_, state_.totals);
-  tree::Context removing = context(observer);
-  auto removed = co_await tree::remove_tree(removing, pair.replica, entry.name.c_str());
-  const bool no_directory =
-      !removed && (removed.error().code == ENOENT || removed.error().code == ENOTDIR);
-  if (no_directory) co_return Result<void>{};
-  co_return removed;
-}
-
 /// A directory that is not the one known at this place has to be walked, with all below it.
 ring::Task<Result<void>> Reconciler::directory_entry(const Location& entry,
                                                      const tree::EntryResult& result,
@@ -190,7 +173,7 @@ ring::Task<Result<void>> Reconciler::directory_entry(const Location& entry,
   const bool in_place = state_.directories.where(id) == entry && !result.created_directory;
   const bool walk_again = must_walk_.erase(id) > 0;
   if (!in_place || walk_again || !state_.marks.is_known(id)) {
-    state_.directories.put(id, entry);
+    place(id, entry);
     walk_anew(id, before);
     co_return Result<void>{};
   }

@@ -57,6 +57,7 @@ void Reconciler::note_displaced() {
 /// Nothing is known of the directory any more, nor of what stands for it on the replica.
 void Reconciler::walk_anew(const ObjectId& directory, SequenceNumber since) {
   note_displaced();
+  if (state_.marks.is_known(directory)) state_.directories.erase_below(directory);
   state_.directories.replaced_on_replica(directory);
   state_.links.release_directory(directory);
   state_.marks.set_unknown(directory, since);

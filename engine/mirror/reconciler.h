@@ -108,13 +108,18 @@ class Reconciler {
   [[nodiscard]] ring::Task<Result<void>> compare_linked(const Location& entry,
                                                         const Metadata& source,
                                                         const tree::DirectoryPair& pair);
-  [[nodiscard]] ring::Task<Result<void>> make_room(const Location& entry, const Metadata& source,
-                                                   const tree::DirectoryPair& pair);
   [[nodiscard]] ring::Task<void> detach_shared(const Location& entry, int replica_directory);
   [[nodiscard]] ring::Task<void> settle_parent(const Location& entry,
                                                const oplog::DirHandle& source,
                                                SequenceNumber before);
   void entry_failed(const Location& entry, const Error& error);
+
+  // Replica directories that stand for another one (replaced_directories.cpp).
+  void place(const ObjectId& directory, const Location& where);
+  [[nodiscard]] bool must_make_room(const Location& entry, const Metadata* source) const;
+  void give_up_replica_of(const ObjectId& directory);
+  [[nodiscard]] ring::Task<Result<void>> make_room(const Location& entry, const Metadata* source,
+                                                   const tree::DirectoryPair& pair);
 
   // Directories (reconcile_directories.cpp).
   [[nodiscard]] ring::Task<void> directory_task(ObjectId directory);
@@ -147,7 +152,8 @@ class Reconciler {
   std::unordered_set<oplog::Key> queued_entries_;
   std::deque<ObjectId> directory_queue_;  ///< taken from the back: depth first keeps it short
   std::size_t active_entries_ = 0, active_directories_ = 0;
-  std::unordered_set<ObjectId> must_walk_;  ///< could not be walked; their entries are marked
+  std::unordered_set<oplog::Key> abandoned_;  ///< places whose replica directory is of none there
+  std::unordered_set<ObjectId> must_walk_;    ///< could not be walked; their entries are marked
   bool root_failed_ = false;
   LostDirectories lost_;
   std::vector<ObjectId> unmet_;  ///< by the last walk of everything

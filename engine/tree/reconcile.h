@@ -152,8 +152,9 @@ struct DirectoryResult {
   bool changed = false;
 };
 
-/// True: leave this entry alone and return its name in `deferred`. Asked for source entries only.
-using DeferPredicate = std::function<bool(const std::string& name, const Metadata& source)>;
+/// True: leave this entry alone and return its name in `deferred`. `source` is null for what the
+/// replica alone has.
+using DeferPredicate = std::function<bool(const std::string& name, const Metadata* source)>;
 
 /// One directory, not recursive: lists both sides, reconciles entries concurrently, removes what
 /// the source lacks. `skip_reserved`: leave kReservedName alone on both sides (the roots). Fails as

@@ -129,7 +129,8 @@ ring::Task<void> work_on(Work& work, Job job, ring::Permit permit) {
     source = co_await look(work, item.in_source, work.directory.source, item.name.c_str());
   }
   if (!source) co_return note_failure(work, std::move(item.name), std::move(source.error()));
-  if (source->metadata && work.defer && work.defer(item.name, *source->metadata)) {
+  const Metadata* const seen = source->metadata ? &*source->metadata : nullptr;
+  if (work.defer && work.defer(item.name, seen)) {
     work.result.deferred.push_back(std::move(item.name));
     co_return;
   }

@@ -1,0 +1,54 @@
+// Directories of the replica that stand for another source directory than the one that is to be
+// there.
+//
+// Operations may be under way in them, or below them, through descriptors. So none is made into
+// another: it goes, and what stood for the same objects is found anew by a walk.
+#include "engine/log/claims.h"
+#include "engine/mirror/pass_observer.h"
+#include "engine/mirror/reconciler.h"
+#include "engine/tree/entry.h"
+
+namespace mirrorfs::live {
+
+/// The directory is known to stand there from now on. Where the table had it before, a walk has met
+/// the source ahead of the replica, which still has its old one in the old place.
+void Reconciler::place(const ObjectId& directory, const Location& where) {
+  const auto before = state_.directories.where(directory);
+  if (before && *before != where) {
+    abandoned_.insert(oplog::entry_key(before->parent, before->name));
+  }
+  state_.directories.put(directory, where);
+}
+
+/// Whether the replica has, or may have, the directory of another source directory there. `source`
+/// is what the source has there, null for nothing.
+bool Reconciler::must_make_room(const Location& entry, const Metadata* source) const {
+  const auto stands_there = state_.directories.at(entry);
+  if (stands_there) return source == nullptr || *stands_there != source->id();
+  return abandoned_.contains(oplog::entry_key(entry.parent, entry.name));
+}
+
+/// Before the replica's directory goes: operations on it, and on what is below it, are not applied
+/// any more but left to the walk that meets it elsewhere, or to the operation that removes it.
+void Reconciler::give_up_replica_of(const ObjectId& directory) {
+  state_.directories.erase_below(directory);
+  state_.directories.replaced_on_replica(directory);
+  state_.links.release_directory(directory);
+  state_.marks.set_unknown(directory, state_.intake.last_recorded());
+}
+
+ring::Task<Result<void>> Reconciler::make_room(const Location& entry, const Metadata* source,
+                                               const tree::DirectoryPair& pair) {
+  if (!must_make_room(entry, source)) co_return Result<void>{};
+  if (const auto stands_there = state_.directories.at(entry)) give_up_replica_of(*stands_there);
+  PassObserver observer(progress_, state_.totals);
+  tree::Context removing = context(observer);
+  auto removed = co_await tree::remove_tree(removing, pair.replica, entry.name.c_str());
+  const bool no_directory =
+      !removed && (removed.error().code == ENOENT || removed.error().code == ENOTDIR);
+  if (!removed && !no_directory) co_return removed;
+  abandoned_.erase(oplog::entry_key(entry.parent, entry.name));
+  co_return Result<void>{};
+}
+
+}  // namespace mirrorfs::live
