@@ -66,6 +66,8 @@ class Applier {
   Outcome create_regular(const CreateNode& node, int parent);
   Outcome create_special(const CreateNode& node, int parent);
   void exchanged(const Rename& rename);
+  [[nodiscard]] bool given_up(const ObjectId& object, mode_t type) const;
+  void moved_directory(const ObjectId& directory, const Location& to);
   void moved(const ObjectId& object, mode_t type, const Location& from, const Location& to);
 
   ring::Ring& ring_;

@@ -117,9 +117,19 @@ ring::Task<Result<void>> Applier::run(const RemoveDirectory& removed) {
   co_return done;
 }
 
+/// Unless a reconcile gave up what stood for it on the replica meanwhile, which then was moved when
+/// it may have been half removed: the operation has failed, and a walk has to meet it.
+bool Applier::given_up(const ObjectId& object, mode_t type) const {
+  return S_ISDIR(type) && !view_.directories.contains(object);
+}
+
+void Applier::moved_directory(const ObjectId& directory, const Location& to) {
+  if (view_.directories.contains(directory)) view_.directories.put(directory, to);
+}
+
 void Applier::moved(const ObjectId& object, mode_t type, const Location& from, const Location& to) {
   if (S_ISDIR(type)) {
-    view_.directories.put(object, to);
+    moved_directory(object, to);
   } else {
     view_.links.rename(object, from, to);
     view_.files.moved(object, to);
@@ -132,8 +142,8 @@ void Applier::exchanged(const Rename& rename) {
   const bool other_had_links = view_.links.contains(*rename.replaced);
   view_.links.release(rename.from);
   view_.links.release(rename.to);
-  if (S_ISDIR(rename.type)) view_.directories.put(rename.object, rename.to);
-  if (S_ISDIR(rename.replaced_type)) view_.directories.put(*rename.replaced, rename.from);
+  if (S_ISDIR(rename.type)) moved_directory(rename.object, rename.to);
+  if (S_ISDIR(rename.replaced_type)) moved_directory(*rename.replaced, rename.from);
   view_.files.moved(rename.object, rename.to);
   view_.files.moved(*rename.replaced, rename.from);
   if (had_links) view_.links.add(rename.object, rename.to);
@@ -154,6 +164,9 @@ ring::Task<Result<void>> Applier::run(const Rename& rename) {
   if (!done) co_return done;
   if (flags != 0 && rename.replaced) {
     exchanged(rename);
+    if (given_up(rename.object, rename.type) || given_up(*rename.replaced, rename.replaced_type)) {
+      co_return fail(ESTALE, "renameat2", rename.to.name);
+    }
     co_return done;
   }
   if (rename.replaced) {
@@ -162,6 +175,7 @@ ring::Task<Result<void>> Applier::run(const Rename& rename) {
     if (!view_.links.contains(*rename.replaced)) view_.files.erase(*rename.replaced);
   }
   moved(rename.object, rename.type, rename.from, rename.to);
+  if (given_up(rename.object, rename.type)) co_return fail(ESTALE, "renameat2", rename.to.name);
   co_return done;
 }
 

@@ -142,14 +142,18 @@ void DirectoryTable::erase(const ObjectId& directory) {
   entries_.erase(found);
 }
 
-void DirectoryTable::erase_below(const ObjectId& directory) {
-  const auto top = entries_.find(directory);
-  if (top == entries_.end() || top->second.children == 0) return;
+std::vector<ObjectId> DirectoryTable::below(const ObjectId& directory) const {
   std::vector<ObjectId> below;
+  const auto top = entries_.find(directory);
+  if (top == entries_.end() || top->second.children == 0) return below;
   for (const auto& [id, entry] : entries_) {
     if (is_below(id, directory)) below.push_back(id);
   }
-  for (const ObjectId& id : below) erase(id);
+  return below;
+}
+
+void DirectoryTable::erase_below(const ObjectId& directory) {
+  for (const ObjectId& id : below(directory)) erase(id);
 }
 
 DirHandle DirectoryTable::cached_replica(const ObjectId& directory) const {

@@ -53,6 +53,7 @@ class DirectoryTable final : public tree::ReplicaDirectories {
   void forget_source(const ObjectId& directory);
   void erase(const ObjectId& directory);
   /// All that the table has below the directory. Looks at the whole table if there is any.
+  [[nodiscard]] std::vector<ObjectId> below(const ObjectId& directory) const;
   void erase_below(const ObjectId& directory);
 
   /// A walk of the whole tree begins: those that are not put anywhere from now on are not met.

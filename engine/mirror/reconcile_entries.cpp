@@ -71,8 +71,13 @@ ring::Task<Reconciler::Attempt> Reconciler::entry_held(const Location& entry,
   claims.shared(oplog::object_key(entry.parent));
   claims.exclusive(oplog::entry_key(entry.parent, entry.name));
   if (expected != nullptr) claims.exclusive(oplog::object_key(expected->id()));
+  const std::unordered_set<ObjectId> doomed = doomed_by(entry, expected);
+  for (const ObjectId& directory : doomed) claims.exclusive(oplog::object_key(directory));
   Hold hold(state_.dependencies);
   co_await hold.acquire(claims);
+  for (const ObjectId& directory : doomed_by(entry, expected)) {
+    if (!doomed.contains(directory)) co_return Attempt::kAgain;
+  }
   const Attempt attempt = co_await look_again(entry, expected, source);
   std::vector<ObjectId> directories = {entry.parent};
   if (expected != nullptr && expected->is_directory()) directories.push_back(expected->id());

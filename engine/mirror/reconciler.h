@@ -117,6 +117,8 @@ class Reconciler {
   // Replica directories that stand for another one (replaced_directories.cpp).
   void place(const ObjectId& directory, const Location& where);
   [[nodiscard]] bool must_make_room(const Location& entry, const Metadata* source) const;
+  [[nodiscard]] std::unordered_set<ObjectId> doomed_by(const Location& entry,
+                                                       const Metadata* source) const;
   void give_up_replica_of(const ObjectId& directory);
   [[nodiscard]] ring::Task<Result<void>> make_room(const Location& entry, const Metadata* source,
                                                    const tree::DirectoryPair& pair);

@@ -28,6 +28,17 @@ bool Reconciler::must_make_room(const Location& entry, const Metadata* source) c
   return abandoned_.contains(oplog::entry_key(entry.parent, entry.name));
 }
 
+/// The directories whose replicas go when room is made, as far as they are known. Who makes room
+/// holds them all, so that nothing is applied to them, nor moved out of them, while they go.
+std::unordered_set<ObjectId> Reconciler::doomed_by(const Location& entry,
+                                                   const Metadata* source) const {
+  const auto stands_there = state_.directories.at(entry);
+  if (!stands_there || !must_make_room(entry, source)) return {};
+  std::unordered_set<ObjectId> doomed = {*stands_there};
+  for (const ObjectId& below : state_.directories.below(*stands_there)) doomed.insert(below);
+  return doomed;
+}
+
 /// Before the replica's directory goes: operations on it, and on what is below it, are not applied
 /// any more but left to the walk that meets it elsewhere, or to the operation that removes it.
 void Reconciler::give_up_replica_of(const ObjectId& directory) {
@@ -41,12 +52,14 @@ ring::Task<Result<void>> Reconciler::make_room(const Location& entry, const Meta
                                                const tree::DirectoryPair& pair) {
   if (!must_make_room(entry, source)) co_return Result<void>{};
   if (const auto stands_there = state_.directories.at(entry)) give_up_replica_of(*stands_there);
-  PassObserver observer(progress_, state_.totals);
-  tree::Context removing = context(observer);
-  auto removed = co_await tree::remove_tree(removing, pair.replica, entry.name.c_str());
-  const bool no_directory =
-      !removed && (removed.error().code == ENOENT || removed.error().code == ENOTDIR);
-  if (!removed && !no_directory) co_return removed;
+  const auto found = co_await state_.ring.statx(pair.replica, entry.name.c_str());
+  if (!found && found.error().code != ENOENT) co_return std::unexpected(found.error());
+  if (found && found->is_directory()) {
+    PassObserver observer(progress_, state_.totals);
+    tree::Context removing = context(observer);
+    auto removed = co_await tree::remove_tree(removing, pair.replica, entry.name.c_str());
+    if (!removed) co_return removed;
+  }
   abandoned_.erase(oplog::entry_key(entry.parent, entry.name));
   co_return Result<void>{};
 }

@@ -14,11 +14,13 @@ namespace mirrorfs::tree {
 namespace {
 
 constexpr std::size_t kRemovalsInFlight = 64;
+constexpr int kMostRefills = 100;  ///< of one removal: what an operation under way still made there
 
 struct Removal {
   Context& context;
   std::vector<std::string> waiting;  ///< directories in the staging folder
   std::optional<Error> error;        ///< the first
+  int refills = 0;
 
   void failed(Error&& cause) {
     if (!error) error = std::move(cause);
@@ -91,7 +93,13 @@ ring::Task<Result<void>> remove_tree(Context& context, int dirfd, const char* na
     const std::string next = std::move(removal.waiting.back());
     removal.waiting.pop_back();
     Result<void> emptied = co_await empty_directory(removal, next);
-    if (!emptied) removal.failed(std::move(emptied.error()));
+    if (emptied) continue;
+    const bool refilled = emptied.error().code == ENOTEMPTY && !removal.error;
+    if (refilled && ++removal.refills <= kMostRefills) {
+      removal.waiting.push_back(next);
+    } else {
+      removal.failed(std::move(emptied.error()));
+    }
   }
   if (removal.error) co_return std::unexpected(std::move(*removal.error));
   co_return Result<void>{};

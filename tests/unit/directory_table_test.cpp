@@ -38,8 +38,10 @@ class DirectoryTableTest : public ring::RingFixture {
 };
 
 using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
 
 TEST_F(DirectoryTableTest, ErasesAllBelowADirectoryAndNothingElse) {
+  EXPECT_THAT(table_->below(object(2)), UnorderedElementsAre(object(3), object(4)));
   table_->erase_below(object(2));
   EXPECT_THAT(contained(), ElementsAre(1, 2, 5));
   EXPECT_FALSE(table_->at({object(2), "b"}));

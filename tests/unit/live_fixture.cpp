@@ -84,6 +84,10 @@ void LiveTest::expect_equal() {
            << failed;
   }
   expect_trees_equal();
+  const auto staging = replica_ / kReservedName / "staging";
+  for (const auto& left : std::filesystem::recursive_directory_iterator(staging)) {
+    ADD_FAILURE() << left.path() << " was left";
+  }
 }
 
 void LiveTest::expect_trees_equal() const {
