@@ -1,6 +1,8 @@
 // setxattr, getxattr, listxattr, removexattr; POSIX ACLs come as system.posix_acl_*.
+#include <linux/limits.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <cstring>
 #include <string_view>
 #include <vector>
@@ -19,6 +21,38 @@ struct Target {
   NodeRef node;
   SharedFd fd;
 };
+
+// XFS shows an ACL a second time, in its own form (xfs_xattr.c): a change of one is a change of the
+// other. Elsewhere these are names like any other.
+const char* acl_behind(std::string_view name) {
+  if (name == "trusted.SGI_ACL_FILE") return "system.posix_acl_access";
+  if (name == "trusted.SGI_ACL_DEFAULT") return "system.posix_acl_default";
+  return nullptr;
+}
+
+// What such a change came to. The other form is not recorded: it means nothing to a replica of
+// another kind.
+void record_acl(Filesystem& fs, Recording& recording, const Target& target, const char* name,
+                const Metadata& after) {
+  const int fd = target.fd->get();
+  std::vector<std::byte> value(XATTR_SIZE_MAX);
+  const auto size = fs.xattrs.get(fd, name, value);
+  if (size) {
+    const auto acl = std::span(value).first(*size);
+    return recording.record(SetXattr{.object = target.node->object(),
+                                     .where = fs.nodes.location(target.node),
+                                     .name = name,
+                                     .value = Payload(acl),
+                                     .after = after});
+  }
+  if (size.error().code != ENODATA && size.error().code != EOPNOTSUPP) {
+    return recording.record_unknown(target.node, fd, FileCapabilities::kAbsent);  // not an ACL
+  }
+  recording.record(RemoveXattr{.object = target.node->object(),
+                               .where = fs.nodes.location(target.node),
+                               .name = name,
+                               .after = after});
+}
 
 Result<Target> target_of(Filesystem& fs, fuse_ino_t id) {
   auto node = fs.node(id);
@@ -43,11 +77,15 @@ Result<void> set_value(Filesystem& fs, const Target& target, const Caller& calle
   auto after = fs.source.stat(fd);
   if (!after) return pass_on(std::move(after));
   if (name == kCapability) target.node->capabilities = FileCapabilities::kPresent;
-  recording.record(SetXattr{.object = target.node->object(),
-                            .where = fs.nodes.location(target.node),
-                            .name = name,
-                            .value = Payload(value),
-                            .after = *after});
+  if (const char* const acl = acl_behind(name)) {
+    record_acl(fs, recording, target, acl, *after);
+  } else {
+    recording.record(SetXattr{.object = target.node->object(),
+                              .where = fs.nodes.location(target.node),
+                              .name = name,
+                              .value = Payload(value),
+                              .after = *after});
+  }
   recording.record_privileges(target.node, fd, *after, FileCapabilities::kAbsent);
   locks.unlock();
   return recording.settle();
@@ -64,10 +102,14 @@ Result<void> remove_value(Filesystem& fs, const Target& target, const char* name
     target.node->capabilities = FileCapabilities::kAbsent;
     target.node->capabilities_taken = true;
   }
-  recording.record(RemoveXattr{.object = target.node->object(),
-                               .where = fs.nodes.location(target.node),
-                               .name = name,
-                               .after = *after});
+  if (const char* const acl = acl_behind(name)) {
+    record_acl(fs, recording, target, acl, *after);
+  } else {
+    recording.record(RemoveXattr{.object = target.node->object(),
+                                 .where = fs.nodes.location(target.node),
+                                 .name = name,
+                                 .after = *after});
+  }
   recording.record_privileges(target.node, fd, *after, FileCapabilities::kAbsent);
   locks.unlock();
   return recording.settle();
