@@ -10,6 +10,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -46,6 +47,25 @@ bool at_position(const Call& call, int flags) {
 
 bool is_trusted(const std::string& name) { return name.starts_with("trusted."); }
 
+std::uint64_t size_of(int fd) {
+  struct stat status{};
+  return ::fstat(fd, &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
+/// What a file has from an offset to its end.
+std::uint64_t size_after(int fd, std::uint64_t offset) {
+  const std::uint64_t size = size_of(fd);
+  return size > offset ? size - offset : 0;
+}
+
+/// A mapping's last page goes on beyond the end of the file. What is written there has no defined
+/// effect (mmap(2)); Linux 6.18's tmpfs shows it when the file grows.
+std::uint64_t size_to_map(int fd, const Call& call) {
+  const bool in_file = call.offset / kBlock * kBlock < size_of(fd);
+  const bool writes = call.kind == CallKind::kWriteMapped;
+  return in_file && writes ? std::min(call.size, size_after(fd, call.offset)) : call.size;
+}
+
 }  // namespace
 
 std::string digest(std::string_view bytes) {
@@ -75,11 +95,12 @@ long write_some(int fd, const Call& call, int flags) {
 long use_mapping(int fd, const Call& call, std::string& data) {
   const bool writes = call.kind == CallKind::kWriteMapped;
   const std::uint64_t start = call.offset / kBlock * kBlock;
-  const std::size_t length = (call.offset - start) + call.size + 1;
+  const std::uint64_t size = size_to_map(fd, call);
+  const std::size_t length = (call.offset - start) + size + 1;
   void* const memory = ::mmap(nullptr, length, writes ? PROT_READ | PROT_WRITE : PROT_READ,
                               MAP_SHARED, fd, static_cast<off_t>(start));
   if (memory == MAP_FAILED) return -1;
-  std::string bytes = writes ? pattern(call.size, call.seed) : std::string(call.size, '\0');
+  std::string bytes = writes ? pattern(size, call.seed) : std::string(size, '\0');
   const iovec mine{.iov_base = bytes.data(), .iov_len = bytes.size()};
   const iovec mapped{.iov_base = static_cast<char*>(memory) + (call.offset - start),
                      .iov_len = bytes.size()};
@@ -93,6 +114,17 @@ long use_mapping(int fd, const Call& call, std::string& data) {
   ::munmap(memory, length);
   errno = error;
   return count;
+}
+
+long copy_range(int from_fd, int to_fd, const Call& call, int flags) {
+  auto from = static_cast<off_t>(call.offset), to = static_cast<off_t>(call.other_offset);
+  std::size_t size = call.size;
+  if ((flags & O_DIRECT) != 0) {
+    from = from / kBlock * kBlock;
+    to = to / kBlock * kBlock;
+    size = std::min(size, size_after(from_fd, static_cast<std::uint64_t>(from))) / kBlock * kBlock;
+  }
+  return ::copy_file_range(from_fd, &from, to_fd, &to, size, 0);
 }
 
 long seek(int fd, off_t offset, int whence) {

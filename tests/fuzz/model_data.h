@@ -19,6 +19,9 @@ namespace mirrorfs::test {
 [[nodiscard]] long write_some(int fd, const Call& call, int flags);
 [[nodiscard]] long use_mapping(int fd, const Call& call, std::string& data);
 
+/// `flags` are those of both open files.
+[[nodiscard]] long copy_range(int from_fd, int to_fd, const Call& call, int flags);
+
 /// Nothing happens for a directory: where its entries are is each filesystem's own affair.
 [[nodiscard]] long seek(int fd, off_t offset, int whence);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <deque>
 #include <string>
 
@@ -40,15 +41,30 @@ bool changes_have_times_of_their_own(const Path& folder) {
 
 class ModelFuzz : public testing::TestWithParam<Filesystem> {
  protected:
-  void SetUp() override { MIRRORFS_SKIP_UNLESS_MOUNTS_WORK(); }
+  void SetUp() override {
+    MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
+    ::signal(SIGPIPE, SIG_IGN);  // of FIFOs that nobody reads
+  }
+
+  /// A fresh folder for a sequence, so deep that its symlinks and ".." lead to nothing but folders
+  /// as fresh: what they reach, and change, is the same on both sides.
+  static Path make_depths(const Path& top) {
+    Path root = top;
+    make_directory(root);
+    change_mode(root, 0777);
+    for (int depth = 0; depth < 8; ++depth) {
+      root /= "below";
+      make_directory(root);
+      change_mode(root, 0777);
+    }
+    return root;
+  }
 
   /// One sequence, in a fresh folder of both.
   static AssertionResult run_round(const Path& mounted, const Path& bare, std::uint64_t seed) {
     const bool tells_times = changes_have_times_of_their_own(bare);
-    make_directory(mounted);
-    make_directory(bare / mounted.filename());
-    for (const Path& root : {mounted, bare / mounted.filename()}) change_mode(root, 0777);
-    Side mount(mounted, tells_times), model(bare / mounted.filename(), tells_times);
+    Side mount(make_depths(mounted), tells_times);
+    Side model(make_depths(bare / mounted.filename()), tells_times);
     CallMaker maker(seed);
     std::deque<std::string> recent;
     for (int number = 0; number < kCallsInRound; ++number) {

@@ -109,11 +109,9 @@ long Side::perform_on_descriptor(const Call& call, std::string& data) {
     case CallKind::kTruncateOpen: return ::ftruncate(fd(call), offset);
     case CallKind::kAllocate:
       return ::fallocate(fd(call), call.flags, offset, static_cast<off_t>(call.size));
-    case CallKind::kCopyRange: {
-      off_t from = offset, to = static_cast<off_t>(call.other_offset);
-      return ::copy_file_range(fd(call), &from, files_.at(call.other_slot).get(), &to, call.size,
-                               0);
-    }
+    case CallKind::kCopyRange:
+      return copy_range(fd(call), files_.at(call.other_slot).get(), call,
+                        flags | flags_.at(call.other_slot));
     case CallKind::kSync: return ::fsync(fd(call));
     case CallKind::kSyncData: return ::fdatasync(fd(call));
     case CallKind::kChmodOpen: return ::fchmod(fd(call), call.mode);
