@@ -154,10 +154,12 @@ void handle_copy_file_range(FuseRequest& request, Filesystem& fs, fuse_ino_t fro
   std::size_t done = 0;
   const std::size_t wanted = std::min(size, kMostPerRequest);
   while (done < wanted) {
-    const auto copied = copy_piece(fs, copy, std::min(kPiece, wanted - done));
+    const std::size_t piece = std::min(kPiece, wanted - done);
+    const auto copied = copy_piece(fs, copy, piece);
     if (!copied && done == 0) return request.error(copied.error());
-    if (!copied || *copied == 0) break;
+    if (!copied) break;
     done += *copied;
+    if (*copied < piece) break;  // as far as one call goes on the source: XFS shares whole blocks
   }
   request.written(done);
 }

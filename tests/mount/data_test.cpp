@@ -225,5 +225,31 @@ const std::vector<NamedScenario>& scenarios() {
 INSTANTIATE_TEST_SUITE_P(EveryChangeOfContent, ThreeHistories, on_two_filesystems(scenarios()),
                          name_of_scenario);
 
+/// One copy_file_range(2) to the start of a file's fourth mebibyte, of what does not end with a
+/// block; how far it came.
+ssize_t copy_to_far_behind(const Path& path, std::size_t size) {
+  write_file(path, pattern(2 << 20, 4));
+  const UniqueFd fd = open_file(path, O_RDWR);
+  off_t from = 0, to = 3 << 20;
+  return check(::copy_file_range(fd.get(), &from, fd.get(), &to, size, 0), "copy_file_range", path);
+}
+
+/// XFS and btrfs share whole blocks and leave the rest to another call.
+TEST(CopyFileRange, G4_GoesAsFarAsOnTheSource) {
+  MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
+  for (const Filesystem kind : {Filesystem::kXfs, Filesystem::kBtrfs, Filesystem::kExt4}) {
+    SCOPED_TRACE(to_string(kind));
+    MirrorMount mirror({.source = kind, .replica = kind});
+    mirror.start();
+    const Path bare = mirror.source().parent_path() / "bare";
+    for (const std::size_t size : {6459UL, (1UL << 20) + 6459UL}) {
+      EXPECT_EQ(copy_to_far_behind(mirror.mount("file"), size), copy_to_far_behind(bare, size));
+      EXPECT_EQ(stat_of(mirror.mount("file")).st_size, stat_of(bare).st_size);
+    }
+    EXPECT_TRUE(mirror.identical());
+    mirror.stop();
+  }
+}
+
 }  // namespace
 }  // namespace mirrorfs::test
