@@ -8,6 +8,8 @@
 #include <chrono>
 #include <csignal>
 #include <deque>
+#include <filesystem>
+#include <functional>
 #include <string>
 
 #include "mirror_mount.h"
@@ -24,19 +26,29 @@ using testing::AssertionSuccess;
 
 constexpr int kCallsInRound = 2500;
 
-/// Whether two changes in a row have two times (multigrain timestamps, Linux 6.13).
-bool changes_have_times_of_their_own(const Path& folder) {
-  const Path path = folder / "clock";
-  write_file(path, "");
-  bool distinct = true;
+/// Whether the change gives what stands at the path another time than it had.
+bool moves_time(const Path& path, const std::function<void()>& change) {
+  const timespec before = stat_of(path).st_ctim;
+  change();
+  const timespec after = stat_of(path).st_ctim;
+  return before.tv_nsec != after.tv_nsec || before.tv_sec != after.tv_sec;
+}
+
+TellsTimes times_told_in(const Path& folder) {
+  const Path directory = folder / "clock", file = directory / "file", link = directory / "link";
+  TellsTimes told{.always = true, .by_names = true};
   for (int i = 0; i < 20; ++i) {
-    const timespec before = stat_of(path).st_ctim;
-    change_mode(path, 0600);
-    const timespec after = stat_of(path).st_ctim;
-    distinct = distinct && (before.tv_nsec != after.tv_nsec || before.tv_sec != after.tv_sec);
+    make_directory(directory);
+    write_file(file, "");
+    told.always = told.always && moves_time(file, [&] { change_mode(file, 0600); });
+    change_mode(directory, 0700);
+    told.by_names = told.by_names && moves_time(directory, [&] { make_link(file, link); });
+    change_mode(directory, 0755);
+    told.by_names = told.by_names && moves_time(directory, [&] { unlink_file(link); });
+    std::filesystem::remove_all(directory);
   }
-  unlink_file(path);
-  return distinct;
+  told.by_names = told.by_names && told.always;
+  return told;
 }
 
 class ModelFuzz : public testing::TestWithParam<Filesystem> {
@@ -62,7 +74,7 @@ class ModelFuzz : public testing::TestWithParam<Filesystem> {
 
   /// One sequence, in a fresh folder of both.
   static AssertionResult run_round(const Path& mounted, const Path& bare, std::uint64_t seed) {
-    const bool tells_times = changes_have_times_of_their_own(bare);
+    const TellsTimes tells_times = times_told_in(bare);
     Side mount(make_depths(mounted), tells_times);
     Side model(make_depths(bare / mounted.filename()), tells_times);
     CallMaker maker(seed);

@@ -52,10 +52,20 @@ Outcome Side::act(const Call& call) {
   }
   const auto after = look(call);
   for (const Seen& seen : before) outcome.before += seen.attributes + "; ";
-  // truncate(2) to the size there is moves the times on some filesystems; on the mount always.
-  const bool times = tells_times_ && call.kind != CallKind::kTruncate;
-  outcome.after = compare(before, after, times);
+  outcome.after = compare(before, after, tells_times(call.kind));
   return outcome;
+}
+
+bool Side::tells_times(CallKind kind) const {
+  switch (kind) {
+    // truncate(2) to the size there is moves the times on some filesystems; on the mount always.
+    case CallKind::kTruncate: return false;
+    case CallKind::kLink:
+    case CallKind::kLinkOpen:
+    case CallKind::kUnlink:
+    case CallKind::kRemoveDirectory: return tells_times_.by_names;
+    default: return tells_times_.always;
+  }
 }
 
 int Side::fd(const Call& call) const { return files_.at(call.slot).get(); }
@@ -78,6 +88,32 @@ long Side::open(const Call& call, int flags) {
 long Side::link_open(const Call& call) const {
   const std::string itself = fmt::format("/proc/self/fd/{}", fd(call));
   return ::linkat(AT_FDCWD, itself.c_str(), AT_FDCWD, at(call.path).c_str(), AT_SYMLINK_FOLLOW);
+}
+
+Side::Identity Side::identity_of(int fd) {
+  struct statx status{};
+  ::statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &status);
+  return {status.stx_ino, status.stx_btime.tv_sec, status.stx_btime.tv_nsec};
+}
+
+// Of blocks that were allocated and not yet written it depends on the pages in memory whether they
+// are a hole or data (iomap_seek_data, Linux 6.18), and so on what was read ahead.
+long Side::seek(const Call& call) const {
+  const bool content_matters = call.flags == SEEK_DATA || call.flags == SEEK_HOLE;
+  if (content_matters && preallocated(fd(call))) return 0;
+  return test::seek(fd(call), static_cast<off_t>(call.offset), call.flags);
+}
+
+long Side::allocate(const Call& call) {
+  preallocated_.insert(identity_of(fd(call)));
+  return ::fallocate(fd(call), call.flags, static_cast<off_t>(call.offset),
+                     static_cast<off_t>(call.size));
+}
+
+long Side::copy_range(const Call& call) {
+  const int to = files_.at(call.other_slot).get();
+  if (preallocated(fd(call))) preallocated_.insert(identity_of(to));
+  return test::copy_range(fd(call), to, call, flags_.at(call.slot) | flags_.at(call.other_slot));
 }
 
 long Side::perform_on_descriptor(const Call& call, std::string& data) {
@@ -103,15 +139,12 @@ long Side::perform_on_descriptor(const Call& call, std::string& data) {
     case CallKind::kReadAt: return read_some(fd(call), call, flags, data);
     case CallKind::kWrite:
     case CallKind::kWriteAt: return write_some(fd(call), call, flags);
-    case CallKind::kSeek: return seek(fd(call), offset, call.flags);
+    case CallKind::kSeek: return seek(call);
     case CallKind::kReadMapped:
     case CallKind::kWriteMapped: return use_mapping(fd(call), call, data);
     case CallKind::kTruncateOpen: return ::ftruncate(fd(call), offset);
-    case CallKind::kAllocate:
-      return ::fallocate(fd(call), call.flags, offset, static_cast<off_t>(call.size));
-    case CallKind::kCopyRange:
-      return copy_range(fd(call), files_.at(call.other_slot).get(), call,
-                        flags | flags_.at(call.other_slot));
+    case CallKind::kAllocate: return allocate(call);
+    case CallKind::kCopyRange: return copy_range(call);
     case CallKind::kSync: return ::fsync(fd(call));
     case CallKind::kSyncData: return ::fdatasync(fd(call));
     case CallKind::kChmodOpen: return ::fchmod(fd(call), call.mode);

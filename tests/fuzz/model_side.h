@@ -2,7 +2,10 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
+#include <set>
 #include <string>
+#include <tuple>
 
 #include "calls.h"
 #include "mirrorfs/unique_fd.h"
@@ -21,12 +24,18 @@ struct Outcome {
 };
 [[nodiscard]] std::string describe(const Outcome& outcome);
 
+/// Whether each change of an object gives it a time of its own (multigrain timestamps, Linux 6.13).
+struct TellsTimes {
+  bool always = false;
+  /// Of a directory, when an object gets or loses a name in it: tmpfs gives both the time that is
+  /// new for the object (shmem_unlink and shmem_link, Linux 6.18).
+  bool by_names = false;
+};
+
 /// Changes the identity and the umask of the process while it works: for one thread.
 class Side {
  public:
-  /// `tells_times`: whether each change of a file gives it a time of its own (multigrain
-  /// timestamps, Linux 6.13).
-  Side(Path root, bool tells_times) : root_(std::move(root)), tells_times_(tells_times) {}
+  Side(Path root, TellsTimes tells_times) : root_(std::move(root)), tells_times_(tells_times) {}
 
   [[nodiscard]] Outcome act(const Call& call);
   void close_all() { files_ = {}; }
@@ -48,15 +57,25 @@ class Side {
   [[nodiscard]] long perform_on_path(const Call& call, std::string& data);
   [[nodiscard]] long open(const Call& call, int flags);
   [[nodiscard]] long link_open(const Call& call) const;
+  [[nodiscard]] bool tells_times(CallKind kind) const;
   [[nodiscard]] std::array<Seen, 3> look(const Call& call) const;
   [[nodiscard]] static std::string compare(const std::array<Seen, 3>& before,
                                            const std::array<Seen, 3>& after, bool times);
 
+  /// What the filesystem tells of a file for as long as it exists.
+  using Identity = std::tuple<std::uint64_t, std::int64_t, std::uint32_t>;
+  [[nodiscard]] static Identity identity_of(int fd);
+  [[nodiscard]] bool preallocated(int fd) const { return preallocated_.contains(identity_of(fd)); }
+  [[nodiscard]] long seek(const Call& call) const;
+  [[nodiscard]] long allocate(const Call& call);
+  [[nodiscard]] long copy_range(const Call& call);
+
   Path root_;
-  bool tells_times_;
+  TellsTimes tells_times_;
   mode_t mask_ = 022;
   std::array<UniqueFd, kSlots> files_;
   std::array<int, kSlots> flags_{};
+  std::set<Identity> preallocated_;
 };
 
 }  // namespace mirrorfs::test
