@@ -96,24 +96,30 @@ Side::Identity Side::identity_of(int fd) {
   return {status.stx_ino, status.stx_btime.tv_sec, status.stx_btime.tv_nsec};
 }
 
-// Of blocks that were allocated and not yet written it depends on the pages in memory whether they
-// are a hole or data (iomap_seek_data, Linux 6.18), and so on what was read ahead.
 long Side::seek(const Call& call) const {
   const bool content_matters = call.flags == SEEK_DATA || call.flags == SEEK_HOLE;
-  if (content_matters && preallocated(fd(call))) return 0;
+  if (content_matters && has_vague_holes(fd(call))) return 0;
   return test::seek(fd(call), static_cast<off_t>(call.offset), call.flags);
 }
 
+// Of blocks that were allocated and not yet written it depends on the pages in memory whether they
+// are a hole or data (iomap_seek_data, Linux 6.18), and so on what was read ahead.
 long Side::allocate(const Call& call) {
-  preallocated_.insert(identity_of(fd(call)));
+  vague_holes_.insert(identity_of(fd(call)));
   return ::fallocate(fd(call), call.flags, static_cast<off_t>(call.offset),
                      static_cast<off_t>(call.size));
 }
 
 long Side::copy_range(const Call& call) {
   const int to = files_.at(call.other_slot).get();
-  if (preallocated(fd(call))) preallocated_.insert(identity_of(to));
+  if (has_vague_holes(fd(call))) vague_holes_.insert(identity_of(to));
   return test::copy_range(fd(call), to, call, flags_.at(call.slot) | flags_.at(call.other_slot));
+}
+
+// Where a mapping of a hole is read tmpfs keeps the page (shmem_fault); the daemon reads a hole.
+long Side::read_mapped(const Call& call, std::string& data) {
+  vague_holes_.insert(identity_of(fd(call)));
+  return use_mapping(fd(call), call, data);
 }
 
 long Side::perform_on_descriptor(const Call& call, std::string& data) {
@@ -140,7 +146,7 @@ long Side::perform_on_descriptor(const Call& call, std::string& data) {
     case CallKind::kWrite:
     case CallKind::kWriteAt: return write_some(fd(call), call, flags);
     case CallKind::kSeek: return seek(call);
-    case CallKind::kReadMapped:
+    case CallKind::kReadMapped: return read_mapped(call, data);
     case CallKind::kWriteMapped: return use_mapping(fd(call), call, data);
     case CallKind::kTruncateOpen: return ::ftruncate(fd(call), offset);
     case CallKind::kAllocate: return allocate(call);

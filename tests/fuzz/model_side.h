@@ -65,17 +65,20 @@ class Side {
   /// What the filesystem tells of a file for as long as it exists.
   using Identity = std::tuple<std::uint64_t, std::int64_t, std::uint32_t>;
   [[nodiscard]] static Identity identity_of(int fd);
-  [[nodiscard]] bool preallocated(int fd) const { return preallocated_.contains(identity_of(fd)); }
+  [[nodiscard]] bool has_vague_holes(int fd) const {
+    return vague_holes_.contains(identity_of(fd));
+  }
   [[nodiscard]] long seek(const Call& call) const;
   [[nodiscard]] long allocate(const Call& call);
   [[nodiscard]] long copy_range(const Call& call);
+  [[nodiscard]] long read_mapped(const Call& call, std::string& data);
 
   Path root_;
   TellsTimes tells_times_;
   mode_t mask_ = 022;
   std::array<UniqueFd, kSlots> files_;
   std::array<int, kSlots> flags_{};
-  std::set<Identity> preallocated_;
+  std::set<Identity> vague_holes_;  ///< files of which it cannot be told what is a hole
 };
 
 }  // namespace mirrorfs::test
