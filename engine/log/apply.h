@@ -62,7 +62,7 @@ class Applier {
   [[nodiscard]] ring::Task<Result<FileHandle>> open_content(ObjectId object,
                                                             std::optional<Location> where,
                                                             std::uint32_t source_links);
-  [[nodiscard]] Result<void> own(int fd, const Metadata& after) const;
+  [[nodiscard]] Result<void> own(int parent, int fd, const Metadata& after) const;
   Outcome create_regular(const CreateNode& node, int parent);
   Outcome create_special(const CreateNode& node, int parent);
   void exchanged(const Rename& rename);

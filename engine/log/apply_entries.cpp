@@ -12,15 +12,27 @@
 namespace mirrorfs::oplog {
 namespace {
 
+constexpr const char* kAccessAcl = "system.posix_acl_access";
+constexpr const char* kDefaultAcl = "system.posix_acl_default";
 constexpr mode_t kSpecialBits = S_ISUID | S_ISGID | S_ISVTX;
 
 }  // namespace
 
-/// Owner and then mode: chown clears set-id bits (chown(2)). The umask is 0 and a default ACL acts
-/// on the replica as it did on the source, so that only special bits can be missing.
-Result<void> Applier::own(int fd, const Metadata& after) const {
+/// Owner and then mode: chown clears set-id bits (chown(2)). The umask is 0, so that without a
+/// default ACL only special bits can be missing. A reconcile may have given the parent a default
+/// ACL that is younger than the object: what this one inherited on the source is told by operations
+/// of its own.
+Result<void> Applier::own(int parent, int fd, const Metadata& after) const {
   if (auto set = tree::set_owner(fd, after.uid, after.gid, rights_); !set) return set;
-  if (after.is_symlink() || (after.mode & kSpecialBits) == 0) return {};
+  if (after.is_symlink()) return {};
+  const bool inherits = tree::has_xattr(parent, kDefaultAcl);
+  if (inherits) {
+    if (auto removed = tree::remove_xattr(fd, kAccessAcl); !removed) return removed;
+    if (after.is_directory()) {
+      if (auto removed = tree::remove_xattr(fd, kDefaultAcl); !removed) return removed;
+    }
+  }
+  if (!inherits && (after.mode & kSpecialBits) == 0) return {};
   return tree::set_mode(fd, after.permissions());
 }
 
@@ -29,7 +41,7 @@ ring::Task<Result<void>> Applier::create_regular(const CreateNode& node, int par
       co_await ring_.open(parent, node.where.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
                           node.after.permissions());
   if (!file) co_return pass_on(std::move(file));
-  auto owned = own(file->get(), node.after);
+  auto owned = own(parent, file->get(), node.after);
   view_.files.put(node.object, node.where, std::move(*file));
   co_return owned;
 }
@@ -40,7 +52,7 @@ ring::Task<Result<void>> Applier::create_special(const CreateNode& node, int par
   if (::mknodat(parent, name, mode, node.after.rdev) != 0) co_return fail_errno("mknodat", name);
   auto made = co_await tree::open_path_at(ring_, parent, name);
   if (!made) co_return pass_on(std::move(made));
-  co_return own(made->get(), node.after);
+  co_return own(parent, made->get(), node.after);
 }
 
 ring::Task<Result<void>> Applier::run(const CreateNode& node) {
@@ -64,7 +76,7 @@ ring::Task<Result<void>> Applier::run(const MakeDirectory& made) {
   view_.directories.replaced_on_replica(made.object);
   auto directory = co_await view_.directories.open_replica(made.object);
   if (!directory) co_return pass_on(std::move(directory));
-  co_return own((*directory)->get(), made.after);
+  co_return own((*parent)->get(), (*directory)->get(), made.after);
 }
 
 ring::Task<Result<void>> Applier::run(const MakeSymlink& made) {
@@ -75,7 +87,7 @@ ring::Task<Result<void>> Applier::run(const MakeSymlink& made) {
   if (!done) co_return done;
   auto link = co_await tree::open_path_at(ring_, (*parent)->get(), name);
   if (!link) co_return pass_on(std::move(link));
-  co_return own(link->get(), made.after);
+  co_return own((*parent)->get(), link->get(), made.after);
 }
 
 ring::Task<Result<void>> Applier::run(const Link& link) {

@@ -116,6 +116,8 @@ Result<void> set_xattr(int fd, const char* name, std::string_view value) {
   return {};
 }
 
+bool has_xattr(int fd, const char* name) { return calls::get_xattr(fd, name, nullptr, 0) >= 0; }
+
 Result<void> remove_xattr(int fd, const char* name) {
   const int result = calls::remove_xattr(fd, name);
   if (result < 0 && result != -ENODATA) return fail(-result, "removexattr", name);

@@ -37,6 +37,7 @@ using Xattrs = std::vector<Xattr>;  ///< sorted by name
 [[nodiscard]] Result<void> make_xattrs_equal(int fd, const Xattrs& wanted, const Xattrs& present);
 
 [[nodiscard]] Result<void> set_xattr(int fd, const char* name, std::string_view value);
+[[nodiscard]] bool has_xattr(int fd, const char* name);
 /// An attribute that is not there is no error.
 [[nodiscard]] Result<void> remove_xattr(int fd, const char* name);
 

@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "operation_table.h"
 #include "three_histories.h"
+#include "tree_compare.h"
 
 namespace mirrorfs::test {
 namespace {
@@ -92,6 +94,28 @@ const std::vector<NamedScenario>& scenarios() {
 
 INSTANTIATE_TEST_SUITE_P(OwnersAndNames, ThreeHistories, on_two_filesystems(scenarios()),
                          name_of_scenario);
+
+/// A reconcile may bring a directory's default ACL to the replica before what was made there
+/// earlier is applied: here the test sets it.
+TEST(DefaultAclAheadOfTime, G2_GivesNothingToObjectsThatInheritedNothing) {
+  MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
+  MirrorMount mirror(small_pair_on(Filesystem::kExt4));
+  mirror.start();
+  make_directory(mirror.mount("d"));
+  mirror.wait();
+  set_xattr(mirror.replica("d"), "system.posix_acl_default", some_acl(1000, 7));
+  write_file(mirror.mount("d") / "file", "file");
+  make_node(mirror.mount("d") / "fifo", S_IFIFO | 0651);
+  make_directory(mirror.mount("d") / "directory");
+  make_symlink("nowhere", mirror.mount("d") / "link");
+  mirror.wait();
+  for (const auto& line : differences(snapshot(mirror.source()), snapshot(mirror.replica()))) {
+    EXPECT_EQ(line.substr(0, 3), "d: ") << line;
+  }
+  set_xattr(mirror.mount("d"), "system.posix_acl_default", some_acl(1000, 7));
+  EXPECT_TRUE(mirror.identical());
+  mirror.stop();
+}
 
 }  // namespace
 }  // namespace mirrorfs::test
