@@ -57,8 +57,9 @@ AttributeSet differing(const Metadata& source, const Xattrs& source_xattrs, cons
   return which;
 }
 
-AttributeSet to_set_on_new(const Metadata& source, const Xattrs& wanted, mode_t permissions) {
-  return {.owner = true,
+AttributeSet to_set_on_new(const Metadata& source, const Xattrs& wanted, mode_t permissions,
+                           const std::optional<Owner>& owner) {
+  return {.owner = owner != Owner{.uid = source.uid, .gid = source.gid},
           .xattrs = !wanted.empty(),
           .mode = source.permissions() != permissions,
           .times = true};

@@ -6,6 +6,9 @@
 // descriptors too.
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
 
 #include "engine/tree/rights.h"
@@ -37,9 +40,16 @@ struct AttributeSet {
                                      const Metadata& replica, const Xattrs& replica_xattrs,
                                      Rights rights);
 
-/// What has to be set on a file made just now, which has these permissions and no xattrs.
+struct Owner {
+  uid_t uid;
+  gid_t gid;
+  bool operator==(const Owner&) const = default;
+};
+
+/// What has to be set on a file made just now, which has these permissions, this owner, if known,
+/// and no xattrs.
 [[nodiscard]] AttributeSet to_set_on_new(const Metadata& source, const Xattrs& wanted,
-                                         mode_t permissions);
+                                         mode_t permissions, const std::optional<Owner>& owner);
 
 /// "mode 0644 != 0600, mtime" – source first.
 [[nodiscard]] std::string describe(AttributeSet which, const Metadata& source,

@@ -42,12 +42,29 @@ mode_t current_umask() {
   return current;
 }
 
+/// Whom a new file here belongs to. Nothing but a trial tells: a server may map users, and the
+/// group may be the process's or the folder's (mount option grpid).
+std::optional<Owner> owner_of_new_files(int folder) {
+  constexpr const char* kTrial = "owner";
+  const UniqueFd trial(
+      ::openat(folder, kTrial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!trial) return std::nullopt;
+  struct stat status{};
+  const bool known = ::fstat(trial.get(), &status) == 0;
+  static_cast<void>(::unlinkat(folder, kTrial, 0));
+  if (!known) return std::nullopt;
+  return Owner{.uid = status.st_uid, .gid = status.st_gid};
+}
+
 }  // namespace
 
 Staged::Staged(Site site) : site_(std::move(site)) {}
 
 Staged::Staged(Staged&& other) noexcept
-    : site_(std::move(other.site_)), fd_(std::move(other.fd_)), permissions_(other.permissions_) {
+    : site_(std::move(other.site_)),
+      fd_(std::move(other.fd_)),
+      permissions_(other.permissions_),
+      owner_(other.owner_) {
   other.site_.dirfd = -1;
 }
 
@@ -56,8 +73,8 @@ Staged::~Staged() {
   if (site_.dirfd >= 0) static_cast<void>(::unlinkat(site_.dirfd, site_.name.c_str(), 0));
 }
 
-Staging::Staging(DirFd directory, mode_t umask)
-    : directory_(std::move(directory)), umask_(umask), epoch_(now_ns()) {}
+Staging::Staging(DirFd directory, mode_t umask, std::optional<Owner> owner)
+    : directory_(std::move(directory)), umask_(umask), owner_(owner), epoch_(now_ns()) {}
 
 Result<Staging> Staging::open(int replica_root) {
   Result<DirFd> reserved = make_and_open(replica_root, kReservedName);
@@ -70,7 +87,8 @@ Result<Staging> Staging::open(int replica_root) {
   Result<void> closed = set_mode(folder->get(), 0700);
   if (!closed) return pass_on(std::move(closed));
   remove_leftovers(folder->get());
-  return Staging(std::move(*folder), current_umask());
+  const std::optional<Owner> owner = owner_of_new_files(folder->get());
+  return Staging(std::move(*folder), current_umask(), owner);
 }
 
 void Staging::remove_if_unpaired(int replica_root) {
@@ -103,6 +121,7 @@ ring::Task<Result<Staged>> Staging::create_file(ring::Ring& ring, Target target,
   Staged staged(std::move(site));
   staged.fd_ = std::move(*fd);
   staged.permissions_ = mode & ~umask_;
+  staged.owner_ = owner_;
   co_return staged;
 }
 

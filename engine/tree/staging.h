@@ -5,9 +5,11 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "engine/ring/task.h"
+#include "engine/tree/attributes.h"
 #include "engine/tree/dir_fd.h"
 #include "mirrorfs/error.h"
 #include "mirrorfs/unique_fd.h"
@@ -40,6 +42,8 @@ class Staged {
   [[nodiscard]] UniqueFd take_fd() { return std::move(fd_); }
   /// Permissions it was made with; files only.
   [[nodiscard]] mode_t permissions() const { return permissions_; }
+  /// Owner that it was made with, if known; files only.
+  [[nodiscard]] const std::optional<Owner>& owner() const { return owner_; }
 
  private:
   friend class Staging;
@@ -52,6 +56,7 @@ class Staged {
   Site site_;
   UniqueFd fd_;
   mode_t permissions_ = 0;
+  std::optional<Owner> owner_;
 };
 
 /// DST/.mirrorfs/staging. Names are unique for the lifetime of the object; only one process uses
@@ -88,11 +93,12 @@ class Staging {
   [[nodiscard]] std::string next_name();
 
  private:
-  Staging(DirFd directory, mode_t umask);
+  Staging(DirFd directory, mode_t umask, std::optional<Owner> owner);
   [[nodiscard]] Staged::Site site_for(const Target& target);
 
   DirFd directory_;
   const mode_t umask_;
+  const std::optional<Owner> owner_;  ///< of files made here, and in directories made here
   std::uint64_t epoch_;  // tells the names of two runs apart when a leftover could not be removed
   std::uint64_t counter_ = 0;
 };

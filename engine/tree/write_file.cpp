@@ -80,7 +80,7 @@ Result<void> copy_attributes(const Entry& entry, int from, const Staged& to) {
   const Rights rights = entry.context.rights;
   Result<Xattrs> wanted = read_xattrs(from, rights);
   if (!wanted) return pass_on(std::move(wanted));
-  const AttributeSet which = to_set_on_new(entry.source, *wanted, to.permissions());
+  const AttributeSet which = to_set_on_new(entry.source, *wanted, to.permissions(), to.owner());
   return apply_attributes(to.fd(), which, entry.source, *wanted, {}, rights);
 }
 

@@ -73,6 +73,23 @@ TEST_F(TreeAttributes, OwnersOfEveryKind) {
   sync_and_expect_equal();
 }
 
+TEST_F(TreeAttributes, NewFilesBelongToTheOwnersOfTheSource) {
+  MIRRORFS_NEEDS_ROOT();
+  fs::create_directory(source_ / "folder");
+  unsigned number = 0;
+  for (const uid_t uid : {0U, 1000U}) {
+    for (const gid_t gid : {0U, 2000U}) {
+      for (const char* in : {".", "folder"}) {
+        const fs::path file = source_ / in / std::to_string(number++);
+        write_file(file, "x");
+        ASSERT_EQ(::chown(file.c_str(), uid, gid), 0);
+        ASSERT_EQ(::chmod(file.c_str(), 06755), 0);
+      }
+    }
+  }
+  sync_and_expect_equal();
+}
+
 TEST_F(TreeAttributes, TimesBefore1970AndAfter2038) {
   write_file(source_ / "old", "x");
   write_file(source_ / "new", "x");
