@@ -7,6 +7,8 @@
 namespace mirrorfs::oplog {
 namespace {
 
+constexpr std::size_t kIndexedFrom = 32;
+
 struct ClaimBuilder {
   ClaimSet claims;
 
@@ -75,12 +77,22 @@ Key entry_key(const ObjectId& parent, std::string_view name) {
 }
 
 void ClaimSet::add(Key key, bool exclusive) {
-  const auto same = [key](const Claim& claim) { return claim.key == key; };
-  const auto found = std::find_if(claims_.begin(), claims_.end(), same);
-  if (found == claims_.end()) {
+  Claim* same = nullptr;
+  if (claims_.size() < kIndexedFrom) {
+    for (Claim& claim : claims_) {
+      if (claim.key == key) same = &claim;
+    }
+  } else {
+    if (index_.empty()) {
+      for (std::size_t at = 0; at < claims_.size(); ++at) index_.emplace(claims_[at].key, at);
+    }
+    const auto [found, fresh] = index_.emplace(key, claims_.size());
+    if (!fresh) same = &claims_[found->second];
+  }
+  if (same == nullptr) {
     claims_.push_back({key, exclusive});
   } else {
-    found->exclusive = found->exclusive || exclusive;
+    same->exclusive = same->exclusive || exclusive;
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "mirrorfs/operation.h"
@@ -31,6 +32,7 @@ class ClaimSet {
  private:
   void add(Key key, bool exclusive);
   std::vector<Claim> claims_;
+  std::unordered_map<Key, std::size_t> index_;  ///< into claims_, where they are many
 };
 
 /// The claims of an operation:

@@ -50,46 +50,45 @@ bool DirectoryTable::is_reachable(const ObjectId& directory) const {
   return true;
 }
 
-void DirectoryTable::leave_place(const ObjectId& directory, Entry& entry) {
+void DirectoryTable::take_place(Entry& entry, Location where) {
+  Entry*& first = first_child_[where.parent];
+  entry.next = first;
+  entry.previous = nullptr;
+  if (first != nullptr) first->previous = &entry;
+  first = &entry;
+  entry.where = std::move(where);
+}
+
+void DirectoryTable::leave_place(Entry& entry) {
   if (!entry.where) return;
   const auto place = places_.find(entry_key(entry.where->parent, entry.where->name));
-  if (place != places_.end() && place->second == directory) places_.erase(place);
-  count_child(entry.where->parent, -1);
-  entry.where.reset();
-}
-
-void DirectoryTable::count_child(const ObjectId& parent, int change) {
-  const auto found = entries_.find(parent);
-  if (found != entries_.end()) found->second.children += static_cast<std::uint32_t>(change);
-}
-
-bool DirectoryTable::is_below(const ObjectId& directory, const ObjectId& ancestor) const {
-  ObjectId at = directory;
-  for (std::size_t steps = 0; at != root_ && steps <= entries_.size(); ++steps) {
-    const auto found = entries_.find(at);
-    if (found == entries_.end() || !found->second.where) return false;
-    at = found->second.where->parent;
-    if (at == ancestor) return true;
+  if (place != places_.end() && place->second == *entry.id) places_.erase(place);
+  if (entry.next != nullptr) entry.next->previous = entry.previous;
+  if (entry.previous != nullptr) {
+    entry.previous->next = entry.next;
+  } else if (entry.next != nullptr) {
+    first_child_[entry.where->parent] = entry.next;
+  } else {
+    first_child_.erase(entry.where->parent);
   }
-  return false;
+  entry.where.reset();
 }
 
 void DirectoryTable::put(const ObjectId& directory, Location where) {
   if (directory == root_) return;
-  Entry& entry = entries_[directory];
-  leave_place(directory, entry);
-  const auto [place, free] = places_.try_emplace(entry_key(where.parent, where.name), directory);
-  if (!free) {
-    Entry& other = entries_.at(place->second);
-    count_child(where.parent, -1);
-    other.where.reset();
+  const auto [found, fresh] = entries_.try_emplace(directory);
+  Entry& entry = found->second;
+  if (fresh) entry.id = &found->first;
+  leave_place(entry);
+  if (const auto stands_there = at(where)) {
+    Entry& other = entries_.at(*stands_there);
+    leave_place(other);
     other.replica.reset();
     ++other.version;
-    displaced_.push_back(place->second);
-    place->second = directory;
+    displaced_.push_back(*stands_there);
   }
-  count_child(where.parent, 1);
-  entry.where = std::move(where);
+  places_.emplace(entry_key(where.parent, where.name), directory);
+  take_place(entry, std::move(where));
   entry.met = walk_;
   ++entry.version;
 }
@@ -138,18 +137,22 @@ void DirectoryTable::erase(const ObjectId& directory) {
   const auto found = entries_.find(directory);
   if (found == entries_.end()) return;
   if (found->second.in_recent) recent_.erase(found->second.recent);
-  leave_place(directory, found->second);
+  leave_place(found->second);
   entries_.erase(found);
 }
 
 std::vector<ObjectId> DirectoryTable::below(const ObjectId& directory) const {
   std::vector<ObjectId> below;
-  const auto top = entries_.find(directory);
-  if (top == entries_.end() || top->second.children == 0) return below;
-  for (const auto& [id, entry] : entries_) {
-    if (is_below(id, directory)) below.push_back(id);
+  ObjectId parent = directory;
+  for (std::size_t met = 0;; parent = below[met++]) {
+    const auto first = first_child_.find(parent);
+    const Entry* child = first == first_child_.end() ? nullptr : first->second;
+    for (; child != nullptr; child = child->next) {
+      // A cycle, which the table may show while the source is ahead, leads back to where it began.
+      if (*child->id != directory) below.push_back(*child->id);
+    }
+    if (met == below.size()) return below;
   }
-  return below;
 }
 
 void DirectoryTable::erase_below(const ObjectId& directory) {

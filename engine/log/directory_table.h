@@ -52,7 +52,7 @@ class DirectoryTable final : public tree::ReplicaDirectories {
   /// The source may have it elsewhere: it is opened anew, by name.
   void forget_source(const ObjectId& directory);
   void erase(const ObjectId& directory);
-  /// All that the table has below the directory. Looks at the whole table if there is any.
+  /// All that the table has below the directory, whether it has that itself or not.
   [[nodiscard]] std::vector<ObjectId> below(const ObjectId& directory) const;
   void erase_below(const ObjectId& directory);
 
@@ -97,9 +97,10 @@ class DirectoryTable final : public tree::ReplicaDirectories {
     DirHandle replica, source;
     std::list<ObjectId>::iterator recent;
     bool in_recent = false;
-    std::uint32_t children = 0;  ///< in the table
-    std::uint64_t met = 0;       ///< the last walk of the whole tree in which it was put somewhere
-    std::uint32_t version = 0;   ///< of what stands on the replica: an open that overlaps is stale
+    const ObjectId* id = nullptr;                ///< its key in the table
+    Entry *next = nullptr, *previous = nullptr;  ///< with the same parent
+    std::uint64_t met = 0;      ///< the last walk of the whole tree in which it was put somewhere
+    std::uint32_t version = 0;  ///< of what stands on the replica: an open that overlaps is stale
   };
   using Handle = DirHandle Entry::*;
 
@@ -107,9 +108,8 @@ class DirectoryTable final : public tree::ReplicaDirectories {
   [[nodiscard]] ring::Task<Result<DirHandle>> open_chain(ObjectId directory, Handle side);
   [[nodiscard]] ring::Task<Result<DirHandle>> open_step(int parent, std::string name,
                                                         ObjectId expected, Handle side);
-  void leave_place(const ObjectId& directory, Entry& entry);
-  void count_child(const ObjectId& parent, int change);
-  [[nodiscard]] bool is_below(const ObjectId& directory, const ObjectId& ancestor) const;
+  void take_place(Entry& entry, Location where);
+  void leave_place(Entry& entry);
   void use(const ObjectId& directory, Entry& entry);
   void close_oldest();
 
@@ -119,6 +119,7 @@ class DirectoryTable final : public tree::ReplicaDirectories {
   std::size_t most_open_;
   std::unordered_map<ObjectId, Entry> entries_;
   std::unordered_map<Key, ObjectId> places_;  ///< by entry_key() of `where`
+  std::unordered_map<ObjectId, Entry*> first_child_;
   std::vector<ObjectId> displaced_;
   std::list<ObjectId> recent_;  ///< directories with open descriptors, the last used first
   unsigned moves_under_way_ = 0;

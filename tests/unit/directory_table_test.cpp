@@ -65,6 +65,23 @@ TEST_F(DirectoryTableTest, WhatWasDisplacedIsNotBelowAnythingUntilItIsPutSomewhe
   EXPECT_EQ(table_->path_of({object(4), "f"}), "e/c/f");
 }
 
+TEST_F(DirectoryTableTest, KnowsWhatIsBelowOneThatItKnowsNoMore) {
+  table_->erase(object(2));
+  table_->put(object(2), {object(1), "again"});
+  EXPECT_THAT(table_->below(object(2)), UnorderedElementsAre(object(3), object(4)));
+  table_->erase(object(3));
+  table_->erase(object(2));
+  table_->put(object(3), {object(2), "b"});
+  table_->put(object(3), {object(2), "b"});
+  EXPECT_THAT(table_->below(object(2)), UnorderedElementsAre(object(3), object(4)));
+}
+
+TEST_F(DirectoryTableTest, ACircleEnds) {
+  table_->put(object(2), {object(4), "round"});
+  EXPECT_THAT(table_->below(object(2)), UnorderedElementsAre(object(3), object(4)));
+  EXPECT_THAT(table_->below(object(4)), UnorderedElementsAre(object(2), object(3)));
+}
+
 TEST_F(DirectoryTableTest, WhatWasErasedBelowMayComeBack) {
   table_->erase_below(object(2));
   table_->put(object(3), {object(2), "b"});
