@@ -17,6 +17,10 @@ namespace mirrorfs::journal {
 
 using Clock = std::chrono::steady_clock;
 
+/// `since` of what a reconcile made anew or left to another one: the replica may lack any operation
+/// on it, however long ago it completed.
+inline constexpr SequenceNumber kSinceEver{};
+
 /// What is known of one entry that may differ.
 struct Mark {
   SequenceNumber since;    ///< the first operation that the replica may lack

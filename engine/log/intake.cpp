@@ -4,7 +4,7 @@
 
 namespace mirrorfs::oplog {
 
-std::size_t Intake::admit(std::size_t payload) {
+Admitted Intake::admit(std::size_t payload) {
   const std::size_t bytes = payload + kOperationCost;
   std::unique_lock lock(mutex_);
   // Without payloads an operation costs little, but not nothing: those may fill the queue again.
@@ -15,14 +15,21 @@ std::size_t Intake::admit(std::size_t payload) {
   });
   const std::uint64_t queued = queued_bytes_.fetch_add(bytes) + bytes;
   if (queued > highest_queued_bytes_.load()) highest_queued_bytes_.store(queued);
-  return bytes;
+  ++under_way_[looks_];
+  return {.bytes = bytes, .begun = looks_};
 }
 
-SequenceNumber Intake::record(std::size_t admitted, Operation operation) {
+void Intake::recorded_or_withdrawn(const Admitted& admitted) {
+  const auto found = under_way_.find(admitted.begun);
+  if (admitted.bytes > 0 && --found->second == 0) under_way_.erase(found);
+}
+
+SequenceNumber Intake::record(Admitted admitted, Operation operation) {
   Recorded recorded{.number = {},
                     .completed = std::chrono::steady_clock::now(),
-                    .bytes = admitted,
+                    .bytes = admitted.bytes,
                     .payload_lost = false,
+                    .begun = admitted.begun,
                     .operation = std::move(operation)};
   Payload dropped;  // freed after the lock
   bool first = false;
@@ -34,11 +41,13 @@ SequenceNumber Intake::record(std::size_t admitted, Operation operation) {
     if (when_full_ == WhenFull::kDropPayload && write != nullptr && queued_bytes_.load() > limit_) {
       dropped = std::exchange(write->data, Payload{});
       recorded.payload_lost = true;
-      const std::size_t saved = admitted - std::min(admitted, kOperationCost);
+      const std::size_t saved = admitted.bytes - std::min(admitted.bytes, kOperationCost);
       queued_bytes_.fetch_sub(saved);
       recorded.bytes -= saved;
       payloads_lost_.fetch_add(1);
     }
+    recorded_or_withdrawn(admitted);
+    if (admitted.bytes == 0) recorded.begun = looks_;
     number = recorded.number = {last_recorded_.load(std::memory_order_relaxed) + 1};
     last_recorded_.store(number.value, std::memory_order_release);
     first = pending_.empty();
@@ -54,6 +63,24 @@ void Intake::give_back(std::size_t bytes) noexcept {
     queued_bytes_.fetch_sub(bytes);
   }
   room_.notify_all();
+}
+
+void Intake::withdraw(Admitted admitted) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    recorded_or_withdrawn(admitted);
+  }
+  give_back(admitted.bytes);
+}
+
+Look Intake::look() {
+  const std::lock_guard lock(mutex_);
+  return {.number = ++looks_, .recorded = last_recorded(), .under_way = !under_way_.empty()};
+}
+
+bool Intake::all_recorded(std::uint64_t look) {
+  const std::lock_guard lock(mutex_);
+  return under_way_.empty() || under_way_.begin()->first >= look;
 }
 
 std::vector<Recorded> Intake::take() {

@@ -59,8 +59,8 @@ void Core::resume() {
 MirrorState Core::judge_state(double lag_seconds) const {
   if (dispatcher_.paused()) return MirrorState::kPaused;
   if (reconciler_.progress().running) return MirrorState::kBaseline;
-  if (state_.catching_up) return MirrorState::kCatchingUp;
   if (state_.marks.failing() > 0) return MirrorState::kDegraded;
+  if (state_.catching_up || !state_.marks.none()) return MirrorState::kCatchingUp;
   return lag_seconds >= kLaggingFrom ? MirrorState::kLagging : MirrorState::kInSync;
 }
 

@@ -92,19 +92,19 @@ Dispatcher::Verdict Dispatcher::judge(const oplog::Recorded& recorded) const {
   if (std::holds_alternative<LearnDirectory>(recorded.operation)) return Verdict::kApply;
   const bool replayable = is_replayable(recorded.operation);
   bool any_known = false;
-  bool all_clean = !reconciler_.holds_another_object(recorded.operation, recorded.number);
+  bool all_clean = !reconciler_.holds_another_object(recorded);
   for (const Location& entry : touched_entries(recorded.operation)) {
     const bool known = is_known(entry.parent);
     any_known = any_known || known;
     if (!known || state_.marks.is_marked(entry)) all_clean = false;
-    if (!replayable && reconciler_.may_hold_already(entry, recorded.number)) all_clean = false;
+    if (!replayable && reconciler_.may_hold_already(entry, recorded)) all_clean = false;
   }
   // A link is made from another name, which has to be the right object on the replica.
   if (const auto* link = std::get_if<Link>(&recorded.operation);
       link != nullptr && link->existing) {
     all_clean = all_clean && is_known(link->existing->parent) &&
                 !state_.marks.is_marked(*link->existing) &&
-                !reconciler_.may_hold_already(*link->existing, recorded.number);
+                !reconciler_.may_hold_already(*link->existing, recorded);
   }
   if (replayable) {
     if (!all_clean) return Verdict::kSkip;
@@ -249,7 +249,7 @@ ring::Task<void> Dispatcher::settle_unapplied(const Operation& operation) {
     const auto settled = co_await settle(object);
     if (settled) continue;
     for (const Location& name : state_.links.all(object.object)) {
-      reconciler_.request(name, state_.intake.last_recorded());
+      reconciler_.request(name, journal::kSinceEver);
     }
   }
 }

@@ -40,7 +40,7 @@ class LiveMirror final : public Mirror, public Replicator {
   [[nodiscard]] Result<void> settle_barrier(SequenceNumber number) override;
 
  private:
-  void give_back(std::size_t bytes) noexcept override { intake_.give_back(bytes); }
+  void withdraw(Admitted admitted) noexcept override { intake_.withdraw(admitted); }
   [[nodiscard]] std::optional<tree::Policy> first_baseline() const;
   [[nodiscard]] Result<void> outcome(std::future<Waited>& waited) const;
   void end_thread(bool by_force);

@@ -81,14 +81,13 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
     if (metadata != nullptr && needs_own_reconcile(*metadata)) return true;
     return must_make_room({directory, name}, metadata);
   };
-  const SequenceNumber before = state_.intake.last_recorded();
   const std::uint64_t generation = state_.marks.unknown_generation(directory);
   auto result =
       co_await tree::reconcile_directory(context(observer), pair, policy_, defer, is_root);
   if (!result) co_return pass_on(std::move(result));
   const tree::FinishOptions options{.source = {}, .replica = {}, .touched = result->changed};
   auto finished = co_await tree::finish_directory(context(observer), pair, "", options, policy_);
-  directory_reflects(directory, state_.intake.last_recorded());
+  directory_reflects(directory);
   state_.settling.drop(directory);
   state_.files.erase_in(directory);
   for (const ObjectId& object : observer.objects()) {
@@ -97,34 +96,32 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   }
   if (state_.marks.unknown_generation(directory) == generation &&
       state_.directories.contains(directory)) {
-    take_over(directory, *result, before);
+    take_over(directory, *result);
   }
   if (!finished) co_return pass_on(std::move(finished));
   co_return Result<void>{};
 }
 
-void Reconciler::take_over(const ObjectId& directory, const tree::DirectoryResult& result,
-                           SequenceNumber before) {
+void Reconciler::take_over(const ObjectId& directory, const tree::DirectoryResult& result) {
   state_.marks.forget_directory(directory);  // all its entries were looked at
   state_.links.release_directory(directory);
   state_.marks.set_known(directory);
   for (const tree::ChildDirectory& child : result.children) {
     const ObjectId id = child.source.id();
     place(id, {directory, child.name});
-    walk_anew(id, before);
+    walk_anew(id);
   }
-  put_off(directory, result, before);
+  put_off(directory, result);
 }
 
 /// What the walk left to entries of their own.
-void Reconciler::put_off(const ObjectId& directory, const tree::DirectoryResult& result,
-                         SequenceNumber before) {
+void Reconciler::put_off(const ObjectId& directory, const tree::DirectoryResult& result) {
   for (const std::string& name : result.deferred) {
-    enqueue({directory, name}, before, Origin::kWalk);
+    enqueue({directory, name}, journal::kSinceEver, Origin::kWalk);
   }
   for (const tree::EntryFailure& failure : result.failed) {
     const Location entry{directory, failure.name};
-    state_.marks.mark(entry, before);
+    state_.marks.mark(entry, journal::kSinceEver);
     entry_failed(entry, failure.error);
   }
 }
@@ -140,7 +137,7 @@ void Reconciler::directory_failed(const ObjectId& directory, const Error& error)
     return;
   }
   state_.marks.set_known(directory);
-  state_.marks.mark(*where, state_.intake.last_recorded());
+  state_.marks.mark(*where, journal::kSinceEver);
   must_walk_.insert(directory);
   entry_failed(*where, error);
 }

@@ -88,7 +88,7 @@ ring::Task<Reconciler::Attempt> Reconciler::entry_held(const Location& entry,
                          !state_.dependencies.contended(oplog::object_key(expected->id()));
   if (unsettled && state_.marks.is_known(entry.parent)) {
     state_.settling.drop(expected->id());
-    request(entry, state_.intake.last_recorded());
+    request(entry, journal::kSinceEver);
   }
   co_return attempt;
 }
@@ -109,7 +109,7 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
   std::optional<Metadata> metadata;
   if (now) metadata = *now;
   const auto done = co_await reconcile_held(entry, metadata, source);
-  entry_reflects(entry, metadata ? metadata->id() : ObjectId{}, state_.intake.last_recorded());
+  entry_reflects(entry, metadata ? metadata->id() : ObjectId{});
   co_await settle_parent(entry, source, before);
   if (!metadata || !metadata->is_directory()) no_directory_at(entry);
   if (done) {
@@ -128,13 +128,12 @@ void Reconciler::parent_is_damaged(const Location& entry) {
   const auto where = state_.directories.where(entry.parent);
   if (!where) return;
   must_walk_.insert(entry.parent);
-  request(*where, state_.intake.last_recorded());
+  request(*where, journal::kSinceEver);
 }
 
 ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
                                                     const std::optional<Metadata>& now,
                                                     const oplog::DirHandle& source) {
-  const SequenceNumber before = state_.intake.last_recorded();
   auto replica = co_await state_.directories.open_replica(entry.parent);
   if (!replica) {
     parent_is_damaged(entry);
@@ -159,7 +158,7 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
                                                std::nullopt, policy);
   if (!result) co_return pass_on(std::move(result));
   if (result->source && result->is_directory) {
-    auto done = co_await directory_entry(entry, *result, before);
+    auto done = co_await directory_entry(entry, *result);
     co_return done;
   }
   if (result->source && result->source->nlink > 1) state_.links.add(result->source->id(), entry);
@@ -172,14 +171,13 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
 
 /// A directory that is not the one known at this place has to be walked, with all below it.
 ring::Task<Result<void>> Reconciler::directory_entry(const Location& entry,
-                                                     const tree::EntryResult& result,
-                                                     SequenceNumber before) {
+                                                     const tree::EntryResult& result) {
   const ObjectId id = result.source->id();
   const bool in_place = state_.directories.where(id) == entry && !result.created_directory;
   const bool walk_again = must_walk_.erase(id) > 0;
   if (!in_place || walk_again || !state_.marks.is_known(id)) {
     place(id, entry);
-    walk_anew(id, before);
+    walk_anew(id);
     co_return Result<void>{};
   }
   auto source = co_await state_.directories.open_source(id);

@@ -47,20 +47,20 @@ void Reconciler::request_everything(SequenceNumber since) {
 /// whoever waits for a clean mirror.
 void Reconciler::note_displaced() {
   for (const ObjectId& directory : state_.directories.take_displaced()) {
-    const SequenceNumber recorded = state_.intake.last_recorded();
     state_.links.release_directory(directory);
-    state_.marks.set_unknown(directory, recorded);
-    lost_.missed(directory, std::nullopt, recorded, LostDirectories::Clock::now());
+    state_.marks.set_unknown(directory, journal::kSinceEver);
+    lost_.missed(directory, std::nullopt, state_.intake.last_recorded(),
+                 LostDirectories::Clock::now());
   }
 }
 
 /// Nothing is known of the directory any more, nor of what stands for it on the replica.
-void Reconciler::walk_anew(const ObjectId& directory, SequenceNumber since) {
+void Reconciler::walk_anew(const ObjectId& directory) {
   note_displaced();
   if (state_.marks.is_known(directory)) state_.directories.erase_below(directory);
   state_.directories.replaced_on_replica(directory);
   state_.links.release_directory(directory);
-  state_.marks.set_unknown(directory, since);
+  state_.marks.set_unknown(directory, journal::kSinceEver);
   queue_directory(directory);
 }
 
@@ -126,7 +126,8 @@ void Reconciler::after_work() {
     log_info("caught up: order is kept again");
   }
   if (entry_reflects_.size() + directory_reflects_.size() > kReflectionsBeforePruning) {
-    prune_reflections();
+    prune(entry_reflects_);
+    prune(directory_reflects_);
   }
   state_.progressed();
 }
@@ -147,6 +148,11 @@ void Reconciler::directory_is_gone(const ObjectId& directory) {
 
 void Reconciler::applied(const Operation& operation) {
   note_displaced();
+  if (!abandoned_.empty()) {
+    for (const Location& entry : touched_entries(operation)) {
+      abandoned_.erase(oplog::entry_key(entry.parent, entry.name));  // what stands there is known
+    }
+  }
   if (const auto* made = std::get_if<MakeDirectory>(&operation)) {
     state_.marks.set_known(made->object);
   } else if (const auto* unlink = std::get_if<Unlink>(&operation)) {
@@ -157,42 +163,57 @@ void Reconciler::applied(const Operation& operation) {
   }
 }
 
-bool Reconciler::may_hold_already(const Location& entry, SequenceNumber number) const {
+bool Reconciler::may_hold_already(const Location& entry, const oplog::Recorded& recorded) const {
   const auto directory = directory_reflects_.find(entry.parent);
-  if (directory != directory_reflects_.end() && number <= directory->second) return true;
+  if (directory != directory_reflects_.end() && directory->second.may_show(recorded)) return true;
   const auto found = entry_reflects_.find(oplog::entry_key(entry.parent, entry.name));
-  return found != entry_reflects_.end() && number <= found->second.through;
+  return found != entry_reflects_.end() && found->second.may_show(recorded);
 }
 
 /// Content and attributes are applied again only to the object they are meant for.
-bool Reconciler::holds_another_object(const Operation& operation, SequenceNumber number) const {
-  const auto object = changed_object(operation);
+bool Reconciler::holds_another_object(const oplog::Recorded& recorded) const {
+  const auto object = changed_object(recorded.operation);
   if (!object) return false;
-  for (const Location& entry : touched_entries(operation)) {
+  for (const Location& entry : touched_entries(recorded.operation)) {
     const auto found = entry_reflects_.find(oplog::entry_key(entry.parent, entry.name));
-    const bool ahead = found != entry_reflects_.end() && number <= found->second.through;
+    const bool ahead = found != entry_reflects_.end() && found->second.may_show(recorded);
     if (ahead && found->second.object != *object) return true;
   }
   return false;
 }
 
-void Reconciler::entry_reflects(const Location& entry, const ObjectId& object,
-                                SequenceNumber through) {
-  if (through > state_.watermark.closed_through()) {
-    entry_reflects_[oplog::entry_key(entry.parent, entry.name)] = {through, object};
+/// The source was read: what was admitted by now may be in it.
+std::optional<Reconciler::Reflection> Reconciler::reflection(const ObjectId& object) {
+  const oplog::Look look = state_.intake.look();
+  if (!look.under_way && look.recorded <= state_.watermark.closed_through()) return std::nullopt;
+  return Reflection{.look = look, .object = object};
+}
+
+void Reconciler::entry_reflects(const Location& entry, const ObjectId& object) {
+  const auto reflects = reflection(object);
+  if (reflects) entry_reflects_[oplog::entry_key(entry.parent, entry.name)] = *reflects;
+}
+
+void Reconciler::directory_reflects(const ObjectId& directory) {
+  const auto reflects = reflection(directory);
+  if (reflects) directory_reflects_[directory] = *reflects;
+}
+
+/// Whether nothing that it shows is still to be applied.
+bool Reconciler::has_passed(Reflection& reflection) const {
+  oplog::Look& look = reflection.look;
+  if (look.under_way && state_.intake.all_recorded(look.number)) {
+    look.under_way = false;
+    look.recorded = state_.intake.last_recorded();
   }
+  return !look.under_way && look.recorded <= state_.watermark.closed_through();
 }
 
-void Reconciler::directory_reflects(const ObjectId& directory, SequenceNumber through) {
-  if (through > state_.watermark.closed_through()) directory_reflects_[directory] = through;
-}
-
-void Reconciler::prune_reflections() {
-  const SequenceNumber applied = state_.watermark.closed_through();
-  std::erase_if(entry_reflects_,
-                [applied](const auto& item) { return item.second.through <= applied; });
-  std::erase_if(directory_reflects_,
-                [applied](const auto& item) { return item.second <= applied; });
+template <class Reflections>
+void Reconciler::prune(Reflections& reflections) {
+  for (auto at = reflections.begin(); at != reflections.end();) {
+    at = has_passed(at->second) ? reflections.erase(at) : std::next(at);
+  }
 }
 
 ring::Task<void> Reconciler::retry_loop() {

@@ -18,8 +18,8 @@ namespace mirrorfs::live {
 /// How a reconcile and the operations stay apart, without a lock on the source:
 ///  - it holds claims as if it were an operation: what comes later on the same objects waits;
 ///  - what waited may be reflected already in the source that it read. Content and attributes are
-///    absolute and are applied again without harm; a change of directory entries that was recorded
-///    before the reconcile ended is not applied but marks its entries again (may_hold_already()).
+///    absolute and are applied again without harm; a change of directory entries that had begun
+///    when the reconcile ended is not applied but marks its entries again (may_hold_already()).
 /// Ring thread only.
 class Reconciler {
  public:
@@ -42,13 +42,13 @@ class Reconciler {
   /// An operation was applied: names of hardlinked objects and new directories follow it.
   void applied(const Operation& operation);
 
-  /// Whether a reconcile that ended after `number` was recorded may have brought its effect
-  /// already.
-  [[nodiscard]] bool may_hold_already(const Location& entry, SequenceNumber number) const;
+  /// Whether a reconcile may have brought the operation's effect already: it ended after the
+  /// operation had begun, so it may have seen a change that was not even recorded yet.
+  [[nodiscard]] bool may_hold_already(const Location& entry, const oplog::Recorded& recorded) const;
 
   /// Whether a reconcile brought an entry to a later time, at which it is another object than the
   /// one whose content or attributes the operation changes.
-  [[nodiscard]] bool holds_another_object(const Operation& operation, SequenceNumber number) const;
+  [[nodiscard]] bool holds_another_object(const oplog::Recorded& recorded) const;
 
   /// Tries failed entries again when their time has come; ends when the ring stops.
   [[nodiscard]] ring::Task<void> retry_loop();
@@ -73,7 +73,7 @@ class Reconciler {
   void enqueue(const Location& entry, SequenceNumber since, Origin origin);
   void note_displaced();
   void queue_entry(const Location& entry);
-  void walk_anew(const ObjectId& directory, SequenceNumber since);
+  void walk_anew(const ObjectId& directory);
   void set_times_now(const ObjectId& directory, const oplog::DirHandle& handle);
   void attributes_unsettled(const ObjectId& directory);
   void queue_directory(const ObjectId& directory);
@@ -102,8 +102,7 @@ class Reconciler {
                                                         const std::optional<Metadata>& now,
                                                         const oplog::DirHandle& source);
   [[nodiscard]] ring::Task<Result<void>> directory_entry(const Location& entry,
-                                                         const tree::EntryResult& result,
-                                                         SequenceNumber before);
+                                                         const tree::EntryResult& result);
   [[nodiscard]] ring::Task<bool> offer_links(const Location& entry, const Metadata& source);
   [[nodiscard]] ring::Task<Result<void>> compare_linked(const Location& entry,
                                                         const Metadata& source,
@@ -130,16 +129,13 @@ class Reconciler {
   [[nodiscard]] ring::Task<Result<void>> walk_directory(ObjectId directory,
                                                         const oplog::DirHandle& source,
                                                         const oplog::DirHandle& replica);
-  void take_over(const ObjectId& directory, const tree::DirectoryResult& result,
-                 SequenceNumber before);
-  void put_off(const ObjectId& directory, const tree::DirectoryResult& result,
-               SequenceNumber before);
+  void take_over(const ObjectId& directory, const tree::DirectoryResult& result);
+  void put_off(const ObjectId& directory, const tree::DirectoryResult& result);
   void directory_failed(const ObjectId& directory, const Error& error);
   [[nodiscard]] ring::Task<void> source_is_ahead();
 
-  void entry_reflects(const Location& entry, const ObjectId& object, SequenceNumber through);
-  void directory_reflects(const ObjectId& directory, SequenceNumber through);
-  void prune_reflections();
+  void entry_reflects(const Location& entry, const ObjectId& object);
+  void directory_reflects(const ObjectId& directory);
   [[nodiscard]] tree::Context context(tree::Observer& observer);
 
   LiveState& state_;
@@ -162,12 +158,20 @@ class Reconciler {
   SequenceNumber unmet_through_;
   LostDirectories::Clock::time_point unmet_at_;
 
+  /// What a reconcile read of the source.
   struct Reflection {
-    SequenceNumber through;
-    ObjectId object;  ///< what the source had there
+    oplog::Look look;  ///< at the end
+    ObjectId object;   ///< what the source had there
+    [[nodiscard]] bool may_show(const oplog::Recorded& recorded) const {
+      return recorded.begun < look.number;
+    }
   };
+  [[nodiscard]] std::optional<Reflection> reflection(const ObjectId& object);
+  [[nodiscard]] bool has_passed(Reflection& reflection) const;
+  template <class Reflections>
+  void prune(Reflections& reflections);
   std::unordered_map<oplog::Key, Reflection> entry_reflects_;
-  std::unordered_map<ObjectId, SequenceNumber> directory_reflects_;
+  std::unordered_map<ObjectId, Reflection> directory_reflects_;
 
   BaselineProgress progress_;
 };

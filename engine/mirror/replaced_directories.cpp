@@ -45,7 +45,7 @@ void Reconciler::give_up_replica_of(const ObjectId& directory) {
   state_.directories.erase_below(directory);
   state_.directories.replaced_on_replica(directory);
   state_.links.release_directory(directory);
-  state_.marks.set_unknown(directory, state_.intake.last_recorded());
+  state_.marks.set_unknown(directory, journal::kSinceEver);
 }
 
 ring::Task<Result<void>> Reconciler::make_room(const Location& entry, const Metadata* source,

@@ -52,7 +52,7 @@ void Reconciler::walk_everything(SequenceNumber since) {
   unmet_.clear();
   state_.links.clear();
   state_.directories.begin_walk();
-  walk_anew(state_.directories.root(), since);
+  walk_anew(state_.directories.root());
 }
 
 /// A walk of everything ended. An operation still to be applied may place what it did not meet.

@@ -38,7 +38,7 @@ void Reconciler::attributes_unsettled(const ObjectId& directory) {
   state_.settling.drop(directory);
   const auto where = state_.directories.where(directory);
   if (!where || !state_.marks.is_known(directory)) return;
-  if (state_.marks.is_known(where->parent)) request(*where, state_.intake.last_recorded());
+  if (state_.marks.is_known(where->parent)) request(*where, journal::kSinceEver);
 }
 
 }  // namespace mirrorfs::live

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "mirrorfs/error.h"
@@ -13,32 +14,42 @@ namespace mirrorfs {
 
 class Replicator;
 
-/// Room in the queue for one operation, returned when destroyed unless record() consumed it.
+/// What the engine notes of an operation before the source is changed.
+struct Admitted {
+  std::size_t bytes = 0;    ///< accounted for in the queue; 0: no admission
+  std::uint64_t begun = 0;  ///< tells those who read the source later from those who did before
+};
+
+/// Room in the queue for one operation, and the notice that the source is about to change;
+/// withdrawn when destroyed unless record() consumed it.
 class Admission {
  public:
   Admission() = default;
-  Admission(Replicator& owner, std::size_t bytes) : owner_(&owner), bytes_(bytes) {}
+  Admission(Replicator& owner, Admitted admitted) : owner_(&owner), admitted_(admitted) {}
   Admission(Admission&& other) noexcept
-      : owner_(std::exchange(other.owner_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+      : owner_(std::exchange(other.owner_, nullptr)),
+        admitted_(std::exchange(other.admitted_, {})) {}
   Admission& operator=(Admission&& other) noexcept {
     std::swap(owner_, other.owner_);
-    std::swap(bytes_, other.bytes_);
+    std::swap(admitted_, other.admitted_);
     return *this;
   }
   ~Admission();
-  /// The bytes accounted for, now the caller's to give back.
-  [[nodiscard]] std::size_t consume() {
+  /// What was admitted, now the caller's.
+  [[nodiscard]] Admitted consume() {
     owner_ = nullptr;
-    return std::exchange(bytes_, 0);
+    return std::exchange(admitted_, {});
   }
 
  private:
   Replicator* owner_ = nullptr;
-  std::size_t bytes_ = 0;
+  Admitted admitted_;
 };
 
 /// Every handler that changes the source does, in this order:
-///   1. admit()                      – may block (backpressure), so before any lock is taken
+///   1. admit()                      – may block (backpressure), so before any lock is taken; a
+///                                     reconcile that reads the source from now on knows that what
+///                                     it sees may come as an operation
 ///   2. take the locks of the nodes  – see fs/nodes
 ///   3. change the source, look at the result
 ///   4. record()                     – never blocks; gives the sequence number under those locks
@@ -63,11 +74,11 @@ class Replicator {
 
  private:
   friend class Admission;
-  virtual void give_back(std::size_t bytes) noexcept = 0;
+  virtual void withdraw(Admitted admitted) noexcept = 0;
 };
 
 inline Admission::~Admission() {
-  if (owner_ != nullptr) owner_->give_back(bytes_);
+  if (owner_ != nullptr) owner_->withdraw(admitted_);
 }
 
 }  // namespace mirrorfs

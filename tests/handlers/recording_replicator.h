@@ -16,12 +16,12 @@ class RecordingReplicator final : public Replicator {
   Admission admit(std::size_t payload) override {
     const std::lock_guard lock(mutex_);
     admitted_ += payload + 1;
-    return {*this, payload + 1};
+    return {*this, {.bytes = payload + 1, .begun = 0}};
   }
 
   SequenceNumber record(Admission admission, Operation operation) override {
     const std::lock_guard lock(mutex_);
-    admitted_ -= admission.consume();
+    admitted_ -= admission.consume().bytes;
     operations_.push_back(std::move(operation));
     return {++last_};
   }
@@ -59,9 +59,9 @@ class RecordingReplicator final : public Replicator {
   }
 
  private:
-  void give_back(std::size_t bytes) noexcept override {
+  void withdraw(Admitted admitted) noexcept override {
     const std::lock_guard lock(mutex_);
-    admitted_ -= bytes;
+    admitted_ -= admitted.bytes;
   }
 
   mutable std::mutex mutex_;

@@ -13,7 +13,7 @@ namespace mirrorfs::testing {
 
 class FakeReplicator : public Replicator {
  public:
-  Admission admit(std::size_t payload) override { return {*this, payload}; }
+  Admission admit(std::size_t payload) override { return {*this, {.bytes = payload, .begun = 0}}; }
   SequenceNumber record(Admission admission, Operation) override {
     (void)admission.consume();
     return {++recorded_};
@@ -22,7 +22,7 @@ class FakeReplicator : public Replicator {
   Result<void> settle_barrier(SequenceNumber) override { return {}; }
 
  private:
-  void give_back(std::size_t) noexcept override {}
+  void withdraw(Admitted) noexcept override {}
   std::atomic<std::uint64_t> recorded_ = 0;
 };
 

@@ -16,10 +16,11 @@ LiveTest::LiveTest() {
   state_ = base_ / "state";
   std::filesystem::create_directories(source_);
   std::filesystem::create_directories(replica_);
-  ::umask(0);
+  umask_ = ::umask(0);
 }
 
 LiveTest::~LiveTest() {
+  ::umask(umask_);
   if (mirror_) (void)stop(5s);
   std::error_code ignored;
   std::filesystem::remove_all(base_, ignored);
@@ -52,6 +53,7 @@ bool LiveTest::stop(std::chrono::milliseconds patience) {
 }
 
 void LiveTest::crash() {
+  crashed_ = true;
   mirror_.reset();
   driver_.reset();
 }
@@ -84,6 +86,7 @@ void LiveTest::expect_equal() {
            << failed;
   }
   expect_trees_equal();
+  if (crashed_) return;  // what the kernel still does for the one that crashed may end later
   const auto staging = replica_ / kReservedName / "staging";
   for (const auto& left : std::filesystem::recursive_directory_iterator(staging)) {
     ADD_FAILURE() << left.path() << " was left";

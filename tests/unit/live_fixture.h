@@ -36,6 +36,8 @@ class LiveTest : public ::testing::Test {
   void expect_trees_equal() const;
 
   std::filesystem::path base_, source_, replica_, state_;
+  bool crashed_ = false;
+  mode_t umask_ = 0;  ///< of the process, given back at the end
   std::unique_ptr<Mirror> mirror_;
   std::unique_ptr<SourceDriver> driver_;
 };

@@ -34,6 +34,18 @@ TEST(Claims, AWriteHoldsItsObjectAndGoesThroughItsEntry) {
   EXPECT_TRUE(holds(claims, entry_key(object(1), "f"), false));
 }
 
+TEST(Claims, ManyStandOnceEach) {
+  ClaimSet claims;
+  for (int round = 0; round < 2; ++round) {
+    for (Key key = 1; key <= 1000; ++key) {
+      if (round == 1 && key % 2 == 0) claims.exclusive(key);
+      claims.shared(key);
+    }
+  }
+  EXPECT_EQ(claims.list().size(), 1000U);
+  for (Key key = 1; key <= 1000; ++key) EXPECT_TRUE(holds(claims, key, key % 2 == 0));
+}
+
 TEST(Claims, ACreateHoldsItsEntryExclusively) {
   const ClaimSet claims = claims_of(Operation{
       CreateNode{.object = object(5), .where = {object(1), "f"}, .after = {}, .parent_after = {}}});
@@ -230,16 +242,16 @@ TEST(Intake, WakesOnlyForTheFirst) {
 
 TEST(IntakeG5, WritersWaitWhenTheQueueIsFull) {
   Intake intake(100'000, WhenFull::kWait);
-  const std::size_t first = intake.admit(90'000);
+  const Admitted first = intake.admit(90'000);
   std::atomic<bool> admitted{false};
   std::thread writer([&] {
-    const std::size_t second = intake.admit(50'000);
+    const Admitted second = intake.admit(50'000);
     admitted = true;
-    intake.give_back(second);
+    intake.withdraw(second);
   });
   std::this_thread::sleep_for(30ms);
   EXPECT_FALSE(admitted) << "admitted past queue-size";
-  intake.give_back(first);
+  intake.withdraw(first);
   writer.join();
   EXPECT_TRUE(admitted);
   EXPECT_LE(intake.highest_queued_bytes(), 100'000U);
@@ -248,9 +260,9 @@ TEST(IntakeG5, WritersWaitWhenTheQueueIsFull) {
 
 TEST(IntakeG5, AnOperationLargerThanTheQueuePassesWhenItIsEmpty) {
   Intake intake(1000, WhenFull::kWait);
-  const std::size_t bytes = intake.admit(1 << 20);
-  EXPECT_GT(bytes, std::size_t{1} << 20);
-  intake.give_back(bytes);
+  const Admitted admitted = intake.admit(1 << 20);
+  EXPECT_GT(admitted.bytes, std::size_t{1} << 20);
+  intake.withdraw(admitted);
 }
 
 TEST(IntakeG5, CatchUpDropsThePayloadAndSaysSo) {
@@ -264,6 +276,25 @@ TEST(IntakeG5, CatchUpDropsThePayloadAndSaysSo) {
   EXPECT_EQ(std::get<Write>(taken[1].operation).data.size(), 0U);
   EXPECT_EQ(intake.queued_bytes(), taken[0].bytes + taken[1].bytes);
   EXPECT_EQ(intake.payloads_lost(), 1U);
+}
+
+TEST(IntakeG1, WhatIsUnderWayAtALookMayBeInWhatWasRead) {
+  Intake intake(100'000, WhenFull::kWait);
+  const Admitted before = intake.admit(0);
+  const Admitted fails = intake.admit(0);
+  const Look look = intake.look();
+  EXPECT_TRUE(look.under_way);
+  EXPECT_FALSE(intake.all_recorded(look.number));
+  intake.record(intake.admit(0), Barrier{});  // begun after the look, recorded first
+  intake.record(before, Barrier{});
+  EXPECT_FALSE(intake.all_recorded(look.number));
+  intake.withdraw(fails);
+  EXPECT_TRUE(intake.all_recorded(look.number));
+  const auto taken = intake.take();
+  ASSERT_EQ(taken.size(), 2U);
+  EXPECT_GE(taken[0].begun, look.number) << "cannot have been seen";
+  EXPECT_LT(taken[1].begun, look.number) << "may have been seen, though its number is higher";
+  EXPECT_FALSE(intake.look().under_way);
 }
 
 TEST(Intake, CloseLetsWaitingWritersGo) {

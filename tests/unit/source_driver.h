@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -35,20 +36,29 @@ class SourceDriver {
   bool rename(const std::string& from, const std::string& to, unsigned flags = 0);
   SequenceNumber barrier();
 
-  /// The lock under which the source changes: hold it to change the source «at the same time».
-  std::mutex& order() { return order_; }
+  /// Called once, when the source shows the next change and the engine has not been told of it yet.
+  void before_next_record(std::function<void()> action) { before_record_ = std::move(action); }
 
  private:
+  /// Admitted before the source changes, as replicator.h has it.
+  struct Turn {
+    explicit Turn(SourceDriver& driver, std::size_t payload = 0)
+        : admission(driver.replicator_.admit(payload)), lock(driver.order_) {}
+    Admission admission;
+    std::lock_guard<std::mutex> lock;
+  };
+
   [[nodiscard]] std::string full(const std::string& path) const;
   [[nodiscard]] std::optional<Metadata> look(const std::string& path) const;
   [[nodiscard]] Location locate(const std::string& path);
   void learn(const std::string& directory);
-  SequenceNumber record(Operation operation, std::size_t payload = 0);
+  SequenceNumber record(Turn& turn, Operation operation);
 
   std::filesystem::path source_;
   Replicator& replicator_;
   std::mutex order_;
   std::unordered_set<ObjectId> learnt_;  // guarded by order_
+  std::function<void()> before_record_;
 };
 
 }  // namespace mirrorfs::testing
