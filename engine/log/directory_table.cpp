@@ -84,13 +84,13 @@ void DirectoryTable::put(const ObjectId& directory, Location where) {
     Entry& other = entries_.at(*stands_there);
     leave_place(other);
     other.replica.reset();
-    ++other.version;
+    other.version = ++versions_;
     displaced_.push_back(*stands_there);
   }
   places_.emplace(entry_key(where.parent, where.name), directory);
   take_place(entry, std::move(where));
   entry.met = walk_;
-  ++entry.version;
+  entry.version = ++versions_;
 }
 
 bool DirectoryTable::is_met(const ObjectId& directory) const {
@@ -125,7 +125,7 @@ void DirectoryTable::replaced_on_replica(const ObjectId& directory) {
   const auto found = entries_.find(directory);
   if (found == entries_.end()) return;
   found->second.replica.reset();
-  ++found->second.version;
+  found->second.version = ++versions_;
 }
 
 void DirectoryTable::forget_source(const ObjectId& directory) {
@@ -153,10 +153,6 @@ std::vector<ObjectId> DirectoryTable::below(const ObjectId& directory) const {
     }
     if (met == below.size()) return below;
   }
-}
-
-void DirectoryTable::erase_below(const ObjectId& directory) {
-  for (const ObjectId& id : below(directory)) erase(id);
 }
 
 DirHandle DirectoryTable::cached_replica(const ObjectId& directory) const {
@@ -223,7 +219,7 @@ ring::Task<Result<DirHandle>> DirectoryTable::open_chain(ObjectId directory, Han
       co_return fail(ESTALE, "directory is gone");
     }
     const Location where = *found->second.where;
-    const std::uint32_t version = found->second.version;
+    const std::uint64_t version = found->second.version;
     if (where.parent != root_ && &id == &chain.front()) {
       const auto above = entries_.find(where.parent);
       if (above == entries_.end() || !(above->second.*side)) {

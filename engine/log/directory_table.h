@@ -54,7 +54,6 @@ class DirectoryTable final : public tree::ReplicaDirectories {
   void erase(const ObjectId& directory);
   /// All that the table has below the directory, whether it has that itself or not.
   [[nodiscard]] std::vector<ObjectId> below(const ObjectId& directory) const;
-  void erase_below(const ObjectId& directory);
 
   /// A walk of the whole tree begins: those that are not put anywhere from now on are not met.
   void begin_walk() { ++walk_; }
@@ -100,7 +99,8 @@ class DirectoryTable final : public tree::ReplicaDirectories {
     const ObjectId* id = nullptr;                ///< its key in the table
     Entry *next = nullptr, *previous = nullptr;  ///< with the same parent
     std::uint64_t met = 0;      ///< the last walk of the whole tree in which it was put somewhere
-    std::uint32_t version = 0;  ///< of what stands on the replica: an open that overlaps is stale
+    std::uint64_t version = 0;  ///< of what stands on the replica, never the same: an open that
+                                ///< overlaps is stale
   };
   using Handle = DirHandle Entry::*;
 
@@ -125,6 +125,7 @@ class DirectoryTable final : public tree::ReplicaDirectories {
   unsigned moves_under_way_ = 0;
   std::uint64_t move_epoch_ = 0;
   std::uint64_t walk_ = 0;
+  std::uint64_t versions_ = 0;
   ring::Event no_move_;
 };
 

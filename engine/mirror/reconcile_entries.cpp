@@ -145,7 +145,8 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
     state_.settling.drop(now->id());
     if (!now->is_directory() && now->nlink > 1) {
       offered = co_await offer_links(entry, *now);
-      const bool from_walk = state_.marks.find(entry)->from_walk;
+      const journal::Mark* mark = state_.marks.find(entry);  // none: its directory is given up
+      const bool from_walk = mark != nullptr && mark->from_walk;
       if (!offered && !from_walk) co_await detach_shared(entry, (*replica)->get());
     }
   }

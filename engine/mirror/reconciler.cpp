@@ -57,7 +57,7 @@ void Reconciler::note_displaced() {
 /// Nothing is known of the directory any more, nor of what stands for it on the replica.
 void Reconciler::walk_anew(const ObjectId& directory) {
   note_displaced();
-  if (state_.marks.is_known(directory)) state_.directories.erase_below(directory);
+  if (state_.marks.is_known(directory)) forget_below(directory);
   state_.directories.replaced_on_replica(directory);
   state_.links.release_directory(directory);
   state_.marks.set_unknown(directory, journal::kSinceEver);
@@ -225,6 +225,7 @@ ring::Task<void> Reconciler::retry_loop() {
     const auto now = journal::Clock::now();
     for (const Location& entry : state_.marks.due(now)) {
       journal::Mark* mark = state_.marks.find(entry);
+      if (mark == nullptr) continue;  // resolved by one that was begun just now
       mark->due = now + kLongestAttempt;
       request(entry, mark->since);
     }
@@ -239,6 +240,7 @@ void Reconciler::retry_all() {
   retry_root();
   for (const Location& entry : state_.marks.all()) {
     const journal::Mark* mark = state_.marks.find(entry);
+    if (mark == nullptr) continue;
     request(entry, mark->since);
   }
 }

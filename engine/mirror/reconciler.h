@@ -118,6 +118,7 @@ class Reconciler {
   [[nodiscard]] bool must_make_room(const Location& entry, const Metadata* source) const;
   [[nodiscard]] std::unordered_set<ObjectId> doomed_by(const Location& entry,
                                                        const Metadata* source) const;
+  void forget_below(const ObjectId& directory);
   void give_up_replica_of(const ObjectId& directory);
   [[nodiscard]] ring::Task<Result<void>> make_room(const Location& entry, const Metadata* source,
                                                    const tree::DirectoryPair& pair);

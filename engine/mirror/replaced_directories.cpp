@@ -39,10 +39,16 @@ std::unordered_set<ObjectId> Reconciler::doomed_by(const Location& entry,
   return doomed;
 }
 
+/// They are covered by the directory above, which is unknown: its walk meets them, or they are
+/// gone.
+void Reconciler::forget_below(const ObjectId& directory) {
+  for (const ObjectId& below : state_.directories.below(directory)) directory_is_gone(below);
+}
+
 /// Before the replica's directory goes: operations on it, and on what is below it, are not applied
 /// any more but left to the walk that meets it elsewhere, or to the operation that removes it.
 void Reconciler::give_up_replica_of(const ObjectId& directory) {
-  state_.directories.erase_below(directory);
+  forget_below(directory);
   state_.directories.replaced_on_replica(directory);
   state_.links.release_directory(directory);
   state_.marks.set_unknown(directory, journal::kSinceEver);

@@ -242,7 +242,8 @@ TEST_F(Confinement, G7_NoPlantedSymlinkLeadsOutside) {
   writers.join();
   attackers.kill();
   EXPECT_TRUE(mirror.daemon_runs()) << mirror.log_tail();
-  (void)mirror.ctl({"wait", mirror.mount().string(), "--timeout=20"});
+  const Finished waited = mirror.ctl({"wait", mirror.mount().string(), "--timeout=20"});
+  EXPECT_EQ(waited.exit_code, 0) << mirror.ctl({"status", mirror.mount().string()}).out;
   EXPECT_EQ(outside.touched(), "");
   mirror.stop();
   mirror.start({"--check=full"});
