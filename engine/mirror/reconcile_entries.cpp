@@ -75,11 +75,12 @@ ring::Task<Reconciler::Attempt> Reconciler::entry_held(const Location& entry,
   for (const ObjectId& directory : doomed) claims.exclusive(oplog::object_key(directory));
   Hold hold(state_.dependencies);
   co_await hold.acquire(claims);
-  for (const ObjectId& directory : doomed_by(entry, expected)) {
-    if (!doomed.contains(directory)) co_return Attempt::kAgain;
-  }
-  const Attempt attempt = co_await look_again(entry, expected, source);
-  std::vector<ObjectId> directories = {entry.parent};
+  Attempt attempt = Attempt::kAgain;
+  const bool holds_all = std::ranges::all_of(
+      doomed_by(entry, expected), [&](const ObjectId& id) { return doomed.contains(id); });
+  if (holds_all) attempt = co_await look_again(entry, expected, source);
+  std::vector<ObjectId> directories(doomed.begin(), doomed.end());
+  directories.push_back(entry.parent);
   if (expected != nullptr && expected->is_directory()) directories.push_back(expected->id());
   co_await settle_directories(directories);
   // An operation left the times to whoever came next, and this was nobody.

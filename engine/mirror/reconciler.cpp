@@ -148,11 +148,6 @@ void Reconciler::directory_is_gone(const ObjectId& directory) {
 
 void Reconciler::applied(const Operation& operation) {
   note_displaced();
-  if (!abandoned_.empty()) {
-    for (const Location& entry : touched_entries(operation)) {
-      abandoned_.erase(oplog::entry_key(entry.parent, entry.name));  // what stands there is known
-    }
-  }
   if (const auto* made = std::get_if<MakeDirectory>(&operation)) {
     state_.marks.set_known(made->object);
   } else if (const auto* unlink = std::get_if<Unlink>(&operation)) {
@@ -176,7 +171,10 @@ bool Reconciler::holds_another_object(const oplog::Recorded& recorded) const {
   if (!object) return false;
   for (const Location& entry : touched_entries(recorded.operation)) {
     const auto found = entry_reflects_.find(oplog::entry_key(entry.parent, entry.name));
-    const bool ahead = found != entry_reflects_.end() && found->second.may_show(recorded);
+    // By numbers: when another object takes the name, all that was done to this one through it has
+    // been recorded, for that takes the locks of both.
+    const bool ahead =
+        found != entry_reflects_.end() && recorded.number <= found->second.look.recorded;
     if (ahead && found->second.object != *object) return true;
   }
   return false;
@@ -186,7 +184,7 @@ bool Reconciler::holds_another_object(const oplog::Recorded& recorded) const {
 std::optional<Reconciler::Reflection> Reconciler::reflection(const ObjectId& object) {
   const oplog::Look look = state_.intake.look();
   if (!look.under_way && look.recorded <= state_.watermark.closed_through()) return std::nullopt;
-  return Reflection{.look = look, .object = object};
+  return Reflection{.look = look, .object = object, .last_shown = look.recorded};
 }
 
 void Reconciler::entry_reflects(const Location& entry, const ObjectId& object) {
@@ -204,9 +202,9 @@ bool Reconciler::has_passed(Reflection& reflection) const {
   oplog::Look& look = reflection.look;
   if (look.under_way && state_.intake.all_recorded(look.number)) {
     look.under_way = false;
-    look.recorded = state_.intake.last_recorded();
+    reflection.last_shown = state_.intake.last_recorded();
   }
-  return !look.under_way && look.recorded <= state_.watermark.closed_through();
+  return !look.under_way && reflection.last_shown <= state_.watermark.closed_through();
 }
 
 template <class Reflections>

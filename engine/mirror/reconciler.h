@@ -161,8 +161,9 @@ class Reconciler {
 
   /// What a reconcile read of the source.
   struct Reflection {
-    oplog::Look look;  ///< at the end
-    ObjectId object;   ///< what the source had there
+    oplog::Look look;           ///< at the end
+    ObjectId object;            ///< what the source had there
+    SequenceNumber last_shown;  ///< no later operation may be in it, once none is under way
     [[nodiscard]] bool may_show(const oplog::Recorded& recorded) const {
       return recorded.begun < look.number;
     }

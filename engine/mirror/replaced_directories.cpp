@@ -11,13 +11,16 @@
 namespace mirrorfs::live {
 
 /// The directory is known to stand there from now on. Where the table had it before, a walk has met
-/// the source ahead of the replica, which still has its old one in the old place.
+/// the source ahead of the replica, which still has its old one in the old place: that is marked.
 void Reconciler::place(const ObjectId& directory, const Location& where) {
   const auto before = state_.directories.where(directory);
   if (before && *before != where) {
     abandoned_.insert(oplog::entry_key(before->parent, before->name));
   }
   state_.directories.put(directory, where);
+  if (before && *before != where && state_.marks.is_known(before->parent)) {
+    request(*before, journal::kSinceEver);
+  }
 }
 
 /// Whether the replica has, or may have, the directory of another source directory there. `source`
