@@ -8,15 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "mirrorfs/ring_version.h"
 #include "mirrorfs/version.h"
-
-#if __has_include(<liburing/io_uring_version.h>)
-#include <liburing/io_uring_version.h>
-#define MIRRORFS_LIBURING_VERSION \
-  fmt::format("liburing {}.{}", IO_URING_VERSION_MAJOR, IO_URING_VERSION_MINOR)
-#else
-#define MIRRORFS_LIBURING_VERSION std::string("liburing")
-#endif
 
 namespace mirrorfs {
 namespace {
@@ -86,7 +79,7 @@ std::string version_text() {
   utsname kernel{};
   uname(&kernel);
   return fmt::format("mirrorfs {} (libfuse {}, {}; Linux {}: {})", kVersion, fuse_pkgversion(),
-                     MIRRORFS_LIBURING_VERSION, kernel.release, kernel_features());
+                     ring_library_version(), kernel.release, kernel_features());
 }
 
 }  // namespace mirrorfs

@@ -174,7 +174,8 @@ TEST_F(Sync, InterruptedByASignal) {
   make_files();
   const UniqueFd null(::open("/dev/null", O_WRONLY | O_CLOEXEC));
   bool interrupted = false;
-  for (unsigned delay = 1; delay < 30 && !interrupted; ++delay) {
+  // Finely at first; a sanitized program takes longer until it listens.
+  for (unsigned delay = 1; delay < 2000 && !interrupted; delay += 1 + delay / 10) {
     ChildProcess child = ChildProcess::start(command({}), {}, null.get(), null.get());
     ::usleep(delay * 1000);
     child.signal(delay % 2 == 0 ? SIGINT : SIGTERM);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include <thread>
+
 namespace mirrorfs::testing {
 
 using namespace std::chrono_literals;
@@ -45,6 +47,12 @@ void LiveTest::start(const MirrorOptions& changed) {
   driver_ = std::make_unique<SourceDriver>(source_, mirror_->replicator());
 }
 
+void LiveTest::start_with_queue_of(std::uint64_t bytes) {
+  MirrorOptions changed = options();
+  changed.queue_size = bytes;
+  start(changed);
+}
+
 bool LiveTest::stop(std::chrono::milliseconds patience) {
   const bool clean = mirror_->stop(patience);
   mirror_.reset();
@@ -72,6 +80,12 @@ std::string LiveTest::replica_content(const std::string& path) const {
   std::ifstream file(replica_ / path);
   if (!file) return "(no such file)";
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void LiveTest::wait_for_replica(const std::string& path, std::string_view content) const {
+  for (int i = 0; i < 1000 && replica_content(path) != content; ++i) {
+    std::this_thread::sleep_for(10ms);
+  }
 }
 
 void LiveTest::expect_equal() {

@@ -21,6 +21,7 @@ class LiveTest : public ::testing::Test {
   /// Opens and starts the engine; fails the test when it is refused.
   void start();
   void start(const MirrorOptions& changed);
+  void start_with_queue_of(std::uint64_t bytes);
   /// Stops it; true: cleanly.
   bool stop(std::chrono::milliseconds patience = std::chrono::seconds(30));
   /// As a crash would: nothing is drained, nothing recorded.
@@ -30,6 +31,8 @@ class LiveTest : public ::testing::Test {
   void put_source(const std::string& path, std::string_view content) const;
   void put_replica(const std::string& path, std::string_view content) const;
   [[nodiscard]] std::string replica_content(const std::string& path) const;
+  /// For ten seconds at most: whether it ever came is the caller's to see.
+  void wait_for_replica(const std::string& path, std::string_view content) const;
 
   /// Waits for convergence and compares everything.
   void expect_equal();
