@@ -100,6 +100,13 @@ Result<void> KernelRing::enable() {
   return {};
 }
 
+std::optional<unsigned> KernelRing::limit_workers(unsigned most) {
+  // Bounded workers, unbounded ones; 0 leaves a limit as it is. Files have bounded workers.
+  std::array<unsigned, 2> limits = {most, 0};
+  if (io_uring_register_iowq_max_workers(&ring_, limits.data()) != 0) return std::nullopt;
+  return limits[0];
+}
+
 io_uring_sqe* KernelRing::next_entry() {
   if (io_uring_sqe* const sqe = io_uring_get_sqe(&ring_)) return sqe;
   enter(Wait{});

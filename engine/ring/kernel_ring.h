@@ -60,6 +60,11 @@ class KernelRing {
     return count;
   }
 
+  /// Lets at most so many of the kernel's worker threads run this thread's requests; returns what
+  /// the limit was, nullopt where the kernel knows none (before 5.15). After enable(), by its
+  /// thread.
+  [[nodiscard]] std::optional<unsigned> limit_workers(unsigned most);
+
   /// Keeps the kernel's side untouched when destroyed: for operations that never end.
   void leak() noexcept { leaked_ = true; }
 

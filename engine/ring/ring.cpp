@@ -13,6 +13,8 @@ thread_local Ring* current_ring = nullptr;
 
 // user_data of the read that waits on the inbox's eventfd; every other is the address of a Request.
 constexpr std::uint64_t kWakeUp = 0;
+// Of the request that is none: see nudge_workers().
+constexpr std::uint64_t kNudge = 1;
 
 // With many requests under way the loop sleeps until a share of them is done: a turn for each
 // completion would cost a system call and a context switch each. Those that never end (the wake-up,
@@ -57,6 +59,7 @@ Result<std::unique_ptr<Ring>> Ring::create(const RingOptions& options) {
   auto kernel = KernelRing::create(options.entries, ring->counters_);
   if (!kernel) return pass_on(std::move(kernel));
   ring->kernel_ = *std::move(kernel);
+  if (options.few_workers) ring->worker_limit_.emplace(*ring->kernel_);
   return ring;
 }
 
@@ -110,10 +113,12 @@ void Ring::run() {
     }
     enabled_ = true;
   }
+  if (worker_limit_) worker_limit_->start();
   try {
     loop();
     if (abandoned_.load()) return;
     quiesce();
+    if (worker_limit_) worker_limit_->end();
   } catch (...) {
     // The kernel refuses the ring with requests under way: nothing they refer to may be freed.
     abandoned_.store(true);
@@ -202,23 +207,42 @@ void Ring::queue_pending() {
   }
 }
 
+/// Until a sleeping task has to be woken, or the workers to be looked at.
+std::optional<std::chrono::nanoseconds> Ring::longest_sleep() const {
+  std::optional<std::chrono::nanoseconds> longest;
+  if (worker_limit_) longest = worker_limit_->patience(requests_under_way());
+  if (sleepers_.empty()) return longest;
+  const std::chrono::nanoseconds left = sleepers_.begin()->first - SleepRequest::Clock::now();
+  const std::chrono::nanoseconds wanted = std::max(left, std::chrono::nanoseconds(0));
+  return std::min(wanted, longest.value_or(wanted));
+}
+
+/// Makes the kernel start one more worker, if it may.
+void Ring::nudge_workers() {
+  io_uring_sqe* const sqe = kernel_->next_entry();
+  if (sqe == nullptr) return;
+  io_uring_prep_nop(sqe);
+  sqe->flags |= IOSQE_ASYNC;
+  sqe->user_data = kNudge;
+  ++in_flight_;
+}
+
 void Ring::enter_once() {
   queue_pending();
+  if (worker_limit_ && worker_limit_->observe(requests_under_way())) nudge_workers();
   KernelRing::Wait wait;
   if (inbox_->prepare_to_sleep()) {
     const unsigned share = in_flight_ / kShareToGather;
     wait.completions = std::clamp(share, 1U, kMostToGather);
     wait.gather = kGatherTime;
-    if (!sleepers_.empty()) {
-      const auto left = sleepers_.begin()->first - SleepRequest::Clock::now();
-      wait.at_most = std::max(std::chrono::nanoseconds(left), std::chrono::nanoseconds(0));
-    }
+    wait.at_most = longest_sleep();
   }
   kernel_->enter(wait);
 }
 
 void Ring::reap() {
   in_flight_ -= kernel_->reap([this](std::uint64_t user_data, int result) {
+    if (user_data == kNudge) return;
     if (user_data == kWakeUp) {
       wake_armed_ = false;
       LiveCounters::add_one(counters_.wakes);

@@ -24,6 +24,7 @@
 #include "engine/ring/request.h"
 #include "engine/ring/root.h"
 #include "engine/ring/task.h"
+#include "engine/ring/worker_limit.h"
 #include "mirrorfs/error.h"
 #include "mirrorfs/types.h"
 #include "mirrorfs/unique_fd.h"
@@ -39,6 +40,9 @@ class KernelRing;
 struct RingOptions {
   unsigned entries = 512;  ///< of the submission queue; the kernel rounds up to a power of two
   unsigned helper_threads = 2;
+  /// One worker of the kernel until that one is seen to sleep (WorkerLimit): for work in bulk,
+  /// where no request may be more urgent than those before it.
+  bool few_workers = false;
   bool direct_calls = false;  ///< every request as if the kernel lacked its opcode: for tests
 };
 
@@ -154,12 +158,16 @@ class Ring {
   void reap();
   void complete(Request& request, int result);
   void quiesce();
+  void nudge_workers();
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> longest_sleep() const;
+  [[nodiscard]] unsigned requests_under_way() const { return in_flight_ - (wake_armed_ ? 1 : 0); }
   [[nodiscard]] bool may_return() const;
 
   const RingOptions options_;
   LiveCounters counters_;
   const std::shared_ptr<Inbox> inbox_;
   std::unique_ptr<KernelRing> kernel_;
+  std::optional<WorkerLimit> worker_limit_;
   HelperPool helpers_;
   std::atomic<bool> abandoned_{false};
 

@@ -301,7 +301,7 @@ Result<void> walk_trees(int source_root, int replica_root, const Policy& policy,
                         WalkListener& listener, const std::atomic<bool>* interrupted) {
   Result<std::shared_ptr<WalkNode>> root = open_roots(source_root, replica_root);
   if (!root) return pass_on(std::move(root));
-  Result<std::unique_ptr<ring::Ring>> ring = ring::Ring::create();
+  Result<std::unique_ptr<ring::Ring>> ring = ring::Ring::create({.few_workers = true});
   if (!ring) return pass_on(std::move(ring));
   Result<void> looked = (*ring)->run_task(look_at_roots(**ring, **root));
   if (!looked) return looked;
