@@ -1,13 +1,21 @@
 #include "engine/tree/descriptor_budget.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <vector>
 
+#include "mirrorfs/unique_fd.h"
+
 namespace mirrorfs::tree {
 namespace {
+
+/// The ring and its wake-up, staging, both roots, and what others in the process may need.
+constexpr std::size_t kOthers = 16;
 
 /// poll(2) tells of each number whether it is an open descriptor, all in one call.
 std::size_t free_descriptors(std::size_t limit) {
@@ -28,12 +36,16 @@ DescriptorBudget DescriptorBudget::of_process() {
 }
 
 DescriptorBudget DescriptorBudget::of(std::size_t descriptors) {
-  // The ring and its wake-up, staging, both roots, and what others in the process may need.
-  constexpr std::size_t kOthers = 16;
   const std::size_t left = descriptors > kOthers ? descriptors - kOthers : 0;
   return {.entries = std::clamp<std::size_t>(left / 4, 4, 128),
           .directories = std::clamp<std::size_t>(left / 12, 1, 16),
           .pairs = std::clamp<std::size_t>(left / 8, 2, 64)};
+}
+
+void DescriptorBudget::enlarge_table() const {
+  const std::size_t most = kOthers + 2 * (entries + directories + pairs);
+  const UniqueFd event(::eventfd(0, EFD_CLOEXEC));
+  const UniqueFd high(::fcntl(event.get(), F_DUPFD_CLOEXEC, static_cast<int>(most)));
 }
 
 }  // namespace mirrorfs::tree

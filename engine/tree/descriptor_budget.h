@@ -14,6 +14,12 @@ struct DescriptorBudget {
   [[nodiscard]] static DescriptorBudget of_process();
   /// Of so many descriptors.
   [[nodiscard]] static DescriptorBudget of(std::size_t descriptors);
+
+  /// Has the process's table of descriptors made large enough for all of it. At once as long as the
+  /// process has one thread; later the thread that opens one too many waits for an RCU grace period
+  /// (expand_fdtable() in fs/file.c: some 10 ms), once for each doubling. For speed alone: where it
+  /// is refused, nothing is different.
+  void enlarge_table() const;
 };
 
 }  // namespace mirrorfs::tree

@@ -301,6 +301,8 @@ Result<void> walk_trees(int source_root, int replica_root, const Policy& policy,
                         WalkListener& listener, const std::atomic<bool>* interrupted) {
   Result<std::shared_ptr<WalkNode>> root = open_roots(source_root, replica_root);
   if (!root) return pass_on(std::move(root));
+  const DescriptorBudget budget = DescriptorBudget::of_process();
+  budget.enlarge_table();
   Result<std::unique_ptr<ring::Ring>> ring = ring::Ring::create({.few_workers = true});
   if (!ring) return pass_on(std::move(ring));
   Result<void> looked = (*ring)->run_task(look_at_roots(**ring, **root));
@@ -312,8 +314,7 @@ Result<void> walk_trees(int source_root, int replica_root, const Policy& policy,
     staging.emplace(std::move(*opened));
     (*root)->touched = true;  // the reserved folder may have come, and may go
   }
-  Walk walk(**ring, staging ? &*staging : nullptr, policy, listener, DescriptorBudget::of_process(),
-            interrupted);
+  Walk walk(**ring, staging ? &*staging : nullptr, policy, listener, budget, interrupted);
   Result<void> walked = (*ring)->run_task(walk.run(std::move(*root), replica_root));
   listener.ring_used((*ring)->counters());
   return walked;
