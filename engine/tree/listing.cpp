@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
-#include <memory>
 #include <string_view>
 
 #include "engine/ring/ring.h"
@@ -14,7 +14,9 @@
 namespace mirrorfs::tree {
 namespace {
 
-constexpr std::size_t kBufferSize = 128 << 10;  // bytes: some 4,000 names in one call
+constexpr std::size_t kBufferSize = 32 << 10;  // bytes: some 1,000 names in one call
+// A buffer from the heap would cost more than a listing: the heap grows for it, and shrinks again.
+thread_local std::array<std::byte, kBufferSize> listing_buffer;
 
 // What getdents64(2) fills in; glibc declares it only as struct dirent64 with a fixed-size name.
 struct KernelDirent {
@@ -40,13 +42,12 @@ void append_names(const std::byte* buffer, std::size_t size, std::vector<Dirent>
 
 Result<std::vector<Dirent>> list_directory_now(int dirfd) {
   if (::lseek(dirfd, 0, SEEK_SET) < 0) return fail_errno("lseek");
-  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferSize);
   std::vector<Dirent> names;
   for (;;) {
-    const long size = ::syscall(SYS_getdents64, dirfd, buffer.get(), kBufferSize);
+    const long size = ::syscall(SYS_getdents64, dirfd, listing_buffer.data(), kBufferSize);
     if (size < 0) return fail_errno("getdents64");
     if (size == 0) break;
-    append_names(buffer.get(), static_cast<std::size_t>(size), names);
+    append_names(listing_buffer.data(), static_cast<std::size_t>(size), names);
   }
   std::ranges::sort(names, {}, &Dirent::name);
   return names;
@@ -55,6 +56,22 @@ Result<std::vector<Dirent>> list_directory_now(int dirfd) {
 ring::Task<Result<std::vector<Dirent>>> list_directory(ring::Ring& ring, int dirfd) {
   const auto list = [dirfd] { return list_directory_now(dirfd); };
   Result<std::vector<Dirent>> names = co_await ring.offload(list);
+  co_return names;
+}
+
+ring::Task<Result<PairListing>> list_pair(ring::Ring& ring, int source, int replica) {
+  const auto list = [source, replica]() -> Result<PairListing> {
+    PairListing names;
+    Result<std::vector<Dirent>> ours = list_directory_now(source);
+    if (!ours) return pass_on(std::move(ours));
+    names.source = std::move(*ours);
+    if (replica < 0) return names;
+    Result<std::vector<Dirent>> theirs = list_directory_now(replica);
+    if (!theirs) return pass_on(std::move(theirs));
+    names.replica = std::move(*theirs);
+    return names;
+  };
+  Result<PairListing> names = co_await ring.offload(list);
   co_return names;
 }
 

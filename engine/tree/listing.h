@@ -24,7 +24,13 @@ struct Dirent {
 /// offset, so one descriptor serves one listing at a time. Ring thread; getdents64 runs on a helper
 /// thread.
 [[nodiscard]] ring::Task<Result<std::vector<Dirent>>> list_directory(ring::Ring& ring, int dirfd);
-/// The same by direct calls: start-up only. Any thread.
+struct PairListing {
+  std::vector<Dirent> source, replica;
+};
+
+/// Two directories in one go, the source's first; -1 for a replica that has no names to tell.
+[[nodiscard]] ring::Task<Result<PairListing>> list_pair(ring::Ring& ring, int source, int replica);
+/// One directory by direct calls: start-up only. Any thread.
 [[nodiscard]] Result<std::vector<Dirent>> list_directory_now(int dirfd);
 
 }  // namespace mirrorfs::tree

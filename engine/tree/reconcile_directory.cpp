@@ -180,16 +180,12 @@ ring::Task<Result<void>> work_on_directory(Work& work, std::vector<Name> names) 
 ring::Task<Result<DirectoryResult>> reconcile_directory(Context context, DirectoryPair directory,
                                                         Policy policy, DeferPredicate defer,
                                                         bool skip_reserved) {
-  Result<std::vector<Dirent>> ours = co_await list_directory(context.ring, directory.source);
-  if (!ours) co_return pass_on(std::move(ours));
-  context.observer.listed(ours->size());
-  Result<std::vector<Dirent>> theirs{std::vector<Dirent>{}};
-  if (directory.replica >= 0 && directory.hidden == nullptr) {
-    theirs = co_await list_directory(context.ring, directory.replica);
-    if (!theirs) co_return pass_on(std::move(theirs));
-  }
+  const int others = directory.hidden == nullptr ? directory.replica : -1;
+  Result<PairListing> listed = co_await list_pair(context.ring, directory.source, others);
+  if (!listed) co_return pass_on(std::move(listed));
+  context.observer.listed(listed->source.size());
   Work work{context, directory, policy, defer, {}, {}};
-  Result<void> worked = co_await work_on_directory(work, merged(*ours, *theirs, skip_reserved));
+  Result<void> worked = co_await work_on_directory(work, merged(listed->source, listed->replica, skip_reserved));
   if (!worked) co_return pass_on(std::move(worked));
   DirectoryResult& result = work.result;
   std::ranges::sort(result.children, {}, &ChildDirectory::name);
