@@ -18,10 +18,9 @@ constexpr std::uint64_t kNudge = 1;
 
 // With many requests under way the loop sleeps until a share of them is done: a turn for each
 // completion would cost a system call and a context switch each. Those that never end (the wake-up,
-// a hung replica) cost the others no more than the gathering time.
+// a hung replica) cost the others no more than RingOptions::gather_time.
 constexpr unsigned kShareToGather = 4;  // one in so many
 constexpr unsigned kMostToGather = 64;
-constexpr std::chrono::microseconds kGatherTime{100};
 
 Root run_detached(Task<void> task) { co_await std::move(task); }
 
@@ -234,7 +233,7 @@ void Ring::enter_once() {
   if (inbox_->prepare_to_sleep()) {
     const unsigned share = in_flight_ / kShareToGather;
     wait.completions = std::clamp(share, 1U, kMostToGather);
-    wait.gather = kGatherTime;
+    wait.gather = options_.gather_time;
     wait.at_most = longest_sleep();
   }
   kernel_->enter(wait);
@@ -242,7 +241,7 @@ void Ring::enter_once() {
 
 void Ring::reap() {
   in_flight_ -= kernel_->reap([this](std::uint64_t user_data, int result) {
-    if (user_data == kNudge) return;
+    if (user_data == kNudge) return count(IORING_OP_NOP);
     if (user_data == kWakeUp) {
       wake_armed_ = false;
       LiveCounters::add_one(counters_.wakes);
@@ -259,9 +258,13 @@ void Ring::complete(Request& request, int result) {
     pending_.push_back(&request);
     return;
   }
-  LiveCounters::add_one(counters_.operations);
-  LiveCounters::add_one(counters_.by_opcode[request.entry().opcode]);
+  count(request.entry().opcode);
   resume_later(request.waiter_);
+}
+
+void Ring::count(std::uint8_t opcode) {
+  LiveCounters::add_one(counters_.operations);
+  LiveCounters::add_one(counters_.by_opcode[opcode]);
 }
 
 // All tasks have ended: the read on the eventfd is the only request left.

@@ -43,6 +43,8 @@ struct RingOptions {
   /// One worker of the kernel until that one is seen to sleep (WorkerLimit): for work in bulk,
   /// where no request may be more urgent than those before it.
   bool few_workers = false;
+  /// How long the loop sleeps for a share of its requests after the first of them has completed.
+  std::chrono::microseconds gather_time{100};
   bool direct_calls = false;  ///< every request as if the kernel lacked its opcode: for tests
 };
 
@@ -157,6 +159,7 @@ class Ring {
   void enter_once();
   void reap();
   void complete(Request& request, int result);
+  void count(std::uint8_t opcode);
   void quiesce();
   void nudge_workers();
   [[nodiscard]] std::optional<std::chrono::nanoseconds> longest_sleep() const;

@@ -1,5 +1,6 @@
 #include "engine/ring/worker_limit.h"
 
+#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
@@ -14,6 +15,14 @@ namespace {
 // (CLOCK_PROCESS_CPUTIME_ID), so a shorter window would tell little.
 constexpr std::chrono::milliseconds kWindow{20};
 
+/// Without a look into /sys, as libc's functions for it take (G7).
+unsigned usable_processors() {
+  cpu_set_t processors;
+  CPU_ZERO(&processors);
+  if (::sched_getaffinity(0, sizeof processors, &processors) != 0) return 1;
+  return static_cast<unsigned>(CPU_COUNT(&processors));
+}
+
 std::chrono::nanoseconds cpu_time(clockid_t clock) {
   timespec time{};
   ::clock_gettime(clock, &time);
@@ -22,11 +31,12 @@ std::chrono::nanoseconds cpu_time(clockid_t clock) {
 
 }  // namespace
 
-bool wants_more_workers(const WorkerUse& use, unsigned workers) noexcept {
-  const bool ring_thread_sleeps = use.ring_thread * 10 < use.wall * 7;
-  const bool workers_sleep = use.others * 2 < use.wall * workers;
-  return ring_thread_sleeps && workers_sleep;
+bool wants_more_workers(const WorkerUse& use, unsigned processors) noexcept {
+  return (use.ring_thread + use.others) * 4 < use.wall * 3 * processors;
 }
+
+WorkerLimit::WorkerLimit(KernelRing& kernel) noexcept
+    : kernel_(kernel), processors_(usable_processors()) {}
 
 void WorkerLimit::start() {
   const std::optional<unsigned> before = kernel_.limit_workers(1);
@@ -53,7 +63,7 @@ bool WorkerLimit::observe(unsigned requests) {
                 (cpu_time(CLOCK_THREAD_CPUTIME_ID) - thread_then_),
   };
   const bool queued = fewest_requests_ > workers_;
-  const bool raised = queued && wants_more_workers(use, workers_) && raise();
+  const bool raised = queued && wants_more_workers(use, processors_) && raise();
   begin_window(now);
   return raised;
 }

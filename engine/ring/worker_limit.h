@@ -16,18 +16,19 @@ struct WorkerUse {
   std::chrono::nanoseconds others{0};       ///< CPU time of all others: the kernel's workers
 };
 
-/// Whether requests wait for something that is no processor: neither the ring's thread nor the
-/// workers were busy, so more of them would do more.
-[[nodiscard]] bool wants_more_workers(const WorkerUse& use, unsigned workers) noexcept;
+/// Whether more workers would get more done: a good part of the processors that the process may use
+/// was idle, because workers sleep (a disk, a server, a FIFO) or the ring's thread has nothing to
+/// do but to wait for them.
+[[nodiscard]] bool wants_more_workers(const WorkerUse& use, unsigned processors) noexcept;
 
-/// Starts with one worker: as long as it computes, a second one gets little done beside it, for the
-/// two wait for each other in the locks of a directory or a journal. As soon as it is seen to
-/// sleep (a disk, a server, a FIFO) the limit is doubled, up to what it was before. Never lowered:
-/// the kernel keeps workers that it has. The limit is the thread's, whatever ring it uses, so it
-/// holds from start() to end(). Ring thread.
+/// Starts with one worker: as long as it and the ring's thread keep the processors busy, a second
+/// one gets little done beside them, and waits for the first in the locks of a directory or a
+/// journal. When processors are seen to idle the limit is doubled, up to what it was before. Never
+/// lowered: the kernel keeps workers that it has. The limit is the thread's, whatever ring it uses,
+/// so it holds from start() to end(). Ring thread.
 class WorkerLimit {
  public:
-  explicit WorkerLimit(KernelRing& kernel) noexcept : kernel_(kernel) {}
+  explicit WorkerLimit(KernelRing& kernel) noexcept;
 
   /// Does nothing where the kernel knows no limit.
   void start();
@@ -47,6 +48,7 @@ class WorkerLimit {
   [[nodiscard]] bool raise();
 
   KernelRing& kernel_;
+  const unsigned processors_;
   unsigned workers_ = 0;
   unsigned most_ = 0;
   unsigned fewest_requests_ = 0;  ///< in this window

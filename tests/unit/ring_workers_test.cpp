@@ -14,20 +14,19 @@ namespace {
 
 using std::chrono::milliseconds;
 
-TEST(RingWorkers, MoreAreWantedWhenNobodyComputes) {
-  const auto wants = [](int ring_thread, int others, unsigned workers) {
+TEST(RingWorkers, MoreAreWantedWhenProcessorsIdle) {
+  const auto wants = [](int ring_thread, int others, unsigned processors) {
     return wants_more_workers({.wall = milliseconds(20),
                                .ring_thread = milliseconds(ring_thread),
                                .others = milliseconds(others)},
-                              workers);
+                              processors);
   };
   EXPECT_TRUE(wants(0, 0, 1)) << "a disk";
-  EXPECT_TRUE(wants(10, 5, 1));
-  EXPECT_TRUE(wants(10, 15, 2)) << "two workers that get little done";
-  EXPECT_FALSE(wants(15, 18, 1)) << "both compute";
-  EXPECT_FALSE(wants(19, 0, 1)) << "the ring's thread is what is waited for";
-  EXPECT_FALSE(wants(2, 19, 1)) << "one processor's worth of work in the kernel";
-  EXPECT_FALSE(wants(10, 25, 2));
+  EXPECT_TRUE(wants(1, 20, 2)) << "one processor's worth of work in the kernel";
+  EXPECT_TRUE(wants(20, 20, 4));
+  EXPECT_FALSE(wants(18, 18, 2)) << "both compute";
+  EXPECT_FALSE(wants(20, 11, 2)) << "the ring's thread is what is waited for";
+  EXPECT_FALSE(wants(8, 8, 1));
 }
 
 class RingWorkersOf : public RingFixture {};
