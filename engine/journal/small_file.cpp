@@ -30,7 +30,8 @@ Result<std::optional<std::string>> read_small_file(int directory, const char* na
 
 namespace {
 
-Result<void> write_new_file(int directory, const std::string& name, std::string_view content) {
+Result<void> write_new_file(int directory, const std::string& name, std::string_view content,
+                            Synced synced) {
   const UniqueFd file(::openat(directory, name.c_str(),
                                O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return fail_errno("open", name);
@@ -40,22 +41,23 @@ Result<void> write_new_file(int directory, const std::string& name, std::string_
     if (put < 0) return fail_errno("write", name);
     content.remove_prefix(static_cast<std::size_t>(put));
   }
-  if (::fsync(file.get()) != 0) return fail_errno("fsync", name);
+  if (synced == Synced::kYes && ::fsync(file.get()) != 0) return fail_errno("fsync", name);
   return {};
 }
 
 }  // namespace
 
-Result<void> replace_small_file(int directory, const std::string& name, std::string_view content) {
+Result<void> replace_small_file(int directory, const std::string& name, std::string_view content,
+                                Synced synced) {
   const std::string fresh = name + ".new";
-  if (auto written = write_new_file(directory, fresh, content); !written) {
+  if (auto written = write_new_file(directory, fresh, content, synced); !written) {
     ::unlinkat(directory, fresh.c_str(), 0);
     return written;
   }
   if (::renameat(directory, fresh.c_str(), directory, name.c_str()) != 0) {
     return fail_errno("renameat", name);
   }
-  if (::fsync(directory) != 0) return fail_errno("fsync", name);
+  if (synced == Synced::kYes && ::fsync(directory) != 0) return fail_errno("fsync", name);
   return {};
 }
 

@@ -21,10 +21,6 @@ timespec earliest_ctime_of_a_change() {
   return now;
 }
 
-bool is_before(const timespec& a, const timespec& b) {
-  return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
-}
-
 /// What of a source file was read before it is looked at.
 struct Reading {
   int fd;

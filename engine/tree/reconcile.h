@@ -22,6 +22,7 @@
 #include "engine/tree/staging.h"
 #include "mirrorfs/error.h"
 #include "mirrorfs/metadata.h"
+#include "mirrorfs/tree_tools.h"
 #include "mirrorfs/types.h"
 
 namespace mirrorfs::ring {
@@ -44,6 +45,9 @@ struct Policy {
   /// Files on this device that the replica lacks are copied before they are looked at; its
   /// filesystem stamps_with_our_clock(). Without effect on a directory with a DeferPredicate.
   std::optional<dev_t> sight_device{};
+  /// Of objects that are settled only what statx(2) tells is compared, where
+  /// DirectoryPair::settled. Not together with changed_since.
+  std::optional<SettledBefore> settled_before{};
   /// A directory that the replica lacks is not made: the caller does, as a HiddenDirectory.
   bool hide_new_directories = false;
   /// A large file, and one with several names, that is there already is changed where it stands;
@@ -59,6 +63,8 @@ class Observer {
   virtual void listed(std::size_t names) { (void)names; }
   /// A source object was looked at.
   virtual void seen(const Metadata& source) { (void)source; }
+  /// Something is mounted on an object of the replica.
+  virtual void replica_is_covered() {}
   /// Before or after seen(): so many bytes more, or less, have to be read than seen() told.
   virtual void expected(std::int64_t bytes) { (void)bytes; }
   /// Work on a source object ended well (dry_run: it was compared).
@@ -108,6 +114,7 @@ struct DirectoryPair {
   int source = -1;
   int replica = -1;                   ///< -1: not there (only with dry_run)
   HiddenDirectory* hidden = nullptr;  ///< the replica's is new and not in its place yet
+  bool settled = false;               ///< it, and all above it (see SettledBefore)
 };
 
 struct EntryResult {

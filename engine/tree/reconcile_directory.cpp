@@ -9,6 +9,7 @@
 #include "engine/tree/entry.h"
 #include "engine/tree/listing.h"
 #include "engine/tree/reconcile.h"
+#include "engine/tree/settled.h"
 #include "mirrorfs/mirror.h"
 
 namespace mirrorfs::tree {
@@ -117,6 +118,18 @@ bool must_put_off(const Work& work, const Known& source) {
          source.metadata->size >= kSmallFile;
 }
 
+/// The common case of a sync that finds nothing to do, without a task of its own. Objects with
+/// several names are left to those who know the others.
+bool is_settled_and_equal(const Work& work, const Known& source, const Known& replica) {
+  if (!work.directory.settled || work.policy.compare != Compare::kQuick) return false;
+  if (!source.metadata || !replica.metadata) return false;
+  const Metadata& ours = *source.metadata;
+  const Metadata& theirs = *replica.metadata;
+  return !ours.is_directory() && ours.nlink == 1 && theirs.nlink == 1 &&
+         is_settled(*work.policy.settled_before, ours, theirs) &&
+         same_by_metadata(ours, theirs, work.context.rights);
+}
+
 ring::Task<void> work_on(Work& work, Job job, ring::Permit permit) {
   const ring::Permit held = std::move(permit);
   Name& item = job.item;
@@ -141,6 +154,14 @@ ring::Task<void> work_on(Work& work, Job job, ring::Permit permit) {
   Result<Known> replica =
       co_await look(work, item.in_replica, work.directory.replica, item.name.c_str());
   if (!replica) co_return note_failure(work, std::move(item.name), std::move(replica.error()));
+  if (replica->metadata && is_mount_point(*replica->metadata)) {
+    work.context.observer.replica_is_covered();
+  }
+  if (is_settled_and_equal(work, *source, *replica)) {
+    work.context.observer.seen(*source->metadata);
+    work.context.observer.reconciled(*source->metadata);
+    co_return;
+  }
   ring::Task<Result<EntryResult>> reconciling =
       reconcile_known(work.context, work.directory, item.name, *source, *replica, work.policy);
   Result<EntryResult> entry = co_await std::move(reconciling);
@@ -185,7 +206,8 @@ ring::Task<Result<DirectoryResult>> reconcile_directory(Context context, Directo
   if (!listed) co_return pass_on(std::move(listed));
   context.observer.listed(listed->source.size());
   Work work{context, directory, policy, defer, {}, {}};
-  Result<void> worked = co_await work_on_directory(work, merged(listed->source, listed->replica, skip_reserved));
+  Result<void> worked =
+      co_await work_on_directory(work, merged(listed->source, listed->replica, skip_reserved));
   if (!worked) co_return pass_on(std::move(worked));
   DirectoryResult& result = work.result;
   std::ranges::sort(result.children, {}, &ChildDirectory::name);

@@ -18,15 +18,11 @@ struct FileDifference {
   bool shared = false;   ///< linked on the replica with what it must not be linked with
 };
 
-bool is_at_or_after(const timespec& time, const timespec& limit) {
-  return time.tv_sec != limit.tv_sec ? time.tv_sec > limit.tv_sec : time.tv_nsec >= limit.tv_nsec;
-}
-
 /// Whether to read both files where size and mtime do not decide it.
 bool must_compare_content(const Entry& entry) {
   if (entry.policy.compare == Compare::kFull) return true;
   const timespec& since = entry.policy.changed_since;
-  return (since.tv_sec != 0 || since.tv_nsec != 0) && is_at_or_after(entry.source.ctime, since);
+  return (since.tv_sec != 0 || since.tv_nsec != 0) && !is_before(entry.source.ctime, since);
 }
 
 ring::Task<Result<bool>> same_content(Entry& entry) {

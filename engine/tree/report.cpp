@@ -1,5 +1,7 @@
 #include "engine/tree/report.h"
 
+#include "engine/tree/settled.h"
+
 #include <algorithm>
 
 #include "engine/ring/opcode_name.h"
@@ -11,6 +13,7 @@ void ReportListener::listed(std::size_t names) { progress_.files_total += names;
 void ReportListener::seen(const Metadata& source) {
   ++totals_.objects;
   if ((source.attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND)) != 0) ++flagged_;
+  mounts_inside_ |= is_mount_point(source);
   if (source.is_directory()) ++totals_.directories;
   if (!source.is_regular()) return;
   ++totals_.files;
@@ -91,6 +94,7 @@ SyncReport ReportListener::sync_report() {
   report.removed = removed_;
   report.metadata_changed = metadata_changed_;
   report.flagged = flagged_;
+  report.mounts_inside = mounts_inside_;
   report.ring = ring_;
   for (const auto& [path, what] : differences_) report.planned.push_back({path, what});
   for (const auto& [path, cause] : failures_) report.failures.push_back({path, cause});

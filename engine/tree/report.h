@@ -21,6 +21,7 @@ class ReportListener final : public WalkListener {
 
   void listed(std::size_t names) override;
   void seen(const Metadata& source) override;
+  void replica_is_covered() override { mounts_inside_ = true; }
   void expected(std::int64_t bytes) override;
   void tick(std::uint64_t under_way) override;
   void reconciled(const Metadata& source) override;
@@ -49,6 +50,7 @@ class ReportListener final : public WalkListener {
   Lines differences_, failures_;
   std::uint64_t files_copied_ = 0, bytes_copied_ = 0, created_ = 0, removed_ = 0;
   std::uint64_t metadata_changed_ = 0, flagged_ = 0;
+  bool mounts_inside_ = false;
   RingUse ring_;
 };
 

@@ -1,5 +1,6 @@
 #include "engine/tree/staging.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -28,11 +29,17 @@ void append_hex(std::string& text, std::uint64_t value) {
   for (int shift = 60; shift >= 0; shift -= 4) text += kDigits[value >> shift & 15U];
 }
 
-Result<DirFd> make_and_open(int dirfd, const char* name) {
-  if (::mkdirat(dirfd, name, 0700) != 0 && errno != EEXIST) return fail_errno("mkdirat", name);
+struct Folder {
+  DirFd fd;
+  bool made;  ///< just now
+};
+
+Result<Folder> make_and_open(int dirfd, const char* name) {
+  const bool made = ::mkdirat(dirfd, name, 0700) == 0;
+  if (!made && errno != EEXIST) return fail_errno("mkdirat", name);
   UniqueFd fd(::openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) return fail_errno("openat", name);
-  return DirFd(std::move(fd));
+  return Folder{DirFd(std::move(fd)), made};
 }
 
 /// The only way to learn it is to change it (umask(2)).
@@ -40,20 +47,6 @@ mode_t current_umask() {
   const mode_t current = ::umask(0);
   ::umask(current);
   return current;
-}
-
-/// Whom a new file here belongs to. Nothing but a trial tells: a server may map users, and the
-/// group may be the process's or the folder's (mount option grpid).
-std::optional<Owner> owner_of_new_files(int folder) {
-  constexpr const char* kTrial = "owner";
-  const UniqueFd trial(
-      ::openat(folder, kTrial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!trial) return std::nullopt;
-  struct stat status{};
-  const bool known = ::fstat(trial.get(), &status) == 0;
-  static_cast<void>(::unlinkat(folder, kTrial, 0));
-  if (!known) return std::nullopt;
-  return Owner{.uid = status.st_uid, .gid = status.st_gid};
 }
 
 }  // namespace
@@ -73,30 +66,33 @@ Staged::~Staged() {
   if (site_.dirfd >= 0) static_cast<void>(::unlinkat(site_.dirfd, site_.name.c_str(), 0));
 }
 
-Staging::Staging(DirFd directory, mode_t umask, std::optional<Owner> owner)
-    : directory_(std::move(directory)), umask_(umask), owner_(owner), epoch_(now_ns()) {}
+Staging::Staging(DirFd directory, bool made_reserved, mode_t umask)
+    : directory_(std::move(directory)),
+      made_reserved_(made_reserved),
+      umask_(umask),
+      epoch_(now_ns()) {}
 
 Result<Staging> Staging::open(int replica_root) {
-  Result<DirFd> reserved = make_and_open(replica_root, kReservedName);
+  Result<Folder> reserved = make_and_open(replica_root, kReservedName);
   if (!reserved) return pass_on(std::move(reserved));
-  Result<DirFd> folder = make_and_open(reserved->get(), kFolder);
-  if (!folder) return pass_on(std::move(folder));
+  Result<Folder> made = make_and_open(reserved->fd.get(), kFolder);
+  if (!made) return pass_on(std::move(made));
+  DirFd folder = std::move(made->fd);
   // A default ACL of the replica's root would be handed down to everything built here.
-  Result<void> plain = remove_xattr(folder->get(), "system.posix_acl_default");
+  Result<void> plain = remove_xattr(folder.get(), "system.posix_acl_default");
   if (!plain && plain.error().code != EOPNOTSUPP) return pass_on(std::move(plain));
-  Result<void> closed = set_mode(folder->get(), 0700);
+  Result<void> closed = set_mode(folder.get(), 0700);
   if (!closed) return pass_on(std::move(closed));
-  remove_leftovers(folder->get());
-  const std::optional<Owner> owner = owner_of_new_files(folder->get());
-  return Staging(std::move(*folder), current_umask(), owner);
+  remove_leftovers(folder.get());
+  return Staging(std::move(folder), reserved->made, current_umask());
 }
 
-void Staging::remove_if_unpaired(int replica_root) {
-  Result<DirFd> reserved = make_and_open(replica_root, kReservedName);
-  if (!reserved || names_in(reserved->get()) != std::vector<std::string>{kFolder}) return;
+bool Staging::remove_if_unpaired(int replica_root) {
+  Result<Folder> reserved = make_and_open(replica_root, kReservedName);
+  if (!reserved || names_in(reserved->fd.get()) != std::vector<std::string>{kFolder}) return false;
   // Neither is removed while something is left in it: that is for the next start.
-  if (::unlinkat(reserved->get(), kFolder, AT_REMOVEDIR) != 0) return;
-  static_cast<void>(::unlinkat(replica_root, kReservedName, AT_REMOVEDIR));
+  if (::unlinkat(reserved->fd.get(), kFolder, AT_REMOVEDIR) != 0) return false;
+  return ::unlinkat(replica_root, kReservedName, AT_REMOVEDIR) == 0;
 }
 
 std::string Staging::next_name() {
@@ -121,6 +117,11 @@ ring::Task<Result<Staged>> Staging::create_file(ring::Ring& ring, Target target,
   Staged staged(std::move(site));
   staged.fd_ = std::move(*fd);
   staged.permissions_ = mode & ~umask_;
+  if (!asked_for_owner_) {
+    asked_for_owner_ = true;
+    Result<Metadata> made = co_await ring.statx(staged.fd(), "", AT_EMPTY_PATH);
+    if (made) owner_ = Owner{.uid = made->uid, .gid = made->gid};
+  }
   staged.owner_ = owner_;
   co_return staged;
 }

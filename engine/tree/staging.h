@@ -69,8 +69,11 @@ class Staging {
   [[nodiscard]] static Result<Staging> open(int replica_root);
 
   /// For a replica that is not paired with a mount: removes the staging folder and the reserved
-  /// folder, if they hold nothing else. The last call but the destructor.
-  void remove_if_unpaired(int replica_root);
+  /// folder, if they hold nothing else. True: the replica's root was changed. The last call but the
+  /// destructor.
+  bool remove_if_unpaired(int replica_root);
+  /// Whether open() changed the replica's root.
+  [[nodiscard]] bool made_reserved() const { return made_reserved_; }
 
   [[nodiscard]] int dirfd() const { return directory_.get(); }
 
@@ -93,12 +96,16 @@ class Staging {
   [[nodiscard]] std::string next_name();
 
  private:
-  Staging(DirFd directory, mode_t umask, std::optional<Owner> owner);
+  Staging(DirFd directory, bool made_reserved, mode_t umask);
   [[nodiscard]] Staged::Site site_for(const Target& target);
 
   DirFd directory_;
+  bool made_reserved_;
   const mode_t umask_;
-  const std::optional<Owner> owner_;  ///< of files made here, and in directories made here
+  /// Of files made here, and in directories made here. Nothing but a look at one tells: a server
+  /// may map users, and the group may be the process's or the folder's (mount option grpid).
+  std::optional<Owner> owner_;
+  bool asked_for_owner_ = false;
   std::uint64_t epoch_;  // tells the names of two runs apart when a leftover could not be removed
   std::uint64_t counter_ = 0;
 };

@@ -11,7 +11,7 @@ Result<VerifyReport> verify_trees(int source_root, int replica_root, const Verif
   tree::ReportListener listener(options.most_differences, nullptr);
   const tree::Policy policy{.compare = options.full ? tree::Compare::kFull : tree::Compare::kQuick,
                             .dry_run = !options.repair};
-  Result<void> walked = tree::walk_trees(source_root, replica_root, policy, listener);
+  Result<void> walked = tree::walk_trees({source_root, replica_root}, policy, listener);
   if (!walked) return pass_on(std::move(walked));
   return listener.verify_report();
 }
@@ -25,9 +25,10 @@ Result<SyncReport> sync_trees(int source_root, int replica_root, const SyncOptio
       .dry_run = options.dry_run,
       .changed_since = {},
       .sight_device = {},
+      .settled_before = options.settled_before,
       .update_in_place = false};
-  Result<void> walked =
-      tree::walk_trees(source_root, replica_root, policy, listener, options.interrupted);
+  Result<void> walked = tree::walk_trees({source_root, replica_root, options.source_root}, policy,
+                                         listener, options.interrupted);
   if (!walked) return pass_on(std::move(walked));
   return listener.sync_report();
 }

@@ -11,11 +11,16 @@
 #include "engine/tree/entry.h"
 #include "engine/tree/file_clock.h"
 #include "engine/tree/hidden_node.h"
+#include "engine/tree/settled.h"
 
 namespace mirrorfs::tree {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{200};
+
+// One worker needs some 300 µs for the share of creations that is gathered.
+constexpr ring::RingOptions kBulk = {.few_workers = true,
+                                     .gather_time = std::chrono::microseconds(400)};
 
 /// One directory's Observer: adds the path.
 class NodeObserver final : public Observer {
@@ -23,6 +28,7 @@ class NodeObserver final : public Observer {
   NodeObserver(WalkListener& listener, const WalkNode& node) : listener_(listener), node_(node) {}
   void listed(std::size_t names) override { listener_.listed(names); }
   void seen(const Metadata& source) override { listener_.seen(source); }
+  void replica_is_covered() override { listener_.replica_is_covered(); }
   void expected(std::int64_t bytes) override { listener_.expected(bytes); }
   void reconciled(const Metadata& source) override { listener_.reconciled(source); }
   void difference(std::string_view name, std::string_view what) override {
@@ -79,7 +85,10 @@ class Walk final : public ReplicaDirectories {
     return {ring_, staging_, links_, observer, limits_, rights_};
   }
   static DirectoryPair pair_of(const WalkNode& node, const OpenPair& open) {
-    return {node.source.id(), open.source.get(), open.replica.get()};
+    return {.id = node.source.id(),
+            .source = open.source.get(),
+            .replica = open.replica.get(),
+            .settled = node.settled};
   }
 
   ring::Ring& ring_;
@@ -105,6 +114,8 @@ ring::Task<Result<void>> Walk::run(std::shared_ptr<WalkNode> root, int replica_r
   replica_root_ = replica_root;
   if (stamps_with_our_clock(root->open->source.get())) policy_.sight_device = root->source.dev;
   policy_.hide_new_directories = !policy_.dry_run;
+  root->settled = policy_.settled_before &&
+                  roots_are_settled(*policy_.settled_before, root->source, *root->replica);
   waiting_.push_back(std::move(root));
   ring_.spawn(watch());
   ring::TaskGroup workers(ring_);
@@ -196,6 +207,8 @@ void Walk::add_children(const std::shared_ptr<WalkNode>& node,
     next->source = child->source;
     next->replica = child->replica;
     next->missing = child->missing;
+    next->settled = node->settled && child->replica &&
+                    is_settled(*policy_.settled_before, child->source, *child->replica);
     next->touched = child->opened_up;
     waiting_.push_back(std::move(next));
   }
@@ -237,7 +250,9 @@ ring::Task<void> Walk::finish(std::shared_ptr<WalkNode> node) {
   NodeObserver observer(listener_, *node);
   Result<std::shared_ptr<const OpenPair>> open = co_await descriptors_.acquire(node);
   if (!open) co_return observer.failed("", open.error());
-  if (!node->parent && staging_ != nullptr) staging_->remove_if_unpaired(replica_root_);
+  if (!node->parent && staging_ != nullptr) {
+    node->touched |= staging_->remove_if_unpaired(replica_root_);
+  }
   Context context = context_for(observer);
   FinishOptions options{.source = node->source,
                         .replica = node->replica,
@@ -270,12 +285,12 @@ Result<DirFd> reopened(int root) {
 
 /// Start-up, by direct calls: both roots as a node, with descriptors of its own (their offsets are
 /// not the caller's).
-Result<std::shared_ptr<WalkNode>> open_roots(int source_root, int replica_root) {
+Result<std::shared_ptr<WalkNode>> open_roots(const Roots& roots) {
   auto root = std::make_shared<WalkNode>();
   auto pair = std::make_shared<OpenPair>();
-  Result<DirFd> source_fd = reopened(source_root);
+  Result<DirFd> source_fd = reopened(roots.source);
   if (!source_fd) return pass_on(std::move(source_fd));
-  Result<DirFd> replica_fd = reopened(replica_root);
+  Result<DirFd> replica_fd = reopened(roots.replica);
   if (!replica_fd) return pass_on(std::move(replica_fd));
   pair->source = std::move(*source_fd);
   pair->replica = std::move(*replica_fd);
@@ -284,38 +299,42 @@ Result<std::shared_ptr<WalkNode>> open_roots(int source_root, int replica_root) 
 }
 
 /// Before anything is changed in them.
-ring::Task<Result<void>> look_at_roots(ring::Ring& ring, WalkNode& root) {
+ring::Task<Result<void>> look_at_roots(ring::Ring& ring, WalkNode& root,
+                                       std::optional<Metadata> source_seen) {
   const std::shared_ptr<const OpenPair> open = root.open;
-  Result<Metadata> source = co_await ring.statx(open->source.get(), "", AT_EMPTY_PATH);
-  if (!source) co_return pass_on(std::move(source));
+  if (!source_seen) {
+    Result<Metadata> source = co_await ring.statx(open->source.get(), "", AT_EMPTY_PATH);
+    if (!source) co_return pass_on(std::move(source));
+    source_seen = *source;
+  }
   Result<Metadata> replica = co_await ring.statx(open->replica.get(), "", AT_EMPTY_PATH);
   if (!replica) co_return pass_on(std::move(replica));
-  root.source = *source;
+  root.source = *source_seen;
   root.replica = *replica;
   co_return Result<void>{};
 }
 
 }  // namespace
 
-Result<void> walk_trees(int source_root, int replica_root, const Policy& policy,
-                        WalkListener& listener, const std::atomic<bool>* interrupted) {
-  Result<std::shared_ptr<WalkNode>> root = open_roots(source_root, replica_root);
+Result<void> walk_trees(const Roots& roots, const Policy& policy, WalkListener& listener,
+                        const std::atomic<bool>* interrupted) {
+  Result<std::shared_ptr<WalkNode>> root = open_roots(roots);
   if (!root) return pass_on(std::move(root));
   const DescriptorBudget budget = DescriptorBudget::of_process();
   budget.enlarge_table();
-  Result<std::unique_ptr<ring::Ring>> ring = ring::Ring::create({.few_workers = true});
+  Result<std::unique_ptr<ring::Ring>> ring = ring::Ring::create(kBulk);
   if (!ring) return pass_on(std::move(ring));
-  Result<void> looked = (*ring)->run_task(look_at_roots(**ring, **root));
+  Result<void> looked = (*ring)->run_task(look_at_roots(**ring, **root, roots.source_seen));
   if (!looked) return looked;
   std::optional<Staging> staging;
   if (!policy.dry_run) {
-    Result<Staging> opened = Staging::open(replica_root);
+    Result<Staging> opened = Staging::open(roots.replica);
     if (!opened) return pass_on(std::move(opened));
     staging.emplace(std::move(*opened));
-    (*root)->touched = true;  // the reserved folder may have come, and may go
+    (*root)->touched = staging->made_reserved();
   }
   Walk walk(**ring, staging ? &*staging : nullptr, policy, listener, budget, interrupted);
-  Result<void> walked = (*ring)->run_task(walk.run(std::move(*root), replica_root));
+  Result<void> walked = (*ring)->run_task(walk.run(std::move(*root), roots.replica));
   listener.ring_used((*ring)->counters());
   return walked;
 }

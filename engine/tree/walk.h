@@ -21,6 +21,8 @@ class WalkListener {
   virtual ~WalkListener() = default;
   virtual void listed(std::size_t names) = 0;
   virtual void seen(const Metadata& source) = 0;
+  /// Something is mounted on an object of the replica.
+  virtual void replica_is_covered() {}
   virtual void expected(std::int64_t bytes) = 0;
   virtual void reconciled(const Metadata& source) = 0;
   virtual void difference(std::string path, std::string_view what) = 0;
@@ -35,11 +37,18 @@ class WalkListener {
   virtual void ring_used(const ring::Counters& counters) { (void)counters; }
 };
 
+/// The two roots of a walk, by descriptors that stay the caller's.
+struct Roots {
+  int source;
+  int replica;
+  std::optional<Metadata> source_seen = {};  ///< by whoever has looked at it already
+};
+
 /// Runs on the calling thread, with a ring of its own, until both trees were walked. The
 /// descriptors stay the caller's. kReservedName in the roots is left alone. Fails as a whole only
 /// when a root cannot be worked on, when there is no ring, or with ECANCELED once `interrupted` was
 /// set: then what was begun is ended, and nothing else.
-[[nodiscard]] Result<void> walk_trees(int source_root, int replica_root, const Policy& policy,
+[[nodiscard]] Result<void> walk_trees(const Roots& roots, const Policy& policy,
                                       WalkListener& listener,
                                       const std::atomic<bool>* interrupted = nullptr);
 

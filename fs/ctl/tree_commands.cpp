@@ -5,9 +5,12 @@
 #include <cerrno>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "engine/journal/pairing.h"
+#include "engine/journal/sync_history.h"
+#include "engine/tree/rights.h"
 #include "fs/control/status_json.h"
 #include "fs/ctl/commands.h"
 #include "fs/ctl/daemon_calls.h"
@@ -30,12 +33,14 @@ constexpr double kHopelessSeconds = 1;
 struct Pair {
   journal::TreeRoot source, replica;
   std::optional<journal::Pairing> pairing;
+  std::optional<journal::SyncHistory> history;  ///< with `pairing`
 };
 
 /// SRC and DST by path. With `for_change` the replica is locked against every other mirrorfs, and
 /// is refused if it belongs to another source (G8).
 Answer<Pair> open_pair(const Arguments& arguments, bool for_change) {
   Pair pair;
+  const timespec began = journal::SyncHistory::clock();
   auto source = journal::open_root(arguments.paths[0], "source");
   if (!source) return std::unexpected(source.error());
   pair.source = std::move(*source);
@@ -46,6 +51,7 @@ Answer<Pair> open_pair(const Arguments& arguments, bool for_change) {
     return std::unexpected(apart.error());
   }
   if (for_change) {
+    pair.history.emplace(began, pair.source, pair.replica, tree::Rights::current().trusted_xattrs);
     auto pairing = journal::Pairing::acquire(pair.source, pair.replica, {.adopt = arguments.adopt});
     if (!pairing) return std::unexpected(pairing.error());
     pair.pairing.emplace(std::move(*pairing));
@@ -118,6 +124,10 @@ void give_output_a_buffer() {
   static_cast<void>(std::setvbuf(stdout, buffer.data(), _IOFBF, buffer.size()));
 }
 
+bool changed_replica(const SyncReport& report) {
+  return report.files_copied + report.created + report.removed + report.metadata_changed > 0;
+}
+
 }  // namespace
 
 int run_verify(const Arguments& arguments) {
@@ -137,6 +147,8 @@ int run_sync(const Arguments& arguments) {
   give_output_a_buffer();
   const Interruption interruption;
   options.interrupted = &interruption.noted();
+  options.source_root = pair->source.metadata;
+  if (pair->history) options.settled_before = pair->history->settled_before(*pair->pairing);
   const auto report = sync_trees(pair->source.fd.get(), pair->replica.fd.get(), options);
   if (!report && report.error().code == ECANCELED) {
     return complain(
@@ -150,7 +162,12 @@ int run_sync(const Arguments& arguments) {
   }
   std::fputs(sync_failures(*report).c_str(), stderr);
   if (std::fflush(stdout) != 0) return kExitFailed;
-  return report->failures.empty() ? kExitYes : kExitNo;
+  if (!report->failures.empty()) return kExitNo;
+  // What cannot be recorded is looked at again by the next sync.
+  if (pair->history && !report->mounts_inside) {
+    static_cast<void>(pair->history->record(*pair->pairing, changed_replica(*report)));
+  }
+  return kExitYes;
 }
 
 }  // namespace mirrorfs::ctl

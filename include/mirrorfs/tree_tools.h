@@ -1,14 +1,18 @@
 // One-shot work on two trees: the same walker, comparer and copier that the baseline uses.
 #pragma once
 
+#include <time.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "mirrorfs/error.h"
+#include "mirrorfs/metadata.h"
 #include "mirrorfs/mirror.h"
 
 namespace mirrorfs {
@@ -45,9 +49,18 @@ struct VerifyReport {
 [[nodiscard]] Result<VerifyReport> verify_trees(int source_root, int replica_root,
                                                 const VerifyOptions& options);
 
+/// A source and a replica object of one path are settled when the ctime of each, and of every
+/// directory above it, is before these times: they were equal then and were not touched since.
+struct SettledBefore {
+  timespec source{}, replica{};
+};
+
 struct SyncOptions {
   Check check =
       Check::kQuick;  ///< quick: size, mtime and metadata decide; full: content is compared
+  /// Extended attributes and link targets of what is settled are not looked at.
+  std::optional<SettledBefore> settled_before;
+  std::optional<Metadata> source_root;  ///< by whoever has looked at it already
   bool dry_run = false;
   std::function<void(const BaselineProgress&)> on_progress;  ///< called a few times a second
   /// Once it is set what was begun is ended, nothing is left half done, and ECANCELED returned.
@@ -70,6 +83,9 @@ struct SyncReport {
   std::vector<Difference> planned;  ///< with dry_run
   std::vector<Failure> failures;
   std::uint64_t flagged = 0;  ///< immutable or append-only on the source, which is not mirrored
+  /// Something is mounted on an object in either tree: unmounted, it uncovers what was not looked
+  /// at.
+  bool mounts_inside = false;
   RingUse ring;
 };
 

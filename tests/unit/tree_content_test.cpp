@@ -129,8 +129,7 @@ TEST_F(TreeContent, EqualObjectsAreNotWritten) {
   sync_and_expect_equal();
   const struct stat before = status_of(replica_ / "file");
   ::usleep(20'000);
-  EXPECT_EQ(sync({.check = Check::kFull, .dry_run = false, .on_progress = nullptr}).files_copied,
-            0U);
+  EXPECT_EQ(sync(checking(Check::kFull)).files_copied, 0U);
   const struct stat after = status_of(replica_ / "file");
   EXPECT_EQ(before.st_ino, after.st_ino);
   EXPECT_EQ(before.st_ctim.tv_nsec, after.st_ctim.tv_nsec);

@@ -108,6 +108,12 @@ TreeTest::~TreeTest() {
   fs::remove_all(root_, ignored);
 }
 
+SyncOptions checking(Check check) {
+  SyncOptions options;
+  options.check = check;
+  return options;
+}
+
 SyncReport TreeTest::sync(SyncOptions options) {
   const UniqueFd source(::open(source_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const UniqueFd replica(::open(replica_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -125,7 +131,7 @@ VerifyReport TreeTest::verify(VerifyOptions options) {
 }
 
 void TreeTest::sync_and_expect_equal(Check check) {
-  const SyncReport first = sync({.check = check, .dry_run = false, .on_progress = nullptr});
+  const SyncReport first = sync(checking(check));
   for (const Failure& failure : first.failures) ADD_FAILURE() << failure.path << failure.cause;
   expect_equal();
   const SyncReport second = sync();

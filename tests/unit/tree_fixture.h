@@ -23,6 +23,8 @@ using Snapshot = std::map<std::string, std::string>;
 /// "path: ours | theirs" for every difference; empty when equal.
 [[nodiscard]] std::string differences(const Snapshot& ours, const Snapshot& theirs);
 
+[[nodiscard]] SyncOptions checking(Check check);
+
 class TreeTest : public ::testing::Test {
  protected:
   TreeTest();

@@ -151,7 +151,7 @@ TEST_F(FewDescriptors, TakenByOthersForATime) {
   const UniqueFd source(::open(source_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const UniqueFd replica(::open(replica_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   Greed greed;
-  const Result<void> walked = tree::walk_trees(source.get(), replica.get(), {}, greed);
+  const Result<void> walked = tree::walk_trees({source.get(), replica.get()}, {}, greed);
   EXPECT_TRUE(walked) << walked.error().message();
   EXPECT_EQ(greed.finish(), 800U);
   expect_equal();
@@ -205,7 +205,7 @@ TEST_F(TreeWalk, G7SymlinkSwapsNeverLeadOutside) {
     }
   });
   for (int round = 0; round < 60; ++round) {
-    sync({.check = Check::kFull, .dry_run = false, .on_progress = nullptr});
+    sync(checking(Check::kFull));
     const auto folder = fs::symlink_status(replica_ / "folder").type();
     EXPECT_FALSE(folder == fs::file_type::directory && fs::exists(replica_ / "folder" / "secret") &&
                  fs::symlink_status(replica_ / "folder").type() == fs::file_type::directory);

@@ -1,0 +1,59 @@
+// What the last sync of a pair tells the next one: whose extended attributes need no second look.
+#pragma once
+
+#include <time.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "engine/journal/pairing.h"
+#include "mirrorfs/error.h"
+#include "mirrorfs/tree_tools.h"
+
+namespace mirrorfs::journal {
+
+/// A file in the replica's reserved directory, written when a sync ended with nothing failed. It
+/// says: objects with ctimes before these times were equal, and whoever changes one of them, its
+/// name or its extended attributes gives it a later ctime. That holds for ext4, XFS and tmpfs, as
+/// long as neither is mounted anew, the machine not booted and its clock not set. Where one of that
+/// happened, or cannot be told (the unique id of a mount: Linux 6.8), nothing is known.
+class SyncHistory {
+ public:
+  /// The clock that stamps files, or one that is never ahead of it.
+  [[nodiscard]] static timespec clock();
+
+  /// Start-up. `began`: the clock before the sync looked at anything, the roots included. What is
+  /// changed later is not covered by what it records. `trusted_xattrs`: whether this process sees
+  /// the attributes that only root does.
+  SyncHistory(const timespec& began, const TreeRoot& source, const TreeRoot& replica,
+              bool trusted_xattrs);
+
+  /// What an earlier sync recorded, if it holds still.
+  [[nodiscard]] std::optional<SettledBefore> settled_before(const Pairing& pairing) const;
+
+  /// After the sync. If that changed the replica, a tick of the clock that stamps files is waited
+  /// for (1 to 10 ms), so that its own changes are told from later ones. Not synced to the disk: it
+  /// means nothing after the next boot.
+  [[nodiscard]] Result<void> record(const Pairing& pairing, bool replica_changed) const;
+
+ private:
+  /// What must be the same then and now.
+  struct Circumstances {
+    std::string boot;
+    std::int64_t clock_offset = 0;  ///< ns, CLOCK_REALTIME less CLOCK_BOOTTIME
+    std::uint64_t source_mount = 0, replica_mount = 0;
+    bool trusted_xattrs = false;
+
+    /// Whether what was recorded under `then` holds now.
+    [[nodiscard]] bool allow(const Circumstances& then) const;
+  };
+
+  [[nodiscard]] static std::optional<Circumstances> now(const TreeRoot& source,
+                                                        const TreeRoot& replica);
+
+  std::optional<Circumstances> circumstances_;
+  const timespec began_;
+};
+
+}  // namespace mirrorfs::journal

@@ -1,0 +1,113 @@
+// A further mirrorctl sync finds what was changed since the last one, however little it shows.
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "mirror_mount.h"
+#include "sandbox.h"
+#include "tree_compare.h"
+
+namespace mirrorfs::test {
+namespace {
+
+class SyncAgain : public testing::TestWithParam<Filesystem> {
+ protected:
+  void SetUp() override {
+    MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
+    for (const Path& tree : {source_, replica_}) make_directory(tree);
+    for (const char* folder : {"a", "b"}) {
+      make_directory(source_ / folder);
+      for (const char* name : {"file", "other"}) {
+        write_file(source_ / folder / name, "same");
+        set_xattr(source_ / folder / name, "user.folder", folder);
+        set_times(source_ / folder / name, {.tv_sec = 1000, .tv_nsec = 1},
+                  {.tv_sec = 1000, .tv_nsec = 1});
+      }
+      make_symlink("same", source_ / folder / "link");
+    }
+    for (int round = 0; round < 3; ++round) sync();  // all that can be settled is, by now
+  }
+
+  void sync(const std::vector<std::string>& options = {}) const {
+    ::usleep(20'000);  // more than a tick of the clock that stamps files
+    std::vector<std::string> words = {MIRRORCTL_PROGRAM, "sync", source_, replica_};
+    words.insert(words.end(), options.begin(), options.end());
+    const Finished finished = run(words);
+    EXPECT_EQ(finished.exit_code, 0) << finished.err;
+    EXPECT_EQ(compare_trees(source_, replica_), "");
+  }
+
+  TempDir base_;
+  OwnFilesystem filesystem_{GetParam(), base_.path() / "fs", 512 << 20};
+  Path source_ = base_.path() / "fs/source", replica_ = base_.path() / "fs/replica";
+};
+
+TEST_P(SyncAgain, AttributesOfTheSource) {
+  set_xattr(source_ / "a" / "file", "user.folder", "c");
+  sync();
+  remove_xattr(source_ / "b" / "file", "user.folder");
+  sync();
+  set_xattr(source_ / "b" / "other", "trusted.new", "x");
+  sync();
+  change_mode(source_ / "b" / "other", 0600);
+  sync();
+}
+
+TEST_P(SyncAgain, AttributesThatSomebodyChangedOnTheReplica) {
+  set_xattr(replica_ / "a" / "file", "user.folder", "c");
+  sync();
+  set_xattr(replica_ / "b" / "file", "user.new", "x");
+  sync();
+}
+
+TEST_P(SyncAgain, DirectoriesThatChangedPlaces) {
+  rename_to(source_ / "a", source_ / "b", RENAME_EXCHANGE);
+  sync();
+  rename_to(replica_ / "a", replica_ / "b", RENAME_EXCHANGE);
+  sync();
+}
+
+TEST_P(SyncAgain, FilesThatChangedPlaces) {
+  rename_to(source_ / "a" / "file", source_ / "b" / "file", RENAME_EXCHANGE);
+  sync();
+  rename_to(replica_ / "a" / "other", replica_ / "b" / "other", RENAME_EXCHANGE);
+  sync();
+}
+
+TEST_P(SyncAgain, ADirectoryThatAnotherOneIsMountedOn) {
+  ASSERT_EQ(::mount((source_ / "a").c_str(), (source_ / "b").c_str(), nullptr, MS_BIND, nullptr),
+            0);
+  sync();
+  ASSERT_EQ(::umount2((source_ / "b").c_str(), 0), 0);
+  sync();
+}
+
+TEST_P(SyncAgain, ALinkOfTheSameLengthAndTime) {
+  const timespec time{.tv_sec = 1000, .tv_nsec = 1};
+  for (const char* target : {"this", "that"}) {
+    ASSERT_EQ(::unlink((source_ / "a" / "link").c_str()), 0);
+    make_symlink(target, source_ / "a" / "link");
+    set_times(source_ / "a" / "link", time, time);
+    sync();
+  }
+}
+
+TEST_P(SyncAgain, WhatAFailedOneDidNotGetDone) {
+  set_xattr(source_ / "a" / "file", "user.folder", "c");
+  {
+    const UnchangeableTree fixed(replica_ / "a");
+    const Finished finished = run({MIRRORCTL_PROGRAM, "sync", source_, replica_});
+    EXPECT_EQ(finished.exit_code, 1) << finished.err;
+  }
+  sync();
+}
+
+INSTANTIATE_TEST_SUITE_P(G2, SyncAgain,
+                         testing::Values(Filesystem::kTmpfs, Filesystem::kExt4, Filesystem::kXfs,
+                                         Filesystem::kBtrfs),
+                         [](const auto& test) { return to_string(test.param); });
+
+}  // namespace
+}  // namespace mirrorfs::test

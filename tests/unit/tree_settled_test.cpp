@@ -1,0 +1,198 @@
+// What a sync takes on trust from the one before, and what it never does.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "engine/journal/sync_history.h"
+#include "engine/tree/settled.h"
+#include "mirrorfs/mirror.h"
+#include "tree_fixture.h"
+
+namespace mirrorfs::testing {
+namespace {
+
+constexpr timespec kBefore{.tv_sec = 100, .tv_nsec = 500};
+
+Metadata changed_at(time_t seconds, long nanoseconds) {
+  Metadata object;
+  object.mode = S_IFREG | 0644;
+  object.ctime = {.tv_sec = seconds, .tv_nsec = nanoseconds};
+  return object;
+}
+
+TEST(Settled, BothSidesMustBeOlder) {
+  const SettledBefore before{.source = kBefore, .replica = kBefore};
+  const Metadata old = changed_at(99, 1);
+  const Metadata just_before = changed_at(100, 499);
+  EXPECT_TRUE(tree::is_settled(before, old, just_before));
+  EXPECT_FALSE(tree::is_settled(before, old, changed_at(100, 500))) << "the same tick";
+  EXPECT_FALSE(tree::is_settled(before, changed_at(101, 1), old));
+  EXPECT_FALSE(tree::is_settled(before, old, changed_at(99, 0))) << "whole seconds tell too little";
+}
+
+TEST(Settled, NotWhereSomethingIsMounted) {
+  const SettledBefore before{.source = kBefore, .replica = kBefore};
+  Metadata covered = changed_at(99, 1);
+  covered.attributes = STATX_ATTR_MOUNT_ROOT;
+  EXPECT_FALSE(tree::is_settled(before, covered, changed_at(99, 1)));
+}
+
+timespec now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_REALTIME, &time);
+  return time;
+}
+
+timespec in_an_hour() {
+  timespec time = now();
+  time.tv_sec += 3600;
+  return time;
+}
+
+/// An attribute that differs in files of one size and mtime, of which only xattrs tell.
+class SettledSync : public TreeTest {
+ protected:
+  void SetUp() override {
+    for (const char* folder : {"a", "b"}) {
+      fs::create_directory(source_ / folder);
+      write_file(source_ / folder / "file", "same");
+      set_mtime(source_ / folder / "file", 1000, 1);
+    }
+    sync_and_expect_equal();
+  }
+  static void mark(const fs::path& file, const char* value) {
+    if (::setxattr(file.c_str(), "user.is", value, 1, 0) != 0) GTEST_SKIP() << "no user xattrs";
+  }
+  SyncReport sync_settled(const timespec& source, const timespec& replica) {
+    SyncOptions options;
+    options.settled_before = SettledBefore{.source = source, .replica = replica};
+    return sync(options);
+  }
+};
+
+TEST_F(SettledSync, WhatIsSettledIsNotAskedForItsAttributes) {
+  mark(source_ / "a" / "file", "x");
+  EXPECT_EQ(sync_settled(in_an_hour(), in_an_hour()).metadata_changed, 0U);
+  EXPECT_EQ(sync_settled(in_an_hour(), kBefore).metadata_changed, 1U);
+  expect_equal();
+  mark(source_ / "a" / "file", "y");
+  EXPECT_EQ(sync_settled(kBefore, in_an_hour()).metadata_changed, 1U);
+  expect_equal();
+}
+
+TEST_F(SettledSync, AFullCheckTrustsNothing) {
+  mark(source_ / "a" / "file", "x");
+  SyncOptions options = checking(Check::kFull);
+  options.settled_before = SettledBefore{.source = in_an_hour(), .replica = in_an_hour()};
+  const SyncReport report = sync(options);
+  EXPECT_EQ(report.metadata_changed, 1U);
+  expect_equal();
+}
+
+// The files themselves are as old as ever: only their directories tell.
+TEST_F(SettledSync, DirectoriesThatChangedPlacesAreSeen) {
+  mark(source_ / "a" / "file", "a");
+  mark(source_ / "b" / "file", "b");
+  sync_and_expect_equal();
+  ::usleep(20'000);
+  const timespec between = now();
+  ::usleep(20'000);
+  ASSERT_EQ(::renameat2(AT_FDCWD, (source_ / "a").c_str(), AT_FDCWD, (source_ / "b").c_str(),
+                        RENAME_EXCHANGE),
+            0);
+  sync_settled(between, between);
+  expect_equal();
+  ASSERT_EQ(::renameat2(AT_FDCWD, (replica_ / "a").c_str(), AT_FDCWD, (replica_ / "b").c_str(),
+                        RENAME_EXCHANGE),
+            0);
+  sync_settled(now(), between);
+  expect_equal();
+}
+
+class History : public ::testing::Test {
+ protected:
+  History() {
+    fs::create_directory(source_);
+    fs::create_directory(replica_);
+    open(source_root_, source_);
+    open(replica_root_, replica_);
+    auto paired = journal::Pairing::acquire(source_root_, replica_root_, {});
+    if (!paired) throw std::runtime_error(paired.error());
+    pairing_.emplace(std::move(*paired));
+  }
+  ~History() override { fs::remove_all(base_); }
+
+  static void open(journal::TreeRoot& root, const fs::path& path) {
+    auto opened = journal::open_root(path, "source");
+    if (!opened) throw std::runtime_error(opened.error());
+    root = std::move(*opened);
+  }
+  [[nodiscard]] journal::SyncHistory history(bool trusted_xattrs = true) const {
+    return {journal::SyncHistory::clock(), source_root_, replica_root_, trusted_xattrs};
+  }
+  /// Changes one field of what was recorded.
+  void alter(const char* field, const nlohmann::json& value) const {
+    const fs::path file = replica_ / kReservedName / "synced";
+    auto json = nlohmann::json::parse(std::ifstream(file));
+    json[field] = value;
+    std::ofstream(file) << json;
+  }
+
+  static fs::path make_base() {
+    std::string name = (fs::temp_directory_path() / "mirrorfs-history-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    return name;
+  }
+  const fs::path base_ = make_base(), source_ = base_ / "source", replica_ = base_ / "replica";
+  journal::TreeRoot source_root_, replica_root_;
+  std::optional<journal::Pairing> pairing_;
+};
+
+TEST_F(History, TellsTheNextSyncWhatTheLastOneFound) {
+  EXPECT_FALSE(history().settled_before(*pairing_)) << "there was none";
+  const timespec start = now();
+  const journal::SyncHistory first = history();
+  ASSERT_TRUE(first.record(*pairing_, true));
+  const std::optional<SettledBefore> settled = history().settled_before(*pairing_);
+  if (!settled) GTEST_SKIP() << "neither ext4, XFS nor tmpfs, or before Linux 6.8";
+  EXPECT_TRUE(is_before(settled->source, settled->replica)) << "its beginning and its end";
+  EXPECT_LE(settled->source.tv_sec, start.tv_sec);
+  EXPECT_TRUE(is_before(settled->replica, now()));
+}
+
+TEST_F(History, HoldsOnlyUnderTheSameCircumstances) {
+  ASSERT_TRUE(history().record(*pairing_, false));
+  if (!history().settled_before(*pairing_)) GTEST_SKIP() << "neither ext4, XFS nor tmpfs";
+  for (const char* field : {"clock_offset", "source_mount", "replica_mount", "version"}) {
+    alter(field, 12345);
+    EXPECT_FALSE(history().settled_before(*pairing_)) << field;
+    ASSERT_TRUE(history().record(*pairing_, false));
+    EXPECT_TRUE(history().settled_before(*pairing_));
+  }
+  alter("boot", "another");
+  EXPECT_FALSE(history().settled_before(*pairing_));
+}
+
+TEST_F(History, WhoSeesMoreAttributesLooksAgain) {
+  ASSERT_TRUE(history(false).record(*pairing_, false));
+  EXPECT_FALSE(history(true).settled_before(*pairing_));
+  ASSERT_TRUE(history(true).record(*pairing_, false));
+  EXPECT_EQ(history(false).settled_before(*pairing_).has_value(),
+            history(true).settled_before(*pairing_).has_value());
+}
+
+TEST_F(History, DamageMeansThatNothingIsKnown) {
+  ASSERT_TRUE(history().record(*pairing_, false));
+  std::ofstream(replica_ / kReservedName / "synced") << "{ torn";
+  EXPECT_FALSE(history().settled_before(*pairing_));
+}
+
+}  // namespace
+}  // namespace mirrorfs::testing
