@@ -33,7 +33,8 @@ namespace {
 Result<void> write_new_file(int directory, const std::string& name, std::string_view content,
                             Synced synced) {
   const UniqueFd file(::openat(directory, name.c_str(),
-                               O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+                               O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+                               0600));
   if (!file) return fail_errno("open", name);
   while (!content.empty()) {
     const ssize_t put = ::write(file.get(), content.data(), content.size());

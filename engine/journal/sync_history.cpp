@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -14,7 +15,6 @@
 #include <thread>
 
 #include "engine/journal/small_file.h"
-#include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::journal {
 namespace {
@@ -27,9 +27,11 @@ constexpr std::int64_t kClockTolerance = 1'000'000;  // ns
 
 constexpr unsigned kStatxUniqueMount = 0x4000;  // STATX_MNT_ID_UNIQUE, in linux/stat.h since 6.8
 
-/// Or for 20 ms: the clock may be set meanwhile.
-void wait_for_a_tick() {
-  const timespec last = SyncHistory::clock();
+/// Files may be stamped by CLOCK_REALTIME too, which is ahead of the other by up to two ticks. For
+/// 20 ms at most: the clock may be set meanwhile.
+void let_own_changes_pass() {
+  timespec last{};
+  ::clock_gettime(CLOCK_REALTIME, &last);
   for (int look = 0; look < 100 && !is_before(last, SyncHistory::clock()); ++look) {
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
@@ -80,6 +82,23 @@ std::optional<std::string> boot_id() {
   return std::move(**id);
 }
 
+std::optional<std::uint64_t> user_namespace() {
+  struct stat status{};
+  if (::stat("/proc/self/ns/user", &status) != 0) return std::nullopt;
+  return status.st_ino;
+}
+
+/// What others were about to change when the sync began may show an older ctime than that.
+timespec with_margin(timespec time) {
+  constexpr long kMargin = 100'000'000;  // ns
+  if (time.tv_nsec < kMargin) {
+    time.tv_sec -= 1;
+    time.tv_nsec += 1'000'000'000;
+  }
+  time.tv_nsec -= kMargin;
+  return time;
+}
+
 nlohmann::json to_json(const timespec& time) { return {time.tv_sec, time.tv_nsec}; }
 
 timespec to_time(const nlohmann::json& json) {
@@ -91,7 +110,7 @@ timespec to_time(const nlohmann::json& json) {
 bool SyncHistory::Circumstances::allow(const Circumstances& then) const {
   return boot == then.boot && std::abs(clock_offset - then.clock_offset) < kClockTolerance &&
          source_mount == then.source_mount && replica_mount == then.replica_mount &&
-         (then.trusted_xattrs || !trusted_xattrs);
+         user_namespace == then.user_namespace && (then.trusted_xattrs || !trusted_xattrs);
 }
 
 std::optional<SyncHistory::Circumstances> SyncHistory::now(const TreeRoot& source,
@@ -102,11 +121,13 @@ std::optional<SyncHistory::Circumstances> SyncHistory::now(const TreeRoot& sourc
   const std::optional<std::string> boot = boot_id();
   const std::optional<std::uint64_t> source_mount = unique_mount(source.fd.get());
   const std::optional<std::uint64_t> replica_mount = unique_mount(replica.fd.get());
-  if (!boot || !source_mount || !replica_mount) return std::nullopt;
+  const std::optional<std::uint64_t> users = user_namespace();
+  if (!boot || !source_mount || !replica_mount || !users) return std::nullopt;
   return Circumstances{.boot = *boot,
                        .clock_offset = realtime_offset(),
                        .source_mount = *source_mount,
-                       .replica_mount = *replica_mount};
+                       .replica_mount = *replica_mount,
+                       .user_namespace = *users};
 }
 
 timespec SyncHistory::clock() {
@@ -118,7 +139,9 @@ timespec SyncHistory::clock() {
 
 SyncHistory::SyncHistory(const timespec& began, const TreeRoot& source, const TreeRoot& replica,
                          bool trusted_xattrs)
-    : circumstances_(now(source, replica)), began_(began) {
+    : circumstances_(now(source, replica)),
+      mounts_(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)),
+      began_(with_margin(began)) {
   if (circumstances_) circumstances_->trusted_xattrs = trusted_xattrs;
 }
 
@@ -130,11 +153,13 @@ std::optional<SettledBefore> SyncHistory::settled_before(const Pairing& pairing)
   try {
     const auto json = nlohmann::json::parse(**content);
     if (json.at("version").get<int>() != kVersion) return std::nullopt;
+    if (json.at("pair_id").get<std::string>() != pairing.id()) return std::nullopt;
     const Circumstances then = {
         .boot = json.at("boot").get<std::string>(),
         .clock_offset = json.at("clock_offset").get<std::int64_t>(),
         .source_mount = json.at("source_mount").get<std::uint64_t>(),
         .replica_mount = json.at("replica_mount").get<std::uint64_t>(),
+        .user_namespace = json.at("user_namespace").get<std::uint64_t>(),
         .trusted_xattrs = json.at("trusted_xattrs").get<bool>(),
     };
     if (!circumstances_->allow(then)) return std::nullopt;
@@ -145,14 +170,23 @@ std::optional<SettledBefore> SyncHistory::settled_before(const Pairing& pairing)
   }
 }
 
+/// proc(5): the file is ready when a mount came or went since it was opened.
+bool SyncHistory::mounts_have_changed() const {
+  pollfd look{.fd = mounts_.get(), .events = POLLPRI, .revents = 0};
+  return !mounts_ || ::poll(&look, 1, 0) != 0;
+}
+
 Result<void> SyncHistory::record(const Pairing& pairing, bool replica_changed) const {
   if (!circumstances_) return {};
-  if (replica_changed) wait_for_a_tick();
+  if (mounts_have_changed()) return {};
+  if (replica_changed) let_own_changes_pass();
   const nlohmann::json json = {{"version", kVersion},
+                               {"pair_id", pairing.id()},
                                {"boot", circumstances_->boot},
                                {"clock_offset", circumstances_->clock_offset},
                                {"source_mount", circumstances_->source_mount},
                                {"replica_mount", circumstances_->replica_mount},
+                               {"user_namespace", circumstances_->user_namespace},
                                {"trusted_xattrs", circumstances_->trusted_xattrs},
                                {"source_before", to_json(began_)},
                                {"replica_before", to_json(clock())}};

@@ -10,14 +10,15 @@
 #include "engine/journal/pairing.h"
 #include "mirrorfs/error.h"
 #include "mirrorfs/tree_tools.h"
+#include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::journal {
 
 /// A file in the replica's reserved directory, written when a sync ended with nothing failed. It
-/// says: objects with ctimes before these times were equal, and whoever changes one of them, its
-/// name or its extended attributes gives it a later ctime. That holds for ext4, XFS and tmpfs, as
-/// long as neither is mounted anew, the machine not booted and its clock not set. Where one of that
-/// happened, or cannot be told (the unique id of a mount: Linux 6.8), nothing is known.
+/// says of this pair: objects with ctimes before these times were equal, and whoever changes one of
+/// them, its name or its extended attributes gives it a later ctime. That holds for ext4, XFS and
+/// tmpfs, as long as neither is mounted anew, the machine not booted and its clock not set. Where
+/// one of that happened, or cannot be told (the unique id of a mount: Linux 6.8), nothing is known.
 class SyncHistory {
  public:
   /// The clock that stamps files, or one that is never ahead of it.
@@ -32,9 +33,10 @@ class SyncHistory {
   /// What an earlier sync recorded, if it holds still.
   [[nodiscard]] std::optional<SettledBefore> settled_before(const Pairing& pairing) const;
 
-  /// After the sync. If that changed the replica, a tick of the clock that stamps files is waited
-  /// for (1 to 10 ms), so that its own changes are told from later ones. Not synced to the disk: it
-  /// means nothing after the next boot.
+  /// After the sync. If that changed the replica, it is waited for that the clock that stamps files
+  /// comes past its own changes (some 10 ms), so that the next one can trust them. Nothing is
+  /// recorded if anything was mounted or unmounted meanwhile: the sync may have walked what an
+  /// unmount uncovers. Not synced to the disk: it means nothing after the next boot.
   [[nodiscard]] Result<void> record(const Pairing& pairing, bool replica_changed) const;
 
  private:
@@ -43,6 +45,7 @@ class SyncHistory {
     std::string boot;
     std::int64_t clock_offset = 0;  ///< ns, CLOCK_REALTIME less CLOCK_BOOTTIME
     std::uint64_t source_mount = 0, replica_mount = 0;
+    std::uint64_t user_namespace = 0;  ///< another one may hide attributes, and map the ids in ACLs
     bool trusted_xattrs = false;
 
     /// Whether what was recorded under `then` holds now.
@@ -52,7 +55,10 @@ class SyncHistory {
   [[nodiscard]] static std::optional<Circumstances> now(const TreeRoot& source,
                                                         const TreeRoot& replica);
 
+  [[nodiscard]] bool mounts_have_changed() const;
+
   std::optional<Circumstances> circumstances_;
+  UniqueFd mounts_;  ///< /proc/self/mountinfo
   const timespec began_;
 };
 

@@ -23,6 +23,9 @@ unsigned usable_processors() {
   return static_cast<unsigned>(CPU_COUNT(&processors));
 }
 
+/// The kernel's own limit, on a ring that is large enough.
+constexpr unsigned kWorkersForProcessor = 4;
+
 std::chrono::nanoseconds cpu_time(clockid_t clock) {
   timespec time{};
   ::clock_gettime(clock, &time);
@@ -40,9 +43,10 @@ WorkerLimit::WorkerLimit(KernelRing& kernel) noexcept
 
 void WorkerLimit::start() {
   const std::optional<unsigned> before = kernel_.limit_workers(1);
-  if (!before || *before <= 1) return;
+  if (!before || *before == 1) return;
   workers_ = 1;
-  most_ = *before;
+  // 0: this thread has no workers yet, so none of the kernel's limit (io_uring_register(2)).
+  most_ = *before != 0 ? *before : kWorkersForProcessor * processors_;
   begin_window(Clock::now());
 }
 

@@ -117,8 +117,8 @@ ring::Task<Result<Staged>> Staging::create_file(ring::Ring& ring, Target target,
   Staged staged(std::move(site));
   staged.fd_ = std::move(*fd);
   staged.permissions_ = mode & ~umask_;
-  if (!asked_for_owner_) {
-    asked_for_owner_ = true;
+  if (wants_owner_) {
+    wants_owner_ = false;
     Result<Metadata> made = co_await ring.statx(staged.fd(), "", AT_EMPTY_PATH);
     if (made) owner_ = Owner{.uid = made->uid, .gid = made->gid};
   }

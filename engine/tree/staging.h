@@ -75,6 +75,10 @@ class Staging {
   /// Whether open() changed the replica's root.
   [[nodiscard]] bool made_reserved() const { return made_reserved_; }
 
+  /// The owner of new files is learned from the first one that is made, and not asked for again:
+  /// for a walk, not for a daemon, under which somebody may give the folder to another group.
+  void learn_owner() { wants_owner_ = true; }
+
   [[nodiscard]] int dirfd() const { return directory_.get(); }
 
   /// `mode`: as few calls as possible will have to change it later; the folder keeps everybody out.
@@ -105,7 +109,7 @@ class Staging {
   /// Of files made here, and in directories made here. Nothing but a look at one tells: a server
   /// may map users, and the group may be the process's or the folder's (mount option grpid).
   std::optional<Owner> owner_;
-  bool asked_for_owner_ = false;
+  bool wants_owner_ = false;
   std::uint64_t epoch_;  // tells the names of two runs apart when a leftover could not be removed
   std::uint64_t counter_ = 0;
 };

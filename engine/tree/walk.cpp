@@ -331,6 +331,7 @@ Result<void> walk_trees(const Roots& roots, const Policy& policy, WalkListener& 
     Result<Staging> opened = Staging::open(roots.replica);
     if (!opened) return pass_on(std::move(opened));
     staging.emplace(std::move(*opened));
+    staging->learn_owner();
     (*root)->touched = staging->made_reserved();
   }
   Walk walk(**ring, staging ? &*staging : nullptr, policy, listener, budget, interrupted);

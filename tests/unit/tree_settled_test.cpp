@@ -1,6 +1,7 @@
 // What a sync takes on trust from the one before, and what it never does.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -170,14 +171,18 @@ TEST_F(History, TellsTheNextSyncWhatTheLastOneFound) {
 TEST_F(History, HoldsOnlyUnderTheSameCircumstances) {
   ASSERT_TRUE(history().record(*pairing_, false));
   if (!history().settled_before(*pairing_)) GTEST_SKIP() << "neither ext4, XFS nor tmpfs";
-  for (const char* field : {"clock_offset", "source_mount", "replica_mount", "version"}) {
+  for (const char* field :
+       {"clock_offset", "source_mount", "replica_mount", "user_namespace", "version"}) {
     alter(field, 12345);
     EXPECT_FALSE(history().settled_before(*pairing_)) << field;
     ASSERT_TRUE(history().record(*pairing_, false));
     EXPECT_TRUE(history().settled_before(*pairing_));
   }
-  alter("boot", "another");
-  EXPECT_FALSE(history().settled_before(*pairing_));
+  for (const char* field : {"boot", "pair_id"}) {
+    alter(field, "another");
+    EXPECT_FALSE(history().settled_before(*pairing_)) << field;
+    ASSERT_TRUE(history().record(*pairing_, false));
+  }
 }
 
 TEST_F(History, WhoSeesMoreAttributesLooksAgain) {
@@ -186,6 +191,26 @@ TEST_F(History, WhoSeesMoreAttributesLooksAgain) {
   ASSERT_TRUE(history(true).record(*pairing_, false));
   EXPECT_EQ(history(false).settled_before(*pairing_).has_value(),
             history(true).settled_before(*pairing_).has_value());
+}
+
+TEST_F(History, OwnChangesAreBeforeItsEnd) {
+  for (int round = 0; round < 5; ++round) {
+    const journal::SyncHistory sync = history();
+    write_file(replica_ / "own", std::to_string(round));
+    ASSERT_TRUE(sync.record(*pairing_, true));
+    const std::optional<SettledBefore> settled = history().settled_before(*pairing_);
+    if (!settled) GTEST_SKIP() << "neither ext4, XFS nor tmpfs";
+    EXPECT_TRUE(is_before(status_of(replica_ / "own").st_ctim, settled->replica));
+  }
+}
+
+TEST_F(History, NothingIsRecordedWhenMountsChanged) {
+  MIRRORFS_NEEDS_ROOT();
+  const journal::SyncHistory sync = history();
+  ASSERT_EQ(::mount(source_.c_str(), source_.c_str(), nullptr, MS_BIND, nullptr), 0);
+  ASSERT_EQ(::umount2(source_.c_str(), 0), 0);
+  ASSERT_TRUE(sync.record(*pairing_, false));
+  EXPECT_FALSE(history().settled_before(*pairing_));
 }
 
 TEST_F(History, DamageMeansThatNothingIsKnown) {
