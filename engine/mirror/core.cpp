@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kFailuresNamed = 20;
 constexpr double kLaggingFrom = 1.0;  // seconds
 constexpr std::chrono::milliseconds kKeepOpen(500);
+constexpr std::chrono::milliseconds kRestTick(2);
 
 /// A quarter of the descriptors for the directory table, an eighth for files; the rest is for FUSE
 /// handles and copies under way.
@@ -46,9 +47,14 @@ ring::Task<void> Core::close_unused_files() {
   }
 }
 
-void Core::pause() {
+ring::Task<void> Core::pause(std::shared_ptr<std::promise<void>> stands_still) {
   dispatcher_.pause();
   reconciler_.pause();
+  while (dispatcher_.paused() && !(dispatcher_.at_rest() && reconciler_.at_rest())) {
+    const bool slept = co_await ring_->sleep(kRestTick);
+    if (!slept) break;
+  }
+  stands_still->set_value();
 }
 
 void Core::resume() {

@@ -42,7 +42,8 @@ class Core {
 
   // Ring thread:
   void pull() { dispatcher_.pull(); }
-  void pause();
+  /// Fulfils the promise when the replica stands still, or when it was resumed instead.
+  [[nodiscard]] ring::Task<void> pause(std::shared_ptr<std::promise<void>> stands_still);
   void resume();
   [[nodiscard]] EngineStatus status() const;
   /// Fulfils the promise when all up to `number` is applied, unmarked and durable.

@@ -61,7 +61,7 @@ void Dispatcher::admit(oplog::Recorded&& recorded) {
 
 /// A barrier is done when nothing before it is in flight; then what waits behind it may go.
 void Dispatcher::admit_held_back() {
-  while (!held_back_.empty()) {
+  while (!held_back_.empty() && !paused_) {
     if (is_barrier(held_back_.front())) {
       if (in_flight_ > 0) return;
       const oplog::Recorded barrier = std::move(held_back_.front());

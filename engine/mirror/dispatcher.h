@@ -28,6 +28,8 @@ class Dispatcher {
   void pause() { paused_ = true; }
   void resume();
   [[nodiscard]] bool paused() const { return paused_; }
+  /// Nothing is being applied.
+  [[nodiscard]] bool at_rest() const { return in_flight_ == 0; }
 
   /// Nothing taken is unfinished.
   [[nodiscard]] bool idle() const { return in_flight_ == 0 && held_back_.empty(); }

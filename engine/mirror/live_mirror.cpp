@@ -12,6 +12,7 @@ namespace {
 
 constexpr auto kStatusPatience = std::chrono::milliseconds(500);
 constexpr auto kThreadPatience = std::chrono::seconds(2);
+constexpr auto kPausePatience = std::chrono::seconds(10);
 
 /// For what the kernel, or a thread that hangs, may still use: it stays, and stays findable for
 /// leak checkers, until the process ends.
@@ -109,7 +110,11 @@ bool LiveMirror::wait(std::optional<std::chrono::milliseconds> timeout) {
 }
 
 void LiveMirror::pause() {
-  core_->ring().post([core = core_] { core->pause(); });
+  auto stands_still = std::make_shared<std::promise<void>>();
+  const auto future = stands_still->get_future();
+  core_->ring().post(
+      [core = core_, stands_still] { core->ring().spawn(core->pause(stands_still)); });
+  static_cast<void>(future.wait_for(kPausePatience));
 }
 
 void LiveMirror::resume() {

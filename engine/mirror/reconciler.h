@@ -61,6 +61,8 @@ class Reconciler {
            active_directories_ == 0 && lost_.none() && unmet_.empty();
   }
   void pause() { paused_ = true; }
+  /// Nothing is being reconciled.
+  [[nodiscard]] bool at_rest() const { return active_entries_ == 0 && active_directories_ == 0; }
   void resume();
 
   [[nodiscard]] BaselineProgress progress() const;

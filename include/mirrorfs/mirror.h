@@ -64,6 +64,8 @@ class Mirror {
   /// True when all that completed before the call is durable on the replica; false on timeout.
   [[nodiscard]] virtual bool wait(std::optional<std::chrono::milliseconds> timeout) = 0;
 
+  /// Operations queue from now on. Returns when those under way have ended, so that the replica
+  /// stands still, or after ten seconds: one of them may hang.
   virtual void pause() = 0;
   virtual void resume() = 0;
 
