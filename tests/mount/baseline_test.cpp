@@ -36,11 +36,14 @@ TEST_P(Baseline, IsRightWithEightWritersAtWork) {
   MirrorMount mirror(pair());
   make_many_files(mirror.source("tree"), files_to_begin_with());
   mirror.start();
+  // Before any of them runs: the first of two may remove their place while the other makes it.
+  for (unsigned place = 0; place < 4; ++place) {
+    make_directory(mirror.mount("work" + std::to_string(place)));
+  }
   Workers writers(8, [&](unsigned number) {
     // Half of them share a place; all of them also work on what the baseline is copying.
     RandomWriter own(mirror.mount("work" + std::to_string(number / 2)), number);
     RandomWriter old(mirror.mount("tree/group" + std::to_string(number) + "/set0"), number + 100);
-    std::filesystem::create_directories(mirror.mount("work" + std::to_string(number / 2)));
     for (int round = 0; round < 10; ++round) {
       write_for(own, milliseconds(100));
       write_for(old, milliseconds(100));
