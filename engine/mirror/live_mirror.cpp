@@ -12,7 +12,7 @@ namespace {
 
 constexpr auto kStatusPatience = std::chrono::milliseconds(500);
 constexpr auto kThreadPatience = std::chrono::seconds(2);
-constexpr auto kPausePatience = std::chrono::seconds(10);
+constexpr auto kPausePatience = std::chrono::seconds(5);
 
 /// For what the kernel, or a thread that hangs, may still use: it stays, and stays findable for
 /// leak checkers, until the process ends.
@@ -109,12 +109,12 @@ bool LiveMirror::wait(std::optional<std::chrono::milliseconds> timeout) {
   return future.get() == Waited::kDurable;
 }
 
-void LiveMirror::pause() {
+bool LiveMirror::pause() {
   auto stands_still = std::make_shared<std::promise<void>>();
   const auto future = stands_still->get_future();
   core_->ring().post(
       [core = core_, stands_still] { core->ring().spawn(core->pause(stands_still)); });
-  static_cast<void>(future.wait_for(kPausePatience));
+  return future.wait_for(kPausePatience) == std::future_status::ready;
 }
 
 void LiveMirror::resume() {

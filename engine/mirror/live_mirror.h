@@ -30,7 +30,7 @@ class LiveMirror final : public Mirror, public Replicator {
   [[nodiscard]] int replica_root() const override { return opened_.replica.fd.get(); }
   [[nodiscard]] EngineStatus status() const override;
   [[nodiscard]] bool wait(std::optional<std::chrono::milliseconds> timeout) override;
-  void pause() override;
+  [[nodiscard]] bool pause() override;
   void resume() override;
   [[nodiscard]] bool stop(std::optional<std::chrono::milliseconds> drain_timeout) override;
 

@@ -40,7 +40,7 @@ class KernelRing;
 struct RingOptions {
   unsigned entries = 512;  ///< of the submission queue; the kernel rounds up to a power of two
   unsigned helper_threads = 2;
-  /// One worker of the kernel until that one is seen to sleep (WorkerLimit): for work in bulk,
+  /// One worker of the kernel until processors are seen to idle (WorkerLimit): for work in bulk,
   /// where no request may be more urgent than those before it.
   bool few_workers = false;
   /// How long the loop sleeps for a share of its requests after the first of them has completed.

@@ -68,7 +68,7 @@ Handler answer_from(Mirror& mirror, std::function<DaemonStatus()> daemon_status)
     if (name == "status") return good({{"status", status_json(mirror.status(), daemon_status())}});
     if (name == "wait") return answer_wait(mirror, request, presence);
     if (name == "trees") return answer_trees(mirror, daemon_status());
-    if (name == "pause") return mirror.pause(), good({});
+    if (name == "pause") return good({{"stands_still", mirror.pause()}});
     if (name == "resume") return mirror.resume(), good({});
     return refuse("unknown request '" + name +
                   "'; it must be status, wait, trees, pause or resume");

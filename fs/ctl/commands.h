@@ -13,7 +13,8 @@ enum ExitCode : int { kExitYes = 0, kExitNo = 1, kExitFailed = 2 };
 
 [[nodiscard]] int run_status(const Arguments& arguments);
 [[nodiscard]] int run_wait(const Arguments& arguments);
-[[nodiscard]] int run_pause_or_resume(const Arguments& arguments);
+[[nodiscard]] int run_pause(const Arguments& arguments);
+[[nodiscard]] int run_resume(const Arguments& arguments);
 [[nodiscard]] int run_verify(const Arguments& arguments);
 [[nodiscard]] int run_sync(const Arguments& arguments);
 

@@ -67,8 +67,14 @@ Answer<Trees> trees_of(const std::filesystem::path& mount) {
   return Trees{std::move(answer->descriptors[0]), std::move(answer->descriptors[1]), daemon_uid};
 }
 
-Answer<void> tell(const std::filesystem::path& mount, const char* request) {
-  if (auto answer = ask(mount, {{"request", request}}, kPatience); !answer) {
+Answer<bool> pause(const std::filesystem::path& mount) {
+  const auto answer = ask(mount, {{"request", "pause"}}, kPatience);
+  if (!answer) return std::unexpected(answer.error());
+  return json::parse(answer->body).value("stands_still", false);
+}
+
+Answer<void> resume(const std::filesystem::path& mount) {
+  if (auto answer = ask(mount, {{"request", "resume"}}, kPatience); !answer) {
     return std::unexpected(answer.error());
   }
   return {};

@@ -30,7 +30,8 @@ struct Trees {
                                               std::optional<double> timeout_seconds);
 /// The roots of source and replica, also where the mount hides the source.
 [[nodiscard]] Answer<Trees> trees_of(const std::filesystem::path& mount);
-/// A request without arguments or results: "pause", "resume".
-[[nodiscard]] Answer<void> tell(const std::filesystem::path& mount, const char* request);
+/// False: paused, but what was under way has not ended yet.
+[[nodiscard]] Answer<bool> pause(const std::filesystem::path& mount);
+[[nodiscard]] Answer<void> resume(const std::filesystem::path& mount);
 
 }  // namespace mirrorfs::ctl

@@ -11,6 +11,7 @@
 #include <set>
 #include <utility>
 
+#include "mirrorfs/metadata.h"
 #include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::ctl {
@@ -31,10 +32,6 @@ UniqueFd open_in_tree(int root, const std::string& path) {
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   return UniqueFd(static_cast<int>(
       syscall(SYS_openat2, root, path.empty() ? "." : path.c_str(), &how, sizeof how)));
-}
-
-bool not_before(const timespec& time, const timespec& since) {
-  return time.tv_sec != since.tv_sec ? time.tv_sec > since.tv_sec : time.tv_nsec >= since.tv_nsec;
 }
 
 /// Keeps those of `later` that `earlier` had too.
@@ -86,7 +83,7 @@ bool changed_in_tree(int root, const std::string& path, timespec since) {
   while (true) {
     const UniqueFd object = open_in_tree(root, place);
     struct stat status{};
-    if (object && fstat(object.get(), &status) == 0) return not_before(status.st_ctim, since);
+    if (object && fstat(object.get(), &status) == 0) return !is_before(status.st_ctim, since);
     if (place.empty()) return false;
     const std::size_t slash = place.rfind('/');
     place.resize(slash == std::string::npos ? 0 : slash);

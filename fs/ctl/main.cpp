@@ -31,8 +31,8 @@ int run(const std::vector<std::string>& words) {
     case Command::kWait: return run_wait(*arguments);
     case Command::kVerify: return run_verify(*arguments);
     case Command::kSync: return run_sync(*arguments);
-    case Command::kPause:
-    case Command::kResume: return run_pause_or_resume(*arguments);
+    case Command::kPause: return run_pause(*arguments);
+    case Command::kResume: return run_resume(*arguments);
   }
   return kExitFailed;
 }

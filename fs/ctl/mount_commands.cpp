@@ -19,10 +19,18 @@ int run_wait(const Arguments& arguments) {
   return kExitNo;
 }
 
-int run_pause_or_resume(const Arguments& arguments) {
-  const bool pause = arguments.command == Arguments::Command::kPause;
-  const auto told = tell(arguments.paths[0], pause ? "pause" : "resume");
-  return told ? int{kExitYes} : complain(told.error());
+int run_pause(const Arguments& arguments) {
+  const auto stands_still = pause(arguments.paths[0]);
+  if (!stands_still) return complain(stands_still.error());
+  if (*stands_still) return kExitYes;
+  std::fprintf(stderr, "mirrorctl: '%s': paused, but what was under way has not ended yet\n",
+               arguments.paths[0].c_str());
+  return kExitNo;
+}
+
+int run_resume(const Arguments& arguments) {
+  const auto resumed = resume(arguments.paths[0]);
+  return resumed ? int{kExitYes} : complain(resumed.error());
 }
 
 }  // namespace mirrorfs::ctl

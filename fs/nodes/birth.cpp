@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "mirrorfs/metadata.h"
+
 namespace mirrorfs::fs {
 namespace {
 
@@ -20,10 +22,6 @@ bool has_fine_times(const char* kernel_release) {
   int minor = 0;
   if (std::sscanf(kernel_release, "%d.%d", &major, &minor) != 2) return false;
   return major > 6 || (major == 6 && minor >= 13);
-}
-
-bool is_before(const timespec& a, const timespec& b) {
-  return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
 }
 
 }  // namespace

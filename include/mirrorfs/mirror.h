@@ -64,9 +64,9 @@ class Mirror {
   /// True when all that completed before the call is durable on the replica; false on timeout.
   [[nodiscard]] virtual bool wait(std::optional<std::chrono::milliseconds> timeout) = 0;
 
-  /// Operations queue from now on. Returns when those under way have ended, so that the replica
-  /// stands still, or after ten seconds: one of them may hang.
-  virtual void pause() = 0;
+  /// Operations queue from now on. True when those under way have ended, so that the replica stands
+  /// still; false when they have not within five seconds: one of them may hang.
+  [[nodiscard]] virtual bool pause() = 0;
   virtual void resume() = 0;
 
   /// Applies what is queued, syncs the replica, records a clean stop, ends the threads. Returns

@@ -117,5 +117,31 @@ TEST(DefaultAclAheadOfTime, G2_GivesNothingToObjectsThatInheritedNothing) {
   mirror.stop();
 }
 
+/// What an administrator does behind the mount's back, after files were made there: what the daemon
+/// makes later still belongs to whom it belongs on the source.
+TEST(Owners, G2_OfWhatIsMadeAfterTheReplicaWasGivenToAGroup) {
+  MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
+  MirrorMount mirror;
+  write_file(mirror.source("before"), "copied by the baseline");
+  mirror.start({"--queue-size=1M"});
+  ASSERT_TRUE(mirror.identical());
+  run_or_throw({"chgrp", "-R", "100", mirror.replica()});
+  run_or_throw({"find", mirror.replica(), "-type", "d", "-exec", "chmod", "g+s", "{}", "+"});
+  mirror.pause();
+  make_directory(mirror.mount("folder"));
+  for (int i = 0; i < 40; ++i) {  // more than the queue holds: what is over is reconciled
+    write_file(mirror.mount("folder") / std::to_string(i), pattern(100'000, 1));
+  }
+  mirror.resume();
+  EXPECT_EQ(mirror.ctl({"wait", mirror.mount(), "--timeout=60"}).exit_code, 0);
+  for (int i = 0; i < 40; ++i) {
+    struct stat status{};
+    const Path path = mirror.replica("folder") / std::to_string(i);
+    ASSERT_EQ(::stat(path.c_str(), &status), 0) << path;
+    EXPECT_EQ(status.st_gid, 0U) << path;
+  }
+  mirror.stop();
+}
+
 }  // namespace
 }  // namespace mirrorfs::test

@@ -115,8 +115,14 @@ TEST_F(ControlServer, TreesHandsOverTheRootsAsDescriptors) {
 }
 
 TEST_F(ControlServer, PauseAndResumeReachTheMirror) {
-  ASSERT_TRUE(ask({{"request", "pause"}}));
+  const auto paused = ask({{"request", "pause"}});
+  ASSERT_TRUE(paused);
+  EXPECT_EQ(json::parse(paused->body)["stands_still"], true);
   EXPECT_TRUE(mirror_.paused);
+  mirror_.stands_still = false;
+  const auto hanging = ask({{"request", "pause"}});
+  ASSERT_TRUE(hanging);
+  EXPECT_EQ(json::parse(hanging->body)["stands_still"], false);
   ASSERT_TRUE(ask({{"request", "resume"}}));
   EXPECT_FALSE(mirror_.paused);
 }

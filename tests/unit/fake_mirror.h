@@ -42,7 +42,10 @@ class FakeMirror : public Mirror {
     changed_.wait(lock, done);
     return true;
   }
-  void pause() override { paused = true; }
+  [[nodiscard]] bool pause() override {
+    paused = true;
+    return stands_still;
+  }
   void resume() override { paused = false; }
   bool stop(std::optional<std::chrono::milliseconds>) override { return true; }
 
@@ -54,6 +57,7 @@ class FakeMirror : public Mirror {
 
   EngineStatus engine_status;
   std::atomic<bool> paused = false;
+  std::atomic<bool> stands_still = true;
   std::atomic<int> waits = 0;
 
  private:

@@ -265,7 +265,7 @@ TEST_F(LiveTest, CleanStopIsRemembered) {
 TEST_F(LiveTest, QueuedOperationsAreAppliedBeforeTheStop) {
   start();
   expect_equal();
-  mirror_->pause();
+  ASSERT_TRUE(mirror_->pause());
   ASSERT_TRUE(driver_->create("f"));
   for (int i = 0; i < 1000; ++i) {
     ASSERT_TRUE(driver_->write("f", static_cast<std::uint64_t>(i) * 4096, std::string(4096, 'q')));
@@ -277,7 +277,7 @@ TEST_F(LiveTest, QueuedOperationsAreAppliedBeforeTheStop) {
 TEST_F(LiveTest, PausedEngineQueuesAndSaysSo) {
   start();
   expect_equal();
-  mirror_->pause();
+  ASSERT_TRUE(mirror_->pause());
   ASSERT_TRUE(driver_->create("f"));
   EXPECT_FALSE(mirror_->wait(100ms));
   EXPECT_EQ(mirror_->status().state, MirrorState::kPaused);
@@ -289,7 +289,7 @@ TEST_F(LiveTest, PausedEngineQueuesAndSaysSo) {
 TEST_F(LiveTest, G5CatchUpConvergesAfterAnOverflow) {
   start_with_queue_of(200'000);
   expect_equal();
-  mirror_->pause();
+  ASSERT_TRUE(mirror_->pause());
   ASSERT_TRUE(driver_->create("f"));
   for (int i = 0; i < 20; ++i) {
     ASSERT_TRUE(driver_->write("f", static_cast<std::uint64_t>(i) * 50'000,
@@ -303,7 +303,7 @@ TEST_F(LiveTest, G1AWalkMaySeeAChangeThatIsNotRecordedYet) {
   put_source("d/x", "one");
   put_source("d/y", "another");
   start();
-  mirror_->pause();
+  ASSERT_TRUE(mirror_->pause());
   driver_->before_next_record([this] {
     mirror_->resume();
     wait_for_replica("d/x", "another");
@@ -316,7 +316,7 @@ TEST_F(LiveTest, G1AWalkMaySeeAChangeThatIsNotRecordedYet) {
 TEST_F(LiveTest, G1AnEntrysReconcileMaySeeAChangeThatIsNotRecordedYet) {
   start_with_queue_of(100'000);
   expect_equal();
-  mirror_->pause();
+  ASSERT_TRUE(mirror_->pause());
   for (const char* name : {"x", "y"}) {
     ASSERT_TRUE(driver_->create(name));
     for (int i = 0; i < 4; ++i) ASSERT_TRUE(driver_->write(name, 0, std::string(50'000, *name)));
