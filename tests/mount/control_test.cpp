@@ -1,13 +1,10 @@
 // mirrorctl on a live mount: what it says and the exit codes that scripts rely on.
-#include <fmt/core.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "mirror_mount.h"
-#include "tree_compare.h"
 
 namespace mirrorfs::test {
 namespace {
@@ -59,30 +56,6 @@ TEST_F(Control, VerifyOfAPausedMountNamesWhatIsMissing) {
   const Finished verified = mirror.ctl({"verify", mirror.mount().string()});
   EXPECT_EQ(verified.exit_code, 1);
   EXPECT_NE(verified.out.find("file: missing on the replica"), std::string::npos) << verified.out;
-  mirror.stop();
-}
-
-// A copy made then is of one moment.
-TEST_F(Control, WhenPauseReturnsTheReplicaStandsStill) {
-  MirrorMount mirror;
-  mirror.start();
-  Workers writers(4, [&](unsigned number) {
-    for (unsigned i = 0;; ++i) {
-      const Path path = mirror.mount(fmt::format("{}-{}", number, i % 8));
-      write_file(path, pattern(20'000, i));
-      unlink_file(path);
-    }
-  });
-  for (int round = 0; round < 20; ++round) {
-    ::usleep(20'000);
-    mirror.pause();
-    const Snapshot before = snapshot(mirror.replica());
-    ::usleep(10'000);
-    EXPECT_EQ(differences(before, snapshot(mirror.replica())), std::vector<std::string>()) << round;
-    mirror.resume();
-  }
-  writers.kill();
-  EXPECT_TRUE(mirror.identical());
   mirror.stop();
 }
 

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "live_fixture.h"
+#include "tree_fixture.h"
 
 namespace mirrorfs::testing {
 namespace {
@@ -282,6 +283,25 @@ TEST_F(LiveTest, PausedEngineQueuesAndSaysSo) {
   EXPECT_FALSE(mirror_->wait(100ms));
   EXPECT_EQ(mirror_->status().state, MirrorState::kPaused);
   EXPECT_FALSE(fs::exists(replica_ / "f"));
+  mirror_->resume();
+  expect_equal();
+}
+
+// A copy of it made then is of one moment.
+TEST_F(LiveTest, WhenPauseReturnsTheReplicaStandsStill) {
+  start();
+  expect_equal();
+  ASSERT_TRUE(mirror_->pause());
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = std::to_string(i);
+    ASSERT_TRUE(driver_->create(name));
+    ASSERT_TRUE(driver_->write(name, 0, std::string(1 << 20, 'x')));
+  }
+  mirror_->resume();
+  ASSERT_TRUE(mirror_->pause());
+  const Snapshot before = snapshot_of(replica_);
+  std::this_thread::sleep_for(100ms);
+  EXPECT_EQ(differences(before, snapshot_of(replica_)), "");
   mirror_->resume();
   expect_equal();
 }
