@@ -31,7 +31,14 @@ def _options() -> argparse.ArgumentParser:
     add = parser.add_argument
     names_of_loads = [load.name for load in workloads.ALL]
     add("--workload", action="append", default=[], choices=names_of_loads, help="default: all")
-    add("--filesystem", action="append", default=[], choices=filesystems.NAMES, help="default: all")
+    usual = " and ".join(filesystems.USUAL)
+    add(
+        "--filesystem",
+        action="append",
+        default=[],
+        choices=filesystems.NAMES,
+        help=f"default: {usual}",
+    )
     add(
         "--tool",
         action="append",
@@ -105,7 +112,7 @@ def _measure(options: argparse.Namespace) -> list[Run]:
     measure = programs.program("measure", options.bin)
     plan = Plan(measure, options.repetitions, options.patience, options.cold, options.rest)
     participants = _tools(options)
-    kinds = options.filesystem or (["tmpfs"] if options.objects else filesystems.NAMES)
+    kinds = options.filesystem or (["tmpfs"] if options.objects else filesystems.USUAL)
     runs: list[Run] = []
     for kind in kinds:
         for workload in _workloads(options):

@@ -6,7 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-NAMES = ("tmpfs", "ext4")
+NAMES = ("tmpfs", "ext4", "xfs", "btrfs")
+USUAL = NAMES[:2]  # measured unless others are named
+# ext4: all of it at once; the kernel would go on with it while we measure.
+_OPTIONS = {"ext4": ("-F", "-E", "lazy_itable_init=0,lazy_journal_init=0")}
 
 
 @contextlib.contextmanager
@@ -21,9 +24,7 @@ def made(kind: str, size: int, images: Path) -> Iterator[Path]:
             image = Path(folder) / "image"
             with image.open("wb") as file:
                 file.truncate(size)
-            # All of it at once: the kernel would go on with this while we measure.
-            lazy = "lazy_itable_init=0,lazy_journal_init=0"
-            _call(f"mkfs.{kind}", "-q", "-F", "-E", lazy, image)
+            _call(f"mkfs.{kind}", "-q", *_OPTIONS.get(kind, ()), image)
             _call("mount", "-o", "loop", image, place)
         try:
             yield place
