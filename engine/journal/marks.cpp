@@ -108,6 +108,15 @@ bool Marks::clean_through(SequenceNumber number) const {
   return true;
 }
 
+bool Marks::decided_through(SequenceNumber number) const {
+  for (const auto& [directory, entries] : marks_) {
+    for (const auto& [name, mark] : entries) {
+      if (mark.cause.empty() && !mark.from_walk && mark.since <= number) return false;
+    }
+  }
+  return true;
+}
+
 std::vector<std::pair<Location, std::string>> Marks::failures(std::size_t most) const {
   std::vector<std::pair<Location, std::string>> result;
   for (const auto& [directory, entries] : marks_) {

@@ -71,6 +71,9 @@ class Marks {
 
   /// Nothing that completed up to `number` is under a mark.
   [[nodiscard]] bool clean_through(SequenceNumber number) const;
+  /// Of each marked entry that lacks what completed up to `number` it is known that the replica
+  /// cannot take it for now. Unknown directories are left out.
+  [[nodiscard]] bool decided_through(SequenceNumber number) const;
 
   /// Marks with a cause, at most `most`.
   [[nodiscard]] std::vector<std::pair<Location, std::string>> failures(std::size_t most) const;

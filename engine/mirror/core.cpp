@@ -108,11 +108,14 @@ ring::Task<void> Core::wait_durable(SequenceNumber number,
   result->set_value(Waited::kStopped);
 }
 
+/// What could not be applied is marked, and reconciled or found to be refused some time later.
+bool Core::decided_through(SequenceNumber number) const {
+  return state_.watermark.closed_through() >= number && state_.marks.decided_through(number);
+}
+
 ring::Task<void> Core::wait_barrier(SequenceNumber number,
                                     std::shared_ptr<std::promise<Waited>> result) {
-  while (!stopped_ && state_.watermark.closed_through() < number) {
-    co_await state_.progress.wait();
-  }
+  while (!stopped_ && !decided_through(number)) co_await state_.progress.wait();
   const bool synced = co_await durability_.reach(number);
   // What is merely still to be compared, as during the baseline, is no failure of the replica.
   const bool good = synced && state_.marks.failing() == 0;
@@ -121,9 +124,7 @@ ring::Task<void> Core::wait_barrier(SequenceNumber number,
 
 ring::Task<void> Core::wait_applied(SequenceNumber number,
                                     std::shared_ptr<std::promise<Waited>> result) {
-  while (!stopped_ && state_.watermark.closed_through() < number) {
-    co_await state_.progress.wait();
-  }
+  while (!stopped_ && !decided_through(number)) co_await state_.progress.wait();
   result->set_value(dispatcher_.failed(number) ? Waited::kFailed : Waited::kDurable);
 }
 

@@ -49,7 +49,8 @@ class Core {
   /// Fulfils the promise when all up to `number` is applied, unmarked and durable.
   [[nodiscard]] ring::Task<void> wait_durable(SequenceNumber number,
                                               std::shared_ptr<std::promise<Waited>> result);
-  /// The same without waiting for marks: what a barrier promises while the replica has gaps.
+  /// What a barrier promises while the replica has gaps: fulfils when all up to `number` is applied
+  /// or reconciled and durable, or with kFailed when the replica refuses something.
   [[nodiscard]] ring::Task<void> wait_barrier(SequenceNumber number,
                                               std::shared_ptr<std::promise<Waited>> result);
   /// Fulfils with kFailed when the replica refused just this operation.
@@ -64,6 +65,7 @@ class Core {
   [[nodiscard]] ring::Task<void> close_unused_files();
   [[nodiscard]] MirrorState judge_state(double lag_seconds) const;
   [[nodiscard]] ring::Task<bool> drain_everything();
+  [[nodiscard]] bool decided_through(SequenceNumber number) const;
 
   std::unique_ptr<ring::Ring> ring_;
   tree::Staging staging_;

@@ -18,6 +18,7 @@ ring::Task<bool> Durability::sync() {
     ++started_;
     round_done_.reset();
     const SequenceNumber applied = state_.watermark.closed_through();
+    const std::uint64_t reconciled = state_.reconciled;
     const int root = replica_root_;
     const int error =
         co_await state_.ring.offload([root]() noexcept { return ::syncfs(root) == 0 ? 0 : errno; });
@@ -25,6 +26,7 @@ ring::Task<bool> Durability::sync() {
     if (error == 0) {
       last_good_ = ended_;
       durable_ = applied;
+      reconciled_ = reconciled;
     } else {
       // The kernel reports a failed write-back once and may have dropped the pages (fsync(2)).
       const std::string line = Error{error, "syncfs of the replica", {}}.message();
@@ -38,7 +40,8 @@ ring::Task<bool> Durability::sync() {
 }
 
 ring::Task<bool> Durability::reach(SequenceNumber number) {
-  if (durable_ >= number) co_return true;
+  // What was reconciled since may have been missing from what was durable then.
+  if (durable_ >= number && reconciled_ == state_.reconciled) co_return true;
   const bool done = co_await sync();
   co_return done;
 }

@@ -15,7 +15,8 @@ class Durability {
 
   [[nodiscard]] SequenceNumber durable() const { return durable_; }
 
-  /// Everything up to `number`, which must be applied, is durable when it returns true. False: the
+  /// Everything up to `number`, which must be applied or reconciled, is durable when it returns
+  /// true. False: the
   /// sync failed, what was written since the last one may be lost, and is marked.
   [[nodiscard]] ring::Task<bool> reach(SequenceNumber number);
 
@@ -27,6 +28,7 @@ class Durability {
   Reconciler& reconciler_;
   int replica_root_;
   SequenceNumber durable_;
+  std::uint64_t reconciled_ = 0;  ///< LiveState::reconciled when durable_ was reached
   std::uint64_t started_ = 0, ended_ = 0, last_good_ = 0;
   ring::Event round_done_;
 };

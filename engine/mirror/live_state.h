@@ -47,7 +47,8 @@ struct LiveState {
   oplog::Settling settling;
   journal::Marks marks;
   Totals totals;
-  bool catching_up = false;  ///< payloads were dropped; until no mark is left
+  std::uint64_t reconciled = 0;  ///< entries that got equal, ever
+  bool catching_up = false;      ///< payloads were dropped; until no mark is left
 
   /// Wakes whoever waits for progress: operations applied, marks cleared.
   void progressed() {

@@ -115,6 +115,7 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
   if (!metadata || !metadata->is_directory()) no_directory_at(entry);
   if (done) {
     state_.marks.clear(entry);
+    ++state_.reconciled;
   } else {
     entry_failed(entry, done.error());
     // Should the directory itself be the trouble, the next attempt opens it anew, by name.

@@ -1,5 +1,6 @@
 // G6: what each mode promises at the moment a call returns.
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -144,6 +145,28 @@ int error_on_failed_replica(const std::vector<std::string>& options) {
 TEST_F(Modes, G6_AFailingReplicaIsToldToTheApplicationWithFail) {
   EXPECT_EQ(error_on_failed_replica({"--mode=fsync", "--on-dst-error=fail"}), EIO);
   EXPECT_EQ(error_on_failed_replica({"--mode=sync", "--on-dst-error=fail"}), EIO);
+}
+
+/// Something is mounted on a directory of the replica, so that it cannot be removed there. That is
+/// tried again a few times before it counts as a failure: until then nobody can say.
+TEST_F(Modes, G6_WhatIsTriedAgainIsWaitedFor) {
+  MirrorMount mirror({.options = {"--mode=fsync", "--on-dst-error=fail"}});
+  mirror.start();
+  make_directory(mirror.mount("directory"));
+  write_file(mirror.mount("file"), "before");
+  EXPECT_TRUE(mirror.identical());
+  UniqueFd file = open_file(mirror.mount("file"), O_WRONLY);
+  const auto sync = [&] { return error_of([&] { check(::fsync(file.get()), "fsync", "file"); }); };
+  const Path place = mirror.replica("directory");
+  ASSERT_EQ(::mount("tmpfs", place.c_str(), "tmpfs", 0, "size=64k"), 0);
+  remove_directory(mirror.mount("directory"));
+  EXPECT_EQ(sync(), EIO);
+  ASSERT_EQ(::umount2(place.c_str(), 0), 0);
+  EXPECT_TRUE(eventually([&] { return mirror.trees_equal() == true; })) << mirror.status().json;
+  EXPECT_EQ(sync(), 0);
+  close_file(std::move(file), "file");
+  EXPECT_TRUE(mirror.identical());
+  mirror.stop();
 }
 
 TEST_F(Modes, G6_AFailingReplicaIsNotToldWithDegrade) {
