@@ -19,7 +19,9 @@ class Ring;
 
 namespace mirrorfs::tree {
 
-inline constexpr std::uint64_t kPieceSize = 1 << 20;    ///< bytes moved by one read and write
+/// bytes moved by one read and write. Larger writes have the kernel take larger folios, which are
+/// dear in a virtual machine that gives free memory back to its host (docs/adr/0014).
+inline constexpr std::uint64_t kPieceSize = 256 << 10;
 inline constexpr std::uint64_t kSmallFile = 128 << 10;  ///< bytes: one read, one write
 /// bytes: from here on only differing pieces are written
 inline constexpr std::uint64_t kUpdateInPlace = 8ULL << 20;

@@ -29,7 +29,7 @@ ring::Task<void> for_each_piece(ring::Ring& ring, const PieceBudget& budget, Ext
                                 PieceRun& run, const Work& work) {
   // Depth per file: enough to keep the disk and both cores busy, small enough that many files
   // share.
-  constexpr std::size_t kDepth = 4;
+  constexpr std::size_t kDepth = 8;
   ring::Semaphore depth(kDepth);
   ring::TaskGroup group(ring);
   const auto one = [](const Work& body, ByteRange range, PieceRun& shared,

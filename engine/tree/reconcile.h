@@ -82,8 +82,9 @@ class Observer {
 /// Bounds on what is under way on one ring, shared by all directories and entries. Ring thread.
 struct Limits {
   static constexpr std::size_t kFewestEntries = 4;  ///< however little there is
+  static constexpr std::size_t kPieces = 32;
   ring::Semaphore entries{96};  ///< objects in flight: up to two descriptors each
-  PieceBudget pieces{16};       ///< memory: kPieceSize each
+  PieceBudget pieces{kPieces};  ///< memory: kPieceSize each
   /// Files read in one go, before their size is known; as many as entries, so nobody waits for one.
   PieceBudget sights{96, kSmallFile};
 };

@@ -57,7 +57,7 @@ class Walk final : public ReplicaDirectories {
         listener_(listener),
         rights_(Rights::current()),
         budget_(budget),
-        limits_{ring::Semaphore(budget.entries), PieceBudget(16),
+        limits_{ring::Semaphore(budget.entries), PieceBudget(Limits::kPieces),
                 PieceBudget(budget.entries, kSmallFile)},
         links_(*this),
         descriptors_(ring, budget.pairs) {
