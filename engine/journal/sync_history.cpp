@@ -176,10 +176,10 @@ bool SyncHistory::mounts_have_changed() const {
   return !mounts_ || ::poll(&look, 1, 0) != 0;
 }
 
-Result<void> SyncHistory::record(const Pairing& pairing, bool replica_changed) const {
+Result<void> SyncHistory::record(const Pairing& pairing, bool pass_own_changes) const {
   if (!circumstances_) return {};
   if (mounts_have_changed()) return {};
-  if (replica_changed) let_own_changes_pass();
+  if (pass_own_changes) let_own_changes_pass();
   const nlohmann::json json = {{"version", kVersion},
                                {"pair_id", pairing.id()},
                                {"boot", circumstances_->boot},

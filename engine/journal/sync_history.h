@@ -33,11 +33,12 @@ class SyncHistory {
   /// What an earlier sync recorded, if it holds still.
   [[nodiscard]] std::optional<SettledBefore> settled_before(const Pairing& pairing) const;
 
-  /// After the sync. If that changed the replica, it is waited for that the clock that stamps files
-  /// comes past its own changes (some 10 ms), so that the next one can trust them. Nothing is
-  /// recorded if anything was mounted or unmounted meanwhile: the sync may have walked what an
-  /// unmount uncovers. Not synced to the disk: it means nothing after the next boot.
-  [[nodiscard]] Result<void> record(const Pairing& pairing, bool replica_changed) const;
+  /// After the sync. With `pass_own_changes` it is waited for that the clock that stamps files
+  /// comes past what the sync itself has changed (some 10 ms), so that the next one can trust that,
+  /// too; without, all of it is looked at again. Nothing is recorded if anything was mounted or
+  /// unmounted meanwhile: the sync may have walked what an unmount uncovers. Not synced to the
+  /// disk: it means nothing after the next boot.
+  [[nodiscard]] Result<void> record(const Pairing& pairing, bool pass_own_changes) const;
 
  private:
   /// What must be the same then and now.
