@@ -25,11 +25,11 @@ def svg(found: Sequence[Median], reference: str) -> str:
             y += _BAR
         y += _GAP
     one = _LABEL + _length(1)
-    parts.append(
+    line = (
         f'<line x1="{one:.1f}" y1="{_TOP - 6}" x2="{one:.1f}" y2="{y - _GAP + 6}" '
         'stroke="#2d3748" stroke-dasharray="3 3"/>'
     )
-    body = "\n".join(parts)
+    body = "\n".join([line, *parts])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{y}" '
         f'viewBox="0 0 {_WIDTH} {y}" font-family="sans-serif" font-size="12">\n'
@@ -50,11 +50,21 @@ def _bar(
     length = _length(times)
     colour = _COLOURS[tools.index(median.tool) % len(_COLOURS)]
     more = " →" if times > _MOST else ""
-    label = f"{times:.2f}{more} ({median.wall:.2f} s)"
+    label = f"{_number(times)}{more} ({_duration(median.wall)})"
     return (
         f'<rect x="{_LABEL}" y="{y}" width="{length:.1f}" height="{_BAR - 2}" fill="{colour}"/>'
         + _text(_LABEL + length + 5, y + _BAR - 3, label, "start", 10)
     )
+
+
+def _number(times: float) -> str:
+    return f"{times:.2f}" if times < 100 else f"{times:,.0f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def _legend(tools: Sequence[str], reference: str) -> str:
@@ -71,5 +81,7 @@ def _legend(tools: Sequence[str], reference: str) -> str:
 def _text(x: float, y: float, text: str, anchor: str = "start", size: int = 12) -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" '
-        f'fill="#1a202c">{escape(text)}</text>'
+        # The line that marks 1 passes behind it.
+        'fill="#1a202c" stroke="#ffffff" stroke-width="3" paint-order="stroke">'
+        f"{escape(text)}</text>"
     )

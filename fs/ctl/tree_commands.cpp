@@ -127,7 +127,7 @@ void give_output_a_buffer() {
 /// Whether to wait some 10 ms so that the next sync can trust what this one changed: a look at the
 /// extended attributes of one object takes it some 2 µs.
 bool worth_waiting(const SyncReport& report) {
-  constexpr std::uint64_t kObjects = 5000;
+  constexpr std::uint64_t kObjects = 2000;
   const bool changed =
       report.files_copied + report.created + report.removed + report.metadata_changed > 0;
   return changed && report.seen.objects >= kObjects;
