@@ -161,7 +161,10 @@ void Daemon::on_stop_signal(int number) {
     log_warn("told twice to stop: what is queued is not applied; the next mount makes it good");
     leave_undrained();
   }
-  if (!draining_) session_->stop();
+  if (draining_) return;
+  // Requests that wait for a paused replica would keep the session from ending.
+  mirror_->resume();
+  session_->stop();
 }
 
 void Daemon::leave_undrained() {

@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <random>
 #include <string>
@@ -63,6 +65,26 @@ TEST_P(StopWith, PausedReplicaIsStillBroughtUpToDate) {
   mirror.pause();
   make_many_files(mirror.mount("many"), 100);
   mirror.stop(GetParam());
+  EXPECT_TRUE(mirror.trees_equal());
+}
+
+TEST(StopBySignal, EndsThoughAnFsyncWaitsForAPausedReplica) {
+  MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
+  MirrorMount mirror({.options = {"--mode=fsync"}});
+  mirror.start();
+  UniqueFd file = open_file(mirror.mount("file"), O_WRONLY | O_CREAT);
+  write_all(file.get(), "content", "file");
+  mirror.pause();
+  std::atomic<bool> returned{false};
+  std::thread waiting([&] {
+    static_cast<void>(::fsync(file.get()));
+    returned = true;
+    file.reset();
+  });
+  ::usleep(200'000);
+  EXPECT_FALSE(returned) << "nothing is put to the test";
+  mirror.stop(StopBy::kSigterm);
+  waiting.join();
   EXPECT_TRUE(mirror.trees_equal());
 }
 
