@@ -55,6 +55,13 @@ bool Marks::is_marked(const Location& entry) const {
   return directory != marks_.end() && directory->second.contains(entry.name);
 }
 
+bool Marks::is_failing(const Location& entry) const {
+  const auto directory = marks_.find(entry.parent);
+  if (directory == marks_.end()) return false;
+  const auto found = directory->second.find(entry.name);
+  return found != directory->second.end() && !found->second.cause.empty();
+}
+
 void Marks::clear(const Location& entry) {
   const auto directory = marks_.find(entry.parent);
   if (directory == marks_.end()) return;

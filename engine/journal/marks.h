@@ -27,7 +27,7 @@ struct Mark {
   unsigned attempts = 0;   ///< reconciles that failed in a row
   Clock::time_point due;   ///< not to be tried before
   std::string cause;       ///< why the last attempt failed; empty: not tried yet
-  bool from_walk = false;  ///< put off by the walk of its directory; no operation touched it
+  bool from_walk = false;  ///< put off by the walk of its directory, which met it first
 };
 
 /// The marks of the running daemon. Directory entries are marked one by one; a directory whose
@@ -53,6 +53,8 @@ class Marks {
   bool mark(const Location& entry, SequenceNumber since);
   [[nodiscard]] Mark* find(const Location& entry);
   [[nodiscard]] bool is_marked(const Location& entry) const;
+  /// Was tried, and the replica cannot take it for now.
+  [[nodiscard]] bool is_failing(const Location& entry) const;
   void clear(const Location& entry);
 
   /// The directory is gone or its whole listing was reconciled: its entries' marks with it.

@@ -125,7 +125,7 @@ ring::Task<void> Core::wait_barrier(SequenceNumber number,
 ring::Task<void> Core::wait_applied(SequenceNumber number,
                                     std::shared_ptr<std::promise<Waited>> result) {
   while (!stopped_ && !decided_through(number)) co_await state_.progress.wait();
-  result->set_value(dispatcher_.failed(number) ? Waited::kFailed : Waited::kDurable);
+  result->set_value(dispatcher_.refused(number) ? Waited::kFailed : Waited::kDurable);
 }
 
 ring::Task<bool> Core::drain_everything() {

@@ -53,7 +53,7 @@ class Core {
   /// or reconciled and durable, or with kFailed when the replica refuses something.
   [[nodiscard]] ring::Task<void> wait_barrier(SequenceNumber number,
                                               std::shared_ptr<std::promise<Waited>> result);
-  /// Fulfils with kFailed when the replica refused just this operation.
+  /// Fulfils with kFailed when the replica cannot take what just this operation touched.
   [[nodiscard]] ring::Task<void> wait_applied(SequenceNumber number,
                                               std::shared_ptr<std::promise<Waited>> result);
   /// Everything applied and durable, the clean stop recorded; then the ring stops.

@@ -11,7 +11,7 @@
 namespace mirrorfs::live {
 namespace {
 
-constexpr std::size_t kFailuresRemembered = 4096;
+constexpr std::size_t kUnappliedRemembered = 4096;
 
 bool is_barrier(const oplog::Recorded& recorded) {
   return std::holds_alternative<Barrier>(recorded.operation);
@@ -122,8 +122,6 @@ void Dispatcher::mark_touched(const oplog::Recorded& recorded, const Error* erro
     entries.push_back(*link->existing);
   }
   if (error != nullptr) {
-    failed_.insert(recorded.number);
-    if (failed_.size() > kFailuresRemembered) failed_.erase(failed_.begin());
     const std::string path =
         entries.empty() ? "an object without a name" : state_.directories.path_of(entries.front());
     const std::string line =
@@ -137,6 +135,25 @@ void Dispatcher::mark_touched(const oplog::Recorded& recorded, const Error* erro
   if (entries.empty() && (error != nullptr || lost_a_linked_file(recorded))) {
     reconciler_.request_everything(recorded.number);
   }
+}
+
+void Dispatcher::remember_unapplied(const oplog::Recorded& recorded, bool tried) {
+  std::vector<Location> entries = touched_entries(recorded.operation);
+  const bool nameless = entries.empty();
+  std::erase_if(entries, [this](const Location& entry) { return !state_.marks.is_marked(entry); });
+  // What lies in directories that are still to be walked is nobody's failure.
+  if (entries.empty() && !(nameless && tried)) return;
+  unapplied_.emplace(recorded.number, std::move(entries));
+  if (unapplied_.size() > kUnappliedRemembered) unapplied_.erase(unapplied_.begin());
+}
+
+bool Dispatcher::refused(SequenceNumber number) const {
+  const auto found = unapplied_.find(number);
+  if (found == unapplied_.end()) return false;
+  const std::vector<Location>& entries = found->second;
+  return entries.empty() || std::ranges::any_of(entries, [this](const Location& entry) {
+           return state_.marks.is_failing(entry);
+         });
 }
 
 /// The mark on the name that the operation went through may be resolved by another object that
@@ -180,7 +197,9 @@ ring::Task<Result<void>> Dispatcher::apply_and_settle(const oplog::Recorded& rec
 ring::Task<void> Dispatcher::run(std::shared_ptr<Job> job) {
   const oplog::Recorded& recorded = job->recorded;
   bool done = false;
-  switch (judge(recorded)) {
+  const Verdict verdict = judge(recorded);
+  const bool tried = verdict == Verdict::kApply;
+  switch (verdict) {
     case Verdict::kApply: {
       const auto applied = co_await apply_and_settle(recorded);
       done = applied.has_value();
@@ -198,7 +217,10 @@ ring::Task<void> Dispatcher::run(std::shared_ptr<Job> job) {
       break;
     case Verdict::kSkip: mark_other_names(recorded); break;
   }
-  if (!done) co_await settle_unapplied(recorded.operation);
+  if (!done) {
+    remember_unapplied(recorded, tried);
+    co_await settle_unapplied(recorded.operation);
+  }
   forget_removed_directories(recorded.operation);
   const std::vector<ObjectId> directories = directories_held_by(recorded.operation);
   co_await reconciler_.settle_directories(directories);

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
-#include <set>
 #include <unordered_map>
 
 #include "engine/mirror/live_state.h"
@@ -36,8 +36,9 @@ class Dispatcher {
   [[nodiscard]] std::size_t in_flight() const { return in_flight_ + held_back_.size(); }
   [[nodiscard]] std::uint64_t bytes_applied() const { return applier_.bytes_written(); }
 
-  /// Operations that the replica refused since, for those who wait for one of them.
-  [[nodiscard]] bool failed(SequenceNumber number) const { return failed_.contains(number); }
+  /// Whether one of the last operations was not applied, and the replica cannot take what it
+  /// touched (Marks::decided_through()). For those who wait for it.
+  [[nodiscard]] bool refused(SequenceNumber number) const;
 
  private:
   class Job;
@@ -57,6 +58,7 @@ class Dispatcher {
   void mark_other_names(const oplog::Recorded& recorded);
   void forget_removed_directories(const Operation& operation);
   void mark_touched(const oplog::Recorded& recorded, const Error* error);
+  void remember_unapplied(const oplog::Recorded& recorded, bool tried);
   [[nodiscard]] ring::Task<Result<void>> settle(const ObjectAfter& object);
   [[nodiscard]] ring::Task<Result<void>> settle_before_names_change(const Operation& operation);
   [[nodiscard]] ring::Task<Result<void>> settle_objects(const Operation& operation);
@@ -69,7 +71,8 @@ class Dispatcher {
   bool paused_ = false;
   std::size_t in_flight_ = 0;
   std::deque<oplog::Recorded> held_back_;  ///< behind a barrier that waits for what is in flight
-  std::set<SequenceNumber> failed_;        ///< the last few
+  /// The last few, with those of their entries that were marked then; none: it had no name.
+  std::map<SequenceNumber, std::vector<Location>> unapplied_;
 };
 
 }  // namespace mirrorfs::live

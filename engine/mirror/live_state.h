@@ -47,7 +47,7 @@ struct LiveState {
   oplog::Settling settling;
   journal::Marks marks;
   Totals totals;
-  std::uint64_t reconciled = 0;  ///< entries that got equal, ever
+  std::uint64_t reconciled = 0;  ///< entries and directories that got equal, ever
   bool catching_up = false;      ///< payloads were dropped; until no mark is left
 
   /// Wakes whoever waits for progress: operations applied, marks cleared.

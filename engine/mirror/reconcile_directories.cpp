@@ -104,6 +104,7 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
 
 void Reconciler::take_over(const ObjectId& directory, const tree::DirectoryResult& result) {
   state_.marks.forget_directory(directory);  // all its entries were looked at
+  ++state_.reconciled;
   state_.links.release_directory(directory);
   state_.marks.set_known(directory);
   for (const tree::ChildDirectory& child : result.children) {

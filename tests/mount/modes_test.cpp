@@ -169,6 +169,45 @@ TEST_F(Modes, G6_WhatIsTriedAgainIsWaitedFor) {
   mirror.stop();
 }
 
+/// Not only by the call that finds out: later ones are not even tried.
+TEST_F(Modes, G6_EveryCallIsToldOfAReplicaThatCannotBeChanged) {
+  MirrorMount mirror(
+      {.replica = Filesystem::kExt4, .options = {"--mode=sync", "--on-dst-error=fail"}});
+  mirror.start();
+  write_file(mirror.mount("file"), "before");
+  write_file(mirror.mount("other"), "before");
+  EXPECT_TRUE(mirror.identical());
+  UniqueFd file = open_file(mirror.mount("file"), O_WRONLY);
+  ASSERT_EQ(run({"chattr", "+i", mirror.replica("file")}).exit_code, 0);
+  for (int call = 0; call < 3; ++call) {
+    EXPECT_EQ(error_of([&] { write_all(file.get(), "new", "file"); }), EIO) << call;
+  }
+  EXPECT_EQ(error_of([&] { check(::ftruncate(file.get(), 1), "ftruncate", "file"); }), EIO);
+  EXPECT_EQ(error_of([&] { check(::fchmod(file.get(), 0600), "fchmod", "file"); }), EIO);
+  EXPECT_EQ(error_of([&] { change_mode(mirror.mount("other"), 0600); }), 0) << "nothing is wrong";
+  ASSERT_EQ(run({"chattr", "-i", mirror.replica("file")}).exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return mirror.trees_equal() == true; })) << mirror.status().json;
+  EXPECT_EQ(error_of([&] { write_all(file.get(), "new", "file"); }), 0);
+  close_file(std::move(file), "file");
+  EXPECT_TRUE(mirror.identical());
+  mirror.stop();
+}
+
+/// What somebody left in the replica's directory keeps it from being removed, at first.
+TEST_F(Modes, G6_WhatTheReplicaTakesAtASecondTryIsNoError) {
+  for (const char* mode : {"--mode=fsync", "--mode=sync"}) {
+    MirrorMount mirror({.options = {mode, "--on-dst-error=fail"}});
+    mirror.start();
+    make_directory(mirror.mount("directory"));
+    EXPECT_TRUE(mirror.identical());
+    write_file(mirror.replica("directory") / "extra", "of somebody else");
+    EXPECT_EQ(error_of([&] { remove_directory(mirror.mount("directory")); }), 0) << mode;
+    const UniqueFd root = open_file(mirror.mount(""), O_RDONLY | O_DIRECTORY);
+    EXPECT_EQ(error_of([&] { check(::fsync(root.get()), "fsync", "root"); }), 0) << mode;
+    EXPECT_FALSE(is_there(mirror.replica("directory"))) << mode;
+  }
+}
+
 TEST_F(Modes, G6_AFailingReplicaIsNotToldWithDegrade) {
   EXPECT_EQ(error_on_failed_replica({"--mode=fsync"}), 0);
   EXPECT_EQ(error_on_failed_replica({"--mode=sync"}), 0);
