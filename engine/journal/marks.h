@@ -26,7 +26,7 @@ struct Mark {
   SequenceNumber since;    ///< the first operation that the replica may lack
   unsigned attempts = 0;   ///< reconciles that failed in a row
   Clock::time_point due;   ///< not to be tried before
-  std::string cause;       ///< why the last attempt failed; empty: not tried yet
+  std::string cause;       ///< why the replica cannot take it; empty: that is not known yet
   bool from_walk = false;  ///< put off by the walk of its directory, which met it first
 };
 
