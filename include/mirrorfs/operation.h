@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,6 +26,17 @@ struct Location {
   std::string name;
   bool operator==(const Location&) const = default;
 };
+
+}  // namespace mirrorfs
+
+template <>
+struct std::hash<mirrorfs::Location> {
+  std::size_t operator()(const mirrorfs::Location& at) const noexcept {
+    return std::hash<mirrorfs::ObjectId>()(at.parent) ^ (std::hash<std::string>()(at.name) * 31);
+  }
+};
+
+namespace mirrorfs {
 
 /// A byte buffer owned by the operation that carries it.
 class Payload {

@@ -1,11 +1,11 @@
 // Where directories are known to stand, without a look at either tree.
-#include "engine/log/directory_table.h"
+#include "engine/state/directory_table.h"
 
 #include <gmock/gmock.h>
 
 #include "ring_fixture.h"
 
-namespace mirrorfs::oplog {
+namespace mirrorfs::state {
 namespace {
 
 ObjectId object(std::uint64_t inode) { return {.device = 1, .inode = inode, .birth_ns = 0}; }
@@ -93,4 +93,4 @@ TEST_F(DirectoryTableTest, WhatWasErasedBelowMayComeBack) {
 }
 
 }  // namespace
-}  // namespace mirrorfs::oplog
+}  // namespace mirrorfs::state

@@ -1,12 +1,12 @@
 // Where operations enter the engine: numbers, the room in the queue, what is under way.
-#include "engine/log/intake.h"
+#include "engine/stream/intake.h"
 
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <thread>
 
-namespace mirrorfs::oplog {
+namespace mirrorfs::stream {
 namespace {
 
 using namespace std::chrono_literals;
@@ -112,4 +112,4 @@ TEST(Intake, CloseLetsWaitingWritersGo) {
 }
 
 }  // namespace
-}  // namespace mirrorfs::oplog
+}  // namespace mirrorfs::stream

@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <fstream>
 
-#include "engine/journal/marks.h"
 #include "engine/journal/pair_record.h"
 #include "engine/journal/session_record.h"
 #include "engine/journal/small_file.h"
+#include "engine/state/marks.h"
 #include "mirrorfs/mirror.h"
 
 namespace mirrorfs::journal {
@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 ObjectId object(std::uint64_t inode) { return {.device = 1, .inode = inode, .birth_ns = 0}; }
 
 TEST(Marks, AMarkKeepsItsFirstNumber) {
-  Marks marks;
+  state::Marks marks;
   EXPECT_TRUE(marks.mark({object(1), "f"}, {5}));
   EXPECT_FALSE(marks.mark({object(1), "f"}, {9}));
   EXPECT_EQ(marks.find({object(1), "f"})->since.value, 5U);
@@ -32,7 +32,7 @@ TEST(Marks, AMarkKeepsItsFirstNumber) {
 }
 
 TEST(Marks, DuringTheBaselineOnlyWalkedDirectoriesAreKnown) {
-  Marks marks;
+  state::Marks marks;
   EXPECT_TRUE(marks.is_known(object(1)));
   marks.begin_baseline({0});
   EXPECT_FALSE(marks.is_known(object(1)));
@@ -45,7 +45,7 @@ TEST(Marks, DuringTheBaselineOnlyWalkedDirectoriesAreKnown) {
 }
 
 TEST(Marks, AnUnknownDirectoryHoldsTheWholeMirrorBack) {
-  Marks marks;
+  state::Marks marks;
   marks.set_unknown(object(7), {3});
   EXPECT_FALSE(marks.none());
   EXPECT_FALSE(marks.clean_through({3}));
@@ -55,7 +55,7 @@ TEST(Marks, AnUnknownDirectoryHoldsTheWholeMirrorBack) {
 }
 
 TEST(Marks, ForgettingADirectoryForgetsItsEntries) {
-  Marks marks;
+  state::Marks marks;
   marks.mark({object(1), "a"}, {1});
   marks.mark({object(1), "b"}, {1});
   marks.mark({object(2), "c"}, {1});
@@ -64,15 +64,15 @@ TEST(Marks, ForgettingADirectoryForgetsItsEntries) {
 }
 
 TEST(Marks, FailuresAreNamedWithTheirCauseAndDueLater) {
-  Marks marks;
+  state::Marks marks;
   marks.mark({object(1), "a"}, {1});
-  Mark* mark = marks.find({object(1), "a"});
+  state::Mark* mark = marks.find({object(1), "a"});
   mark->attempts = 1;
   mark->cause = "no space";
-  mark->due = Clock::now() + std::chrono::hours(1);
+  mark->due = state::Clock::now() + std::chrono::hours(1);
   EXPECT_EQ(marks.failing(), 1U);
-  EXPECT_TRUE(marks.due(Clock::now()).empty());
-  EXPECT_EQ(marks.due(Clock::now() + std::chrono::hours(2)).size(), 1U);
+  EXPECT_TRUE(marks.due(state::Clock::now()).empty());
+  EXPECT_EQ(marks.due(state::Clock::now() + std::chrono::hours(2)).size(), 1U);
   ASSERT_EQ(marks.failures(10).size(), 1U);
   EXPECT_EQ(marks.failures(10)[0].second, "no space");
 }

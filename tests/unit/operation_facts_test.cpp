@@ -1,13 +1,13 @@
 // What the dispatcher reads off an operation must agree with the claims it takes for it.
-#include "engine/mirror/operation_facts.h"
+#include "engine/stream/operation_facts.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "engine/log/claims.h"
+#include "engine/stream/claims.h"
 
-namespace mirrorfs::live {
+namespace mirrorfs::stream {
 namespace {
 
 constexpr ObjectId kFile{1, 10, 0};
@@ -32,8 +32,8 @@ TEST(DirectoriesHeldBy, G2_NamesEveryDirectoryWithASharedClaim) {
   for (const Operation& operation : operations) {
     const auto held = directories_held_by(operation);
     for (const ObjectId& directory : {kDirectory, kOther}) {
-      const auto claims = oplog::claims_of(operation);
-      const auto is_its_claim = [key = oplog::object_key(directory)](const oplog::Claim& claim) {
+      const auto claims = stream::claims_of(operation);
+      const auto is_its_claim = [key = stream::object_key(directory)](const stream::Claim& claim) {
         return claim.key == key && !claim.exclusive;
       };
       const bool claimed = std::ranges::any_of(claims.list(), is_its_claim);
@@ -44,4 +44,4 @@ TEST(DirectoriesHeldBy, G2_NamesEveryDirectoryWithASharedClaim) {
 }
 
 }  // namespace
-}  // namespace mirrorfs::live
+}  // namespace mirrorfs::stream

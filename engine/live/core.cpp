@@ -1,0 +1,166 @@
+#include "engine/live/core.h"
+
+#include <sys/resource.h>
+
+#include "mirrorfs/log.h"
+
+namespace mirrorfs::live {
+namespace {
+
+constexpr std::size_t kFailuresNamed = 20;
+constexpr double kLaggingFrom = 1.0;  // seconds
+constexpr std::chrono::milliseconds kKeepOpen(500);
+constexpr std::chrono::milliseconds kRestTick(2);
+
+/// A quarter of the descriptors for the directory table, an eighth for files; the rest is for FUSE
+/// handles and copies under way.
+std::size_t descriptors_to_keep() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 64;
+  return std::clamp<std::size_t>(limit.rlim_cur / 4, 16, 2048);
+}
+
+}  // namespace
+
+Core::Core(Parts parts)
+    : ring_(std::move(parts.ring)),
+      staging_(std::move(parts.staging)),
+      session_(parts.session),
+      state_(*ring_, parts.intake, parts.root, parts.source_root, parts.replica_root,
+             descriptors_to_keep(), tree::Rights::current()),
+      reconciler_(state_, staging_),
+      dispatcher_(state_, reconciler_),
+      durability_(state_, reconciler_, parts.replica_root) {}
+
+void Core::run(std::optional<tree::Policy> baseline) {
+  if (baseline) ring_->post([this, policy = *baseline] { reconciler_.start_baseline(policy); });
+  ring_->spawn(reconciler_.retry_loop());
+  ring_->spawn(close_unused_files());
+  ring_->run();
+}
+
+ring::Task<void> Core::close_unused_files() {
+  while (true) {
+    const bool slept = co_await ring_->sleep(kKeepOpen);
+    if (!slept) co_return;
+    state_.files.close_unused_since(state::FileCache::Clock::now() - kKeepOpen);
+  }
+}
+
+ring::Task<void> Core::pause(std::shared_ptr<std::promise<void>> stands_still) {
+  dispatcher_.pause();
+  reconciler_.pause();
+  while (dispatcher_.paused() && !(dispatcher_.at_rest() && reconciler_.at_rest())) {
+    const bool slept = co_await ring_->sleep(kRestTick);
+    if (!slept) break;
+  }
+  stands_still->set_value();
+}
+
+void Core::resume() {
+  reconciler_.resume();
+  dispatcher_.resume();
+}
+
+MirrorState Core::judge_state(double lag_seconds) const {
+  if (dispatcher_.paused()) return MirrorState::kPaused;
+  if (reconciler_.progress().running) return MirrorState::kBaseline;
+  if (state_.marks.failing() > 0) return MirrorState::kDegraded;
+  if (state_.catching_up || !state_.marks.none()) return MirrorState::kCatchingUp;
+  return lag_seconds >= kLaggingFrom ? MirrorState::kLagging : MirrorState::kInSync;
+}
+
+EngineStatus Core::status() const {
+  EngineStatus status;
+  const auto now = stream::Watermark::Clock::now();
+  const auto oldest = std::min(state_.watermark.oldest(now), state_.intake.oldest(now));
+  status.lag_seconds = std::chrono::duration<double>(now - oldest).count();
+  status.state = judge_state(status.lag_seconds);
+  status.completed = state_.intake.last_recorded();
+  status.applied = state_.watermark.closed_through();
+  status.durable = durability_.durable();
+  status.queued_ops = status.completed.value - status.applied.value;
+  status.queued_bytes = state_.intake.queued_bytes();
+  status.marks = state_.marks.entries() + state_.marks.unknown_directories();
+  status.errors_total = state_.totals.errors;
+  status.last_error = state_.totals.last_error;
+  status.bytes_replicated_total = dispatcher_.bytes_applied() + state_.totals.bytes_reconciled;
+  status.ops_replicated_total = state_.totals.operations;
+  status.baseline = reconciler_.progress();
+  for (const auto& [entry, cause] : state_.marks.failures(kFailuresNamed)) {
+    status.failed.push_back({state_.directories.path_of(entry), cause});
+  }
+  return status;
+}
+
+ring::Task<void> Core::wait_durable(SequenceNumber number,
+                                    std::shared_ptr<std::promise<Waited>> result) {
+  while (!stopped_) {
+    if (state_.watermark.closed_through() >= number && state_.marks.clean_through(number)) {
+      const bool synced = co_await durability_.sync();
+      if (synced && state_.marks.clean_through(number)) {
+        result->set_value(Waited::kDurable);
+        co_return;
+      }
+    }
+    co_await state_.progress.wait();
+  }
+  result->set_value(Waited::kStopped);
+}
+
+/// What could not be applied is marked, and reconciled or found to be refused some time later.
+bool Core::decided_through(SequenceNumber number) const {
+  return state_.watermark.closed_through() >= number && state_.marks.decided_through(number);
+}
+
+ring::Task<void> Core::wait_barrier(SequenceNumber number,
+                                    std::shared_ptr<std::promise<Waited>> result) {
+  while (!stopped_ && !decided_through(number)) co_await state_.progress.wait();
+  const bool synced = co_await durability_.reach(number);
+  // What is merely still to be compared, as during the baseline, is no failure of the replica.
+  const bool good = synced && state_.marks.failing() == 0;
+  result->set_value(good ? Waited::kDurable : Waited::kFailed);
+}
+
+ring::Task<void> Core::wait_applied(SequenceNumber number,
+                                    std::shared_ptr<std::promise<Waited>> result) {
+  while (!stopped_ && !decided_through(number)) co_await state_.progress.wait();
+  result->set_value(dispatcher_.refused(number) ? Waited::kFailed : Waited::kDurable);
+}
+
+ring::Task<bool> Core::drain_everything() {
+  const SequenceNumber last = state_.intake.last_recorded();
+  bool tried_again = false;
+  while (true) {
+    const bool quiet =
+        state_.watermark.closed_through() >= last && dispatcher_.idle() && reconciler_.idle();
+    if (!quiet) {
+      co_await state_.progress.wait();
+    } else if (!state_.marks.none() && !tried_again) {
+      tried_again = true;
+      reconciler_.retry_all();
+    } else {
+      break;
+    }
+  }
+  const bool synced = co_await durability_.sync();
+  co_return synced&& state_.marks.none();
+}
+
+ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
+  resume();
+  dispatcher_.pull();
+  bool done = co_await drain_everything();
+  if (done) {
+    const auto recorded =
+        co_await ring_->offload([this]() -> Result<void> { return session_.end_clean(); });
+    if (!recorded) log_error("cannot record the clean stop: {}", recorded.error().message());
+    done = recorded.has_value();
+  }
+  stopped_ = true;
+  state_.progressed();
+  ring_->stop();
+  clean->set_value(done);
+}
+
+}  // namespace mirrorfs::live

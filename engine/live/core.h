@@ -1,0 +1,80 @@
+// The running engine: everything that lives on the ring thread, and the ring itself.
+#pragma once
+
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "engine/journal/session_record.h"
+#include "engine/live/dispatcher.h"
+#include "engine/live/durability.h"
+#include "engine/live/live_state.h"
+#include "engine/live/reconciler.h"
+#include "engine/tree/staging.h"
+#include "mirrorfs/mirror.h"
+
+namespace mirrorfs::live {
+
+/// How a wait ended.
+enum class Waited { kDurable, kFailed, kStopped };
+
+/// Made on the thread that calls run(). After construction, post() onto the ring for everything
+/// that is not marked otherwise.
+class Core {
+ public:
+  struct Parts {
+    std::unique_ptr<ring::Ring> ring;
+    tree::Staging staging;
+    stream::Intake& intake;
+    journal::SessionRecord& session;
+    ObjectId root;
+    int source_root;
+    int replica_root;
+  };
+  explicit Core(Parts parts);
+
+  /// Runs until shut_down(); the first thing it does is the baseline that `policy` asks for.
+  void run(std::optional<tree::Policy> baseline);
+
+  [[nodiscard]] ring::Ring& ring() { return *ring_; }  ///< post(), stop(), abandon(): any thread
+
+  // Ring thread:
+  void pull() { dispatcher_.pull(); }
+  /// Fulfils the promise when the replica stands still, or when it was resumed instead.
+  [[nodiscard]] ring::Task<void> pause(std::shared_ptr<std::promise<void>> stands_still);
+  void resume();
+  [[nodiscard]] EngineStatus status() const;
+  /// Fulfils the promise when all up to `number` is applied, unmarked and durable.
+  [[nodiscard]] ring::Task<void> wait_durable(SequenceNumber number,
+                                              std::shared_ptr<std::promise<Waited>> result);
+  /// What a barrier promises while the replica has gaps: fulfils when all up to `number` is applied
+  /// or reconciled and durable, or with kFailed when the replica refuses something.
+  [[nodiscard]] ring::Task<void> wait_barrier(SequenceNumber number,
+                                              std::shared_ptr<std::promise<Waited>> result);
+  /// Fulfils with kFailed when the replica cannot take what just this operation touched.
+  [[nodiscard]] ring::Task<void> wait_applied(SequenceNumber number,
+                                              std::shared_ptr<std::promise<Waited>> result);
+  /// Everything applied and durable, the clean stop recorded; then the ring stops.
+  [[nodiscard]] ring::Task<void> drain(std::shared_ptr<std::promise<bool>> clean);
+
+ private:
+  /// Lets go of replica files that nobody writes to any more: while they are open for writing they
+  /// cannot be executed (ETXTBSY, execve(2)), and the replica is there to be used.
+  [[nodiscard]] ring::Task<void> close_unused_files();
+  [[nodiscard]] MirrorState judge_state(double lag_seconds) const;
+  [[nodiscard]] ring::Task<bool> drain_everything();
+  [[nodiscard]] bool decided_through(SequenceNumber number) const;
+
+  std::unique_ptr<ring::Ring> ring_;
+  tree::Staging staging_;
+  journal::SessionRecord& session_;
+  LiveState state_;
+  Reconciler reconciler_;
+  Dispatcher dispatcher_;
+  Durability durability_;
+  bool stopped_ = false;
+};
+
+}  // namespace mirrorfs::live

@@ -1,0 +1,181 @@
+#include "engine/live/live_mirror.h"
+
+#include <mutex>
+#include <vector>
+
+#include "engine/tree/descriptor_calls.h"
+
+#include "mirrorfs/log.h"
+
+namespace mirrorfs::live {
+namespace {
+
+constexpr auto kStatusPatience = std::chrono::milliseconds(500);
+constexpr auto kThreadPatience = std::chrono::seconds(2);
+constexpr auto kPausePatience = std::chrono::seconds(5);
+
+/// For what the kernel, or a thread that hangs, may still use: it stays, and stays findable for
+/// leak checkers, until the process ends.
+void keep_for_ever(std::unique_ptr<Core> core) {
+  static std::mutex mutex;
+  static auto* const kept = new std::vector<std::unique_ptr<Core>>;
+  const std::lock_guard lock(mutex);
+  kept->push_back(std::move(core));
+}
+
+stream::WhenFull when_full(Overflow overflow) {
+  return overflow == Overflow::kThrottle ? stream::WhenFull::kWait : stream::WhenFull::kDropPayload;
+}
+
+}  // namespace
+
+LiveMirror::LiveMirror(Opened opened)
+    : opened_(std::move(opened)),
+      intake_(opened_.options.queue_size, when_full(opened_.options.overflow)) {}
+
+LiveMirror::~LiveMirror() {
+  if (thread_.joinable()) end_thread(true);
+}
+
+/// Nothing is compared only when the user says so and the last session ended cleanly. After an
+/// unclean one, content that changed since it began is compared whatever size and mtime say.
+std::optional<tree::Policy> LiveMirror::first_baseline() const {
+  tree::Policy policy;
+  if (!opened_.pairing.was_paired()) {
+    policy.compare = tree::Compare::kFull;
+    return policy;
+  }
+  const bool clean = opened_.session.clean();
+  if (clean && opened_.options.check == Check::kNone) return std::nullopt;
+  if (opened_.options.check == Check::kFull) policy.compare = tree::Compare::kFull;
+  if (!clean) {
+    policy.changed_since = opened_.session.unclean_since();
+    if (policy.changed_since.tv_sec == 0) policy.compare = tree::Compare::kFull;
+    log_info("the last session did not end cleanly: comparing both trees");
+  }
+  return policy;
+}
+
+Result<void> LiveMirror::start() {
+  tree::calls::prepare();
+  const std::optional<tree::Policy> baseline = first_baseline();
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  now.tv_sec -= 2;  // file times come from a coarser clock that lags behind this one
+  if (auto begun = opened_.session.begin(now); !begun) return begun;
+  auto staging = tree::Staging::open(replica_root());
+  if (!staging) return pass_on(std::move(staging));
+  auto ring = ring::Ring::create();
+  if (!ring) return pass_on(std::move(ring));
+  owned_core_ = std::make_unique<Core>(Core::Parts{.ring = std::move(*ring),
+                                                   .staging = std::move(*staging),
+                                                   .intake = intake_,
+                                                   .session = opened_.session,
+                                                   .root = opened_.source.metadata.id(),
+                                                   .source_root = source_root(),
+                                                   .replica_root = replica_root()});
+  core_ = owned_core_.get();
+  intake_.on_work([core = core_] { core->ring().post([core] { core->pull(); }); });
+  std::packaged_task<void()> task([core = core_, baseline] { core->run(baseline); });
+  thread_ended_ = task.get_future();
+  thread_ = std::thread(std::move(task));
+  return {};
+}
+
+EngineStatus LiveMirror::status() const {
+  auto answer = std::make_shared<std::promise<EngineStatus>>();
+  auto future = answer->get_future();
+  core_->ring().post([core = core_, answer] { answer->set_value(core->status()); });
+  const bool answered = future.wait_for(kStatusPatience) == std::future_status::ready;
+  const std::lock_guard lock(status_mutex_);
+  if (answered) {
+    last_status_ = future.get();
+  } else {  // the ring thread hangs in a call on the replica: tell what is known without it
+    last_status_.completed = intake_.last_recorded();
+    last_status_.queued_bytes = intake_.queued_bytes();
+    last_status_.queued_ops = last_status_.completed.value - last_status_.applied.value;
+    last_status_.state = MirrorState::kDegraded;
+  }
+  return last_status_;
+}
+
+bool LiveMirror::wait(std::optional<std::chrono::milliseconds> timeout) {
+  auto result = std::make_shared<std::promise<Waited>>();
+  auto future = result->get_future();
+  const SequenceNumber number = intake_.last_recorded();
+  core_->ring().post(
+      [core = core_, number, result] { core->ring().spawn(core->wait_durable(number, result)); });
+  if (timeout && future.wait_for(*timeout) != std::future_status::ready) return false;
+  return future.get() == Waited::kDurable;
+}
+
+bool LiveMirror::pause() {
+  auto stands_still = std::make_shared<std::promise<void>>();
+  const auto future = stands_still->get_future();
+  core_->ring().post(
+      [core = core_, stands_still] { core->ring().spawn(core->pause(stands_still)); });
+  return future.wait_for(kPausePatience) == std::future_status::ready;
+}
+
+void LiveMirror::resume() {
+  core_->ring().post([core = core_] { core->resume(); });
+}
+
+Admission LiveMirror::admit(std::size_t payload) {
+  return Admission(*this, intake_.admit(payload));
+}
+
+SequenceNumber LiveMirror::record(Admission admission, Operation operation) {
+  return intake_.record(admission.consume(), std::move(operation));
+}
+
+Result<void> LiveMirror::outcome(std::future<Waited>& waited) const {
+  const bool failed = waited.get() == Waited::kFailed;
+  if (failed && opened_.options.on_replica_error == OnReplicaError::kFail) {
+    return fail(EIO, "replica");
+  }
+  return {};
+}
+
+Result<void> LiveMirror::settle(SequenceNumber number) {
+  if (opened_.options.mode != Mode::kSync) return {};
+  auto result = std::make_shared<std::promise<Waited>>();
+  auto future = result->get_future();
+  core_->ring().post(
+      [core = core_, number, result] { core->ring().spawn(core->wait_applied(number, result)); });
+  return outcome(future);
+}
+
+Result<void> LiveMirror::settle_barrier(SequenceNumber number) {
+  if (opened_.options.mode == Mode::kAsync) return {};
+  auto result = std::make_shared<std::promise<Waited>>();
+  auto future = result->get_future();
+  core_->ring().post(
+      [core = core_, number, result] { core->ring().spawn(core->wait_barrier(number, result)); });
+  return outcome(future);
+}
+
+/// A thread that hangs in a call on the replica cannot be joined: it and all it uses are left to
+/// the end of the process. Nor can one that has left requests behind: it ends only when the
+/// kernel's workers have ended (io_wq_put_and_exit), and the kernel may still write to its buffers.
+void LiveMirror::end_thread(bool by_force) {
+  if (by_force) core_->ring().abandon();
+  const bool ended = thread_ended_.wait_for(kThreadPatience) == std::future_status::ready;
+  if (ended && !by_force) return thread_.join();
+  thread_.detach();
+  keep_for_ever(std::move(owned_core_));
+}
+
+bool LiveMirror::stop(std::optional<std::chrono::milliseconds> drain_timeout) {
+  intake_.close();
+  auto clean = std::make_shared<std::promise<bool>>();
+  auto future = clean->get_future();
+  core_->ring().post([core = core_, clean] { core->ring().spawn(core->drain(clean)); });
+  const bool in_time =
+      !drain_timeout || future.wait_for(*drain_timeout) == std::future_status::ready;
+  const bool done = in_time ? (future.wait(), future.get()) : false;
+  end_thread(!in_time);
+  return done;
+}
+
+}  // namespace mirrorfs::live

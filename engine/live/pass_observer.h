@@ -1,0 +1,41 @@
+// Counts what one reconcile does into the status.
+#pragma once
+
+#include "engine/live/reconciler.h"
+
+namespace mirrorfs::live {
+
+class Reconciler::PassObserver final : public tree::Observer {
+ public:
+  PassObserver(BaselineProgress& progress, Totals& totals) : progress_(progress), totals_(totals) {}
+  ~PassObserver() override {
+    progress_.files_done += files_;
+    progress_.bytes_done += bytes_;
+  }
+  PassObserver(const PassObserver&) = delete;
+  PassObserver& operator=(const PassObserver&) = delete;
+
+  /// The non-directories looked at, when asked to remember them.
+  void remember_objects() { remembering_ = true; }
+  [[nodiscard]] const std::vector<ObjectId>& objects() const { return objects_; }
+
+  void seen(const Metadata& source) override {
+    if (remembering_ && !source.is_directory()) objects_.push_back(source.id());
+    if (!progress_.running) return;
+    const std::uint64_t size = source.is_regular() ? source.size : 0;
+    ++files_;
+    bytes_ += size;
+    ++progress_.files_total;
+    progress_.bytes_total += size;
+  }
+  void copied(std::string_view, std::uint64_t bytes) override { totals_.bytes_reconciled += bytes; }
+
+ private:
+  BaselineProgress& progress_;
+  Totals& totals_;
+  std::uint64_t files_ = 0, bytes_ = 0;
+  bool remembering_ = false;
+  std::vector<ObjectId> objects_;
+};
+
+}  // namespace mirrorfs::live

@@ -1,0 +1,39 @@
+// The names of objects that have several.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "mirrorfs/operation.h"
+
+namespace mirrorfs::state {
+
+/// Source identity → the names under which the replica is known to have it, so that a further name
+/// is linked instead of copied and a write finds its object whatever name is left. Only objects
+/// with more than one link are kept. A name that is marked, or whose directory is to be walked, is
+/// not known to be right: release it. Ring thread only.
+class LinkNames {
+ public:
+  /// A name belongs to one object: it is taken from another that had it.
+  void add(const ObjectId& object, const Location& name);
+  void rename(const ObjectId& object, const Location& from, const Location& to);
+  void release(const Location& name);
+  void release_directory(const ObjectId& directory);
+  void forget(const ObjectId& object);
+  void clear();
+
+  [[nodiscard]] bool contains(const ObjectId& object) const { return names_.contains(object); }
+  [[nodiscard]] std::vector<Location> all(const ObjectId& object) const;
+  [[nodiscard]] std::optional<Location> any(const ObjectId& object) const;
+
+ private:
+  void remove_name(const ObjectId& object, const Location& name);
+
+  std::unordered_map<ObjectId, std::vector<Location>> names_;
+  std::unordered_map<ObjectId, std::unordered_map<std::string, ObjectId>>
+      owners_;  ///< by directory
+};
+
+}  // namespace mirrorfs::state

@@ -1,0 +1,79 @@
+// apply(operation): repeat on the replica what the mount did on the source.
+#pragma once
+
+#include <optional>
+#include <unordered_map>
+
+#include "engine/ring/task.h"
+#include "engine/state/directory_table.h"
+#include "engine/state/file_cache.h"
+#include "engine/state/link_names.h"
+#include "engine/tree/rights.h"
+#include "mirrorfs/error.h"
+#include "mirrorfs/operation.h"
+
+namespace mirrorfs::stream {
+
+/// What is known of the replica as of the last applied operation.
+struct ReplicaView {
+  state::DirectoryTable& directories;
+  state::FileCache& files;
+  state::LinkNames& links;
+};
+
+/// Applies one operation whose claims are held. An error means that the replica may lack it, or
+/// have it in part: the caller marks what the operation touched. Times are left to Settling, since
+/// the next operation on the object would disturb them again. Ring thread only.
+class Applier {
+ public:
+  Applier(ring::Ring& ring, ReplicaView view, tree::Rights rights)
+      : ring_(ring), view_(view), rights_(rights) {}
+
+  [[nodiscard]] ring::Task<Result<void>> apply(const Operation& operation);
+
+  /// The replica's object for attributes (O_PATH unless it is open already). nullopt in the result:
+  /// the object has no name any more and needs nothing.
+  [[nodiscard]] ring::Task<Result<state::FileHandle>> open_object(ObjectId object,
+                                                                  std::optional<Location> where,
+                                                                  std::uint32_t source_links);
+
+  [[nodiscard]] std::uint64_t bytes_written() const { return bytes_written_; }
+
+ private:
+  using Outcome = ring::Task<Result<void>>;
+  // Content and attributes (apply_content.cpp).
+  Outcome run(const Write& write);
+  Outcome run(const Truncate& truncate);
+  Outcome run(const Allocate& allocate);
+  Outcome run(const SetAttributes& change);
+  Outcome run(const SetXattr& set);
+  Outcome run(const RemoveXattr& removed);
+  // Directory entries (apply_entries.cpp).
+  Outcome run(const CreateNode& node);
+  Outcome run(const MakeDirectory& made);
+  Outcome run(const MakeSymlink& made);
+  Outcome run(const Link& link);
+  Outcome run(const Unlink& unlink);
+  Outcome run(const RemoveDirectory& removed);
+  Outcome run(const Rename& rename);
+  Outcome run(const LearnDirectory& learn);
+  Outcome run(const Barrier& barrier);
+
+  [[nodiscard]] ring::Task<Result<state::FileHandle>> open_content(ObjectId object,
+                                                                   std::optional<Location> where,
+                                                                   std::uint32_t source_links);
+  [[nodiscard]] Result<void> own(int parent, int fd, const Metadata& after) const;
+  Outcome create_regular(const CreateNode& node, int parent);
+  Outcome create_special(const CreateNode& node, int parent);
+  void exchanged(const Rename& rename);
+  [[nodiscard]] bool given_up(const ObjectId& object, mode_t type) const;
+  void moved_directory(const ObjectId& directory, const Location& to);
+  void moved(const ObjectId& object, mode_t type, const Location& from, const Location& to);
+
+  ring::Ring& ring_;
+  ReplicaView view_;
+  tree::Rights rights_;
+  std::uint64_t bytes_written_ = 0;
+};
+
+}  // namespace mirrorfs::stream

@@ -1,0 +1,123 @@
+// Content and attributes of objects that exist.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "engine/ring/ring.h"
+#include "engine/stream/apply.h"
+#include "engine/tree/attributes.h"
+#include "engine/tree/dir_fd.h"
+#include "engine/tree/xattrs.h"
+
+namespace mirrorfs::stream {
+
+ring::Task<Result<void>> Applier::apply(const Operation& operation) {
+  return std::visit([this](const auto& kind) { return run(kind); }, operation);
+}
+
+/// The file for writing. A null handle: the object has no name left and nobody will ever see it.
+ring::Task<Result<state::FileHandle>> Applier::open_content(ObjectId object,
+                                                            std::optional<Location> where,
+                                                            std::uint32_t source_links) {
+  if (state::FileHandle open = view_.files.find(object, where)) co_return open;
+  if (!where) where = view_.links.any(object);
+  if (!where) {
+    if (source_links == 0) co_return state::FileHandle{};
+    co_return fail(ENOENT, "no name known for an object that has one");
+  }
+  auto parent = co_await view_.directories.open_replica(where->parent);
+  if (!parent) co_return pass_on(std::move(parent));
+  auto opened = co_await ring_.open((*parent)->get(), where->name.c_str(),
+                                    O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!opened) co_return pass_on(std::move(opened));
+  co_return view_.files.put(object, *where, std::move(*opened));
+}
+
+ring::Task<Result<state::FileHandle>> Applier::open_object(ObjectId object,
+                                                           std::optional<Location> where,
+                                                           std::uint32_t source_links) {
+  if (state::FileHandle open = view_.files.find(object, where)) co_return open;
+  if (object == view_.directories.root()) {
+    auto root = co_await view_.directories.open_replica(object);
+    if (!root) co_return pass_on(std::move(root));
+    co_return std::make_shared<const UniqueFd>(::fcntl((*root)->get(), F_DUPFD_CLOEXEC, 0));
+  }
+  if (!where) where = view_.links.any(object);
+  if (!where) {
+    if (source_links == 0) co_return state::FileHandle{};
+    co_return fail(ENOENT, "no name known for an object that has one");
+  }
+  auto parent = co_await view_.directories.open_replica(where->parent);
+  if (!parent) co_return pass_on(std::move(parent));
+  auto opened = co_await tree::open_path_at(ring_, (*parent)->get(), where->name.c_str());
+  if (!opened) co_return pass_on(std::move(opened));
+  co_return std::make_shared<const UniqueFd>(std::move(*opened));
+}
+
+ring::Task<Result<void>> Applier::run(const Write& write) {
+  auto file = co_await open_content(write.object, write.where, write.after.nlink);
+  if (!file) co_return pass_on(std::move(file));
+  if (*file == nullptr) co_return Result<void>{};
+  auto written = co_await ring_.write_all((*file)->get(), write.data.view(), write.offset);
+  if (!written) {
+    view_.files.erase(write.object);
+    co_return written;
+  }
+  bytes_written_ += write.data.size();
+  co_return Result<void>{};
+}
+
+ring::Task<Result<void>> Applier::run(const Truncate& truncate) {
+  auto file = co_await open_content(truncate.object, truncate.where, truncate.after.nlink);
+  if (!file) co_return pass_on(std::move(file));
+  if (*file == nullptr) co_return Result<void>{};
+  auto done = co_await ring_.ftruncate((*file)->get(), truncate.after.size);
+  co_return done;
+}
+
+ring::Task<Result<void>> Applier::run(const Allocate& allocate) {
+  auto file = co_await open_content(allocate.object, allocate.where, allocate.after.nlink);
+  if (!file) co_return pass_on(std::move(file));
+  if (*file == nullptr) co_return Result<void>{};
+  auto done = co_await ring_.fallocate((*file)->get(), allocate.flags, allocate.range);
+  co_return done;
+}
+
+ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
+  auto object = co_await open_object(change.object, change.where, change.after.nlink);
+  if (!object) co_return pass_on(std::move(object));
+  if (*object == nullptr) co_return Result<void>{};
+  const int fd = (*object)->get();
+  if ((change.changed & SetAttributes::kOwner) != 0) {
+    auto set = tree::set_owner(fd, change.after.uid, change.after.gid, rights_);
+    if (!set) co_return set;
+  }
+  const bool mode = (change.changed & (SetAttributes::kMode | SetAttributes::kOwner)) != 0;
+  if (mode && !change.after.is_symlink()) {
+    auto set = tree::set_mode(fd, change.after.permissions());
+    if (!set) co_return set;
+  }
+  co_return tree::set_times(fd, change.after);
+}
+
+ring::Task<Result<void>> Applier::run(const SetXattr& set) {
+  auto object = co_await open_object(set.object, set.where, set.after.nlink);
+  if (!object) co_return pass_on(std::move(object));
+  if (*object == nullptr) co_return Result<void>{};
+  const auto bytes = set.value.view();
+  const std::string_view value(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  auto done = tree::set_xattr((*object)->get(), set.name.c_str(), value);
+  // An access ACL changes the mode (acl(5)), and a chmod the ACL's mask: the mode comes last.
+  if (done && !set.after.is_symlink() && set.name.starts_with("system.posix_acl")) {
+    done = tree::set_mode((*object)->get(), set.after.permissions());
+  }
+  co_return done;
+}
+
+ring::Task<Result<void>> Applier::run(const RemoveXattr& removed) {
+  auto object = co_await open_object(removed.object, removed.where, removed.after.nlink);
+  if (!object) co_return pass_on(std::move(object));
+  if (*object == nullptr) co_return Result<void>{};
+  co_return tree::remove_xattr((*object)->get(), removed.name.c_str());
+}
+
+}  // namespace mirrorfs::stream

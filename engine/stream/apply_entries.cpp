@@ -1,0 +1,205 @@
+// Directory entries: made, linked, moved, removed.
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/ring/ring.h"
+#include "engine/stream/apply.h"
+#include "engine/tree/attributes.h"
+#include "engine/tree/dir_fd.h"
+
+namespace mirrorfs::stream {
+namespace {
+
+constexpr const char* kAccessAcl = "system.posix_acl_access";
+constexpr const char* kDefaultAcl = "system.posix_acl_default";
+constexpr mode_t kSpecialBits = S_ISUID | S_ISGID | S_ISVTX;
+
+}  // namespace
+
+/// Owner and then mode: chown clears set-id bits (chown(2)). The umask is 0, so that without a
+/// default ACL only special bits can be missing. A reconcile may have given the parent a default
+/// ACL that is younger than the object: what this one inherited on the source is told by operations
+/// of its own.
+Result<void> Applier::own(int parent, int fd, const Metadata& after) const {
+  if (auto set = tree::set_owner(fd, after.uid, after.gid, rights_); !set) return set;
+  if (after.is_symlink()) return {};
+  const bool inherits = tree::has_xattr(parent, kDefaultAcl);
+  if (inherits) {
+    if (auto removed = tree::remove_xattr(fd, kAccessAcl); !removed) return removed;
+    if (after.is_directory()) {
+      if (auto removed = tree::remove_xattr(fd, kDefaultAcl); !removed) return removed;
+    }
+  }
+  if (!inherits && (after.mode & kSpecialBits) == 0) return {};
+  return tree::set_mode(fd, after.permissions());
+}
+
+ring::Task<Result<void>> Applier::create_regular(const CreateNode& node, int parent) {
+  auto file =
+      co_await ring_.open(parent, node.where.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
+                          node.after.permissions());
+  if (!file) co_return pass_on(std::move(file));
+  auto owned = own(parent, file->get(), node.after);
+  view_.files.put(node.object, node.where, std::move(*file));
+  co_return owned;
+}
+
+ring::Task<Result<void>> Applier::create_special(const CreateNode& node, int parent) {
+  const char* name = node.where.name.c_str();
+  const mode_t mode = node.after.type() | node.after.permissions();
+  if (::mknodat(parent, name, mode, node.after.rdev) != 0) co_return fail_errno("mknodat", name);
+  auto made = co_await tree::open_path_at(ring_, parent, name);
+  if (!made) co_return pass_on(std::move(made));
+  co_return own(parent, made->get(), node.after);
+}
+
+ring::Task<Result<void>> Applier::run(const CreateNode& node) {
+  auto parent = co_await view_.directories.open_replica(node.where.parent);
+  if (!parent) co_return pass_on(std::move(parent));
+  if (node.after.is_regular()) {
+    auto made = co_await create_regular(node, (*parent)->get());
+    co_return made;
+  }
+  auto made = co_await create_special(node, (*parent)->get());
+  co_return made;
+}
+
+ring::Task<Result<void>> Applier::run(const MakeDirectory& made) {
+  auto parent = co_await view_.directories.open_replica(made.where.parent);
+  if (!parent) co_return pass_on(std::move(parent));
+  const char* name = made.where.name.c_str();
+  auto done = co_await ring_.mkdirat((*parent)->get(), name, made.after.permissions());
+  if (!done) co_return done;
+  view_.directories.put(made.object, made.where);
+  view_.directories.replaced_on_replica(made.object);
+  auto directory = co_await view_.directories.open_replica(made.object);
+  if (!directory) co_return pass_on(std::move(directory));
+  co_return own((*parent)->get(), (*directory)->get(), made.after);
+}
+
+ring::Task<Result<void>> Applier::run(const MakeSymlink& made) {
+  auto parent = co_await view_.directories.open_replica(made.where.parent);
+  if (!parent) co_return pass_on(std::move(parent));
+  const char* name = made.where.name.c_str();
+  auto done = co_await ring_.symlinkat(made.target.c_str(), (*parent)->get(), name);
+  if (!done) co_return done;
+  auto link = co_await tree::open_path_at(ring_, (*parent)->get(), name);
+  if (!link) co_return pass_on(std::move(link));
+  co_return own((*parent)->get(), link->get(), made.after);
+}
+
+ring::Task<Result<void>> Applier::run(const Link& link) {
+  std::optional<Location> existing = link.existing;
+  if (!existing) existing = view_.links.any(link.object);
+  if (!existing) co_return fail(ENOENT, "linkat: the object had no name", link.where.name);
+  auto from = co_await view_.directories.open_replica(existing->parent);
+  if (!from) co_return pass_on(std::move(from));
+  auto to = co_await view_.directories.open_replica(link.where.parent);
+  if (!to) co_return pass_on(std::move(to));
+  auto done = co_await ring_.linkat((*from)->get(), existing->name.c_str(), (*to)->get(),
+                                    link.where.name.c_str(), 0);
+  if (!done) co_return done;
+  view_.links.add(link.object, *existing);
+  view_.links.add(link.object, link.where);
+  co_return done;
+}
+
+ring::Task<Result<void>> Applier::run(const Unlink& unlink) {
+  auto parent = co_await view_.directories.open_replica(unlink.where.parent);
+  if (!parent) co_return pass_on(std::move(parent));
+  auto done = co_await ring_.unlinkat((*parent)->get(), unlink.where.name.c_str(), 0);
+  if (!done) co_return done;
+  view_.links.release(unlink.where);
+  if (unlink.last_link) {
+    view_.links.forget(unlink.object);
+    view_.files.erase(unlink.object);
+  } else if (unlink.other_name) {
+    view_.links.add(unlink.object, *unlink.other_name);
+  }
+  co_return done;
+}
+
+ring::Task<Result<void>> Applier::run(const RemoveDirectory& removed) {
+  auto parent = co_await view_.directories.open_replica(removed.where.parent);
+  if (!parent) co_return pass_on(std::move(parent));
+  auto done = co_await ring_.unlinkat((*parent)->get(), removed.where.name.c_str(), AT_REMOVEDIR);
+  if (done) view_.directories.erase(removed.object);
+  co_return done;
+}
+
+/// Unless a reconcile gave up what stood for it on the replica meanwhile, which then was moved when
+/// it may have been half removed: the operation has failed, and a walk has to meet it.
+bool Applier::given_up(const ObjectId& object, mode_t type) const {
+  return S_ISDIR(type) && !view_.directories.contains(object);
+}
+
+void Applier::moved_directory(const ObjectId& directory, const Location& to) {
+  if (view_.directories.contains(directory)) view_.directories.put(directory, to);
+}
+
+void Applier::moved(const ObjectId& object, mode_t type, const Location& from, const Location& to) {
+  if (S_ISDIR(type)) {
+    moved_directory(object, to);
+  } else {
+    view_.links.rename(object, from, to);
+    view_.files.moved(object, to);
+  }
+}
+
+/// Both names at once: releasing one would lose the other.
+void Applier::exchanged(const Rename& rename) {
+  const bool had_links = view_.links.contains(rename.object);
+  const bool other_had_links = view_.links.contains(*rename.replaced);
+  view_.links.release(rename.from);
+  view_.links.release(rename.to);
+  if (S_ISDIR(rename.type)) moved_directory(rename.object, rename.to);
+  if (S_ISDIR(rename.replaced_type)) moved_directory(*rename.replaced, rename.from);
+  view_.files.moved(rename.object, rename.to);
+  view_.files.moved(*rename.replaced, rename.from);
+  if (had_links) view_.links.add(rename.object, rename.to);
+  if (other_had_links) view_.links.add(*rename.replaced, rename.from);
+}
+
+ring::Task<Result<void>> Applier::run(const Rename& rename) {
+  auto from = co_await view_.directories.open_replica(rename.from.parent);
+  if (!from) co_return pass_on(std::move(from));
+  auto to = co_await view_.directories.open_replica(rename.to.parent);
+  if (!to) co_return pass_on(std::move(to));
+  std::optional<state::DirectoryTable::Move> move;
+  if (S_ISDIR(rename.type) || S_ISDIR(rename.replaced_type)) move.emplace(view_.directories);
+  // The source has decided that nothing stood in the way; RENAME_NOREPLACE would add nothing.
+  const unsigned flags = rename.flags & RENAME_EXCHANGE;
+  auto done = co_await ring_.renameat2((*from)->get(), rename.from.name.c_str(), (*to)->get(),
+                                       rename.to.name.c_str(), flags);
+  if (!done) co_return done;
+  if (flags != 0 && rename.replaced) {
+    exchanged(rename);
+    if (given_up(rename.object, rename.type) || given_up(*rename.replaced, rename.replaced_type)) {
+      co_return fail(ESTALE, "renameat2", rename.to.name);
+    }
+    co_return done;
+  }
+  if (rename.replaced) {
+    view_.directories.erase(*rename.replaced);
+    view_.links.release(rename.to);
+    if (!view_.links.contains(*rename.replaced)) view_.files.erase(*rename.replaced);
+  }
+  moved(rename.object, rename.type, rename.from, rename.to);
+  if (given_up(rename.object, rename.type)) co_return fail(ESTALE, "renameat2", rename.to.name);
+  co_return done;
+}
+
+ring::Task<Result<void>> Applier::run(const LearnDirectory& learn) {
+  // Below a directory that is still to be met by a walk, the walk tells.
+  const bool placed = view_.directories.contains(learn.where.parent);
+  if (placed && !view_.directories.contains(learn.object)) {
+    view_.directories.put(learn.object, learn.where);
+  }
+  co_return Result<void>{};
+}
+
+ring::Task<Result<void>> Applier::run(const Barrier&) { co_return Result<void>{}; }
+
+}  // namespace mirrorfs::stream
