@@ -65,7 +65,6 @@ class Core {
   [[nodiscard]] ring::Task<void> close_unused_files();
   [[nodiscard]] MirrorState judge_state(double lag_seconds) const;
   [[nodiscard]] ring::Task<bool> drain_everything();
-  [[nodiscard]] bool decided_through(SequenceNumber number) const;
 
   std::unique_ptr<ring::Ring> ring_;
   tree::Staging staging_;

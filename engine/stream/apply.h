@@ -22,8 +22,8 @@ struct ReplicaView {
 };
 
 /// Applies one operation whose claims are held. An error means that the replica may lack it, or
-/// have it in part: the caller marks what the operation touched. Times are left to Settling, since
-/// the next operation on the object would disturb them again. Ring thread only.
+/// have it in part: the caller marks what the operation touched. Times are left to PendingTimes,
+/// since the next operation on the object would disturb them again. Ring thread only.
 class Applier {
  public:
   Applier(ring::Ring& ring, ReplicaView view, tree::Rights rights)
@@ -66,8 +66,7 @@ class Applier {
   Outcome create_regular(const CreateNode& node, int parent);
   Outcome create_special(const CreateNode& node, int parent);
   void exchanged(const Rename& rename);
-  [[nodiscard]] bool given_up(const ObjectId& object, mode_t type) const;
-  void moved_directory(const ObjectId& directory, const Location& to);
+  [[nodiscard]] bool stands_at(const ObjectId& directory, const Location& place) const;
   void moved(const ObjectId& object, mode_t type, const Location& from, const Location& to);
 
   ring::Ring& ring_;

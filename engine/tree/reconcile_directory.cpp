@@ -142,11 +142,6 @@ ring::Task<void> work_on(Work& work, Job job, ring::Permit permit) {
     source = co_await look(work, item.in_source, work.directory.source, item.name.c_str());
   }
   if (!source) co_return note_failure(work, std::move(item.name), std::move(source.error()));
-  const Metadata* const seen = source->metadata ? &*source->metadata : nullptr;
-  if (work.defer && work.defer(item.name, seen)) {
-    work.result.deferred.push_back(std::move(item.name));
-    co_return;
-  }
   if (must_put_off(work, *source)) {
     work.put_off.push_back({std::move(item), *source});
     co_return;
@@ -154,6 +149,11 @@ ring::Task<void> work_on(Work& work, Job job, ring::Permit permit) {
   Result<Known> replica =
       co_await look(work, item.in_replica, work.directory.replica, item.name.c_str());
   if (!replica) co_return note_failure(work, std::move(item.name), std::move(replica.error()));
+  if (work.defer && work.defer(item.name, source->metadata ? &*source->metadata : nullptr,
+                               replica->metadata ? &*replica->metadata : nullptr)) {
+    work.result.deferred.push_back(std::move(item.name));
+    co_return;
+  }
   if (replica->metadata && is_mount_point(*replica->metadata)) {
     work.context.observer.replica_is_covered();
   }

@@ -12,7 +12,7 @@ namespace mirrorfs::state {
 /// Every write moves a file's mtime on the replica, every entry made or removed its directory's.
 /// The source's value, known from each operation, is set when no further operation waits for the
 /// object. Ring thread only.
-class Settling {
+class PendingTimes {
  public:
   /// What an applied operation left to set.
   void note(const Operation& operation, SequenceNumber number);
