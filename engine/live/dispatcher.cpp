@@ -3,9 +3,9 @@
 #include <stdio.h>
 
 #include "engine/live/reconciler.h"
+#include "engine/objects/attributes.h"
 #include "engine/stream/claims.h"
 #include "engine/stream/operation_facts.h"
-#include "engine/tree/attributes.h"
 #include "mirrorfs/log.h"
 
 namespace mirrorfs::live {
@@ -236,7 +236,7 @@ ring::Task<Result<void>> Dispatcher::settle(const stream::ObjectAfter& object) {
   auto opened = co_await applier_.open_object(object.object, object.where, 0);
   if (!opened) co_return pass_on(std::move(opened));
   if (*opened == nullptr) co_return Result<void>{};
-  co_return tree::set_times((*opened)->get(), *times);
+  co_return objects::set_times((*opened)->get(), *times);
 }
 
 /// An object that loses this name may have no other that is known.

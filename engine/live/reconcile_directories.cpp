@@ -2,10 +2,10 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 
+#include "engine/copy/content.h"
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
 #include "engine/stream/claims.h"
-#include "engine/tree/content.h"
 #include "mirrorfs/log.h"
 
 namespace mirrorfs::live {
@@ -15,7 +15,7 @@ namespace {
 /// wait for them; files with several names need the claim on their object.
 bool needs_own_reconcile(const Metadata& source) {
   if (source.is_directory()) return false;
-  return source.nlink > 1 || (source.is_regular() && source.size >= tree::kUpdateInPlace);
+  return source.nlink > 1 || (source.is_regular() && source.size >= copy::kUpdateInPlace);
 }
 
 }  // namespace
@@ -74,19 +74,19 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
                                                     const state::DirHandle& replica) {
   PassObserver observer(progress_, state_.totals);
   observer.remember_objects();
-  const tree::DirectoryPair pair{directory, source->get(), replica->get()};
+  const compare::DirectoryPair pair{directory, source->get(), replica->get()};
   const bool is_root = directory == state_.directories.root();
-  const tree::DeferPredicate defer = [this, directory](const std::string& name,
-                                                       const Metadata* metadata) {
+  const compare::DeferPredicate defer = [this, directory](const std::string& name,
+                                                          const Metadata* metadata) {
     if (metadata != nullptr && needs_own_reconcile(*metadata)) return true;
     return must_make_room({directory, name}, metadata);
   };
   const std::uint64_t generation = state_.marks.unknown_generation(directory);
   auto result =
-      co_await tree::reconcile_directory(context(observer), pair, policy_, defer, is_root);
+      co_await compare::reconcile_directory(context(observer), pair, policy_, defer, is_root);
   if (!result) co_return pass_on(std::move(result));
-  const tree::FinishOptions options{.source = {}, .replica = {}, .touched = result->changed};
-  auto finished = co_await tree::finish_directory(context(observer), pair, "", options, policy_);
+  const compare::FinishOptions options{.source = {}, .replica = {}, .touched = result->changed};
+  auto finished = co_await compare::finish_directory(context(observer), pair, "", options, policy_);
   directory_reflects(directory);
   state_.settling.drop(directory);
   state_.files.erase_in(directory);
@@ -102,12 +102,12 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   co_return Result<void>{};
 }
 
-void Reconciler::take_over(const ObjectId& directory, const tree::DirectoryResult& result) {
+void Reconciler::take_over(const ObjectId& directory, const compare::DirectoryResult& result) {
   state_.marks.forget_directory(directory);  // all its entries were looked at
   ++state_.reconciled;
   state_.links.release_directory(directory);
   state_.marks.set_known(directory);
-  for (const tree::ChildDirectory& child : result.children) {
+  for (const compare::ChildDirectory& child : result.children) {
     const ObjectId id = child.source.id();
     place(id, {directory, child.name});
     walk_anew(id);
@@ -116,11 +116,11 @@ void Reconciler::take_over(const ObjectId& directory, const tree::DirectoryResul
 }
 
 /// What the walk left to entries of their own.
-void Reconciler::put_off(const ObjectId& directory, const tree::DirectoryResult& result) {
+void Reconciler::put_off(const ObjectId& directory, const compare::DirectoryResult& result) {
   for (const std::string& name : result.deferred) {
     enqueue({directory, name}, state::kSinceEver, Origin::kWalk);
   }
-  for (const tree::EntryFailure& failure : result.failed) {
+  for (const compare::EntryFailure& failure : result.failed) {
     const Location entry{directory, failure.name};
     state_.marks.mark(entry, state::kSinceEver);
     entry_failed(entry, failure.error);

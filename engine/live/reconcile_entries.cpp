@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "engine/compare/entry.h"
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
 #include "engine/stream/claims.h"
-#include "engine/tree/entry.h"
 #include "mirrorfs/log.h"
 
 namespace mirrorfs::live {
@@ -153,12 +153,12 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
     }
   }
   PassObserver observer(progress_, state_.totals);
-  const tree::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
+  const compare::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
   auto room = co_await make_room(entry, now ? &*now : nullptr, pair);
   if (!room) co_return room;
-  const tree::Policy policy{.compare = tree::Compare::kFull};
-  auto result = co_await tree::reconcile_entry(context(observer), pair, entry.name, now,
-                                               std::nullopt, policy);
+  const compare::Policy policy{.compare = compare::Compare::kFull};
+  auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, now,
+                                                  std::nullopt, policy);
   if (!result) co_return pass_on(std::move(result));
   if (result->source && result->is_directory) {
     auto done = co_await directory_entry(entry, *result);
@@ -174,7 +174,7 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
 
 /// A directory that is not the one known at this place has to be walked, with all below it.
 ring::Task<Result<void>> Reconciler::directory_entry(const Location& entry,
-                                                     const tree::EntryResult& result) {
+                                                     const compare::EntryResult& result) {
   const ObjectId id = result.source->id();
   const bool in_place = state_.directories.where(id) == entry && !result.created_directory;
   const bool walk_again = must_walk_.erase(id) > 0;
@@ -188,10 +188,11 @@ ring::Task<Result<void>> Reconciler::directory_entry(const Location& entry,
   auto replica = co_await state_.directories.open_replica(id);
   if (!replica) co_return pass_on(std::move(replica));
   PassObserver observer(progress_, state_.totals);
-  const tree::DirectoryPair pair{id, (*source)->get(), (*replica)->get()};
-  const tree::FinishOptions options{.source = result.source, .replica = {}, .touched = true};
-  const tree::Policy policy{};
-  auto done = co_await tree::finish_directory(context(observer), pair, entry.name, options, policy);
+  const compare::DirectoryPair pair{id, (*source)->get(), (*replica)->get()};
+  const compare::FinishOptions options{.source = result.source, .replica = {}, .touched = true};
+  const compare::Policy policy{};
+  auto done =
+      co_await compare::finish_directory(context(observer), pair, entry.name, options, policy);
   if (!done) co_return pass_on(std::move(done));
   co_return Result<void>{};
 }
@@ -216,16 +217,16 @@ ring::Task<bool> Reconciler::offer_links(const Location& entry, const Metadata& 
 
 /// The name is a link to the right object now, but what marked it may have been lost content.
 ring::Task<Result<void>> Reconciler::compare_linked(const Location& entry, const Metadata& source,
-                                                    const tree::DirectoryPair& pair) {
+                                                    const compare::DirectoryPair& pair) {
   const auto there = co_await state_.ring.statx(pair.replica, entry.name.c_str());
   if (!there) co_return std::unexpected(there.error());
   const ObjectId id = source.id();
   hardlinks_.forget(id);
   hardlinks_.remember(id, {.where = entry, .replica = there->id()}, kUnknownNumberOfNames);
   PassObserver observer(progress_, state_.totals);
-  const tree::Policy policy{.compare = tree::Compare::kFull};
-  auto result = co_await tree::reconcile_entry(context(observer), pair, entry.name, source,
-                                               std::nullopt, policy);
+  const compare::Policy policy{.compare = compare::Compare::kFull};
+  auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, source,
+                                                  std::nullopt, policy);
   if (!result) co_return pass_on(std::move(result));
   co_return Result<void>{};
 }
@@ -250,10 +251,11 @@ ring::Task<void> Reconciler::settle_parent(const Location& entry, const state::D
   const auto replica = co_await state_.directories.open_replica(entry.parent);
   if (!replica) co_return;
   PassObserver observer(progress_, state_.totals);
-  const tree::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
-  const tree::FinishOptions options{.source = *parent, .replica = {}, .touched = true};
-  const tree::Policy policy{};
-  const auto done = co_await tree::finish_directory(context(observer), pair, "", options, policy);
+  const compare::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
+  const compare::FinishOptions options{.source = *parent, .replica = {}, .touched = true};
+  const compare::Policy policy{};
+  const auto done =
+      co_await compare::finish_directory(context(observer), pair, "", options, policy);
   if (!done) state_.count_error(done.error().message());
 }
 

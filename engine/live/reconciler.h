@@ -7,10 +7,10 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "engine/compare/reconcile.h"
+#include "engine/copy/staging.h"
 #include "engine/live/live_state.h"
 #include "engine/live/lost_directories.h"
-#include "engine/tree/reconcile.h"
-#include "engine/tree/staging.h"
 #include "mirrorfs/status.h"
 
 namespace mirrorfs::live {
@@ -23,10 +23,10 @@ namespace mirrorfs::live {
 /// Ring thread only.
 class Reconciler {
  public:
-  Reconciler(LiveState& state, tree::Staging& staging);
+  Reconciler(LiveState& state, copy::Staging& staging);
 
   /// Walks the whole tree. `policy` decides what counts as equal.
-  void start_baseline(tree::Policy policy);
+  void start_baseline(compare::Policy policy);
 
   /// Marks the entry and reconciles it soon.
   void request(const Location& entry, SequenceNumber since);
@@ -105,11 +105,11 @@ class Reconciler {
                                                         const std::optional<Metadata>& now,
                                                         const state::DirHandle& source);
   [[nodiscard]] ring::Task<Result<void>> directory_entry(const Location& entry,
-                                                         const tree::EntryResult& result);
+                                                         const compare::EntryResult& result);
   [[nodiscard]] ring::Task<bool> offer_links(const Location& entry, const Metadata& source);
   [[nodiscard]] ring::Task<Result<void>> compare_linked(const Location& entry,
                                                         const Metadata& source,
-                                                        const tree::DirectoryPair& pair);
+                                                        const compare::DirectoryPair& pair);
   [[nodiscard]] ring::Task<void> detach_shared(const Location& entry, int replica_directory);
   [[nodiscard]] ring::Task<void> settle_parent(const Location& entry,
                                                const state::DirHandle& source,
@@ -124,7 +124,7 @@ class Reconciler {
   void forget_below(const ObjectId& directory);
   void give_up_replica_of(const ObjectId& directory);
   [[nodiscard]] ring::Task<Result<void>> make_room(const Location& entry, const Metadata* source,
-                                                   const tree::DirectoryPair& pair);
+                                                   const compare::DirectoryPair& pair);
 
   // Directories (reconcile_directories.cpp).
   [[nodiscard]] ring::Task<void> directory_task(ObjectId directory);
@@ -133,20 +133,20 @@ class Reconciler {
   [[nodiscard]] ring::Task<Result<void>> walk_directory(ObjectId directory,
                                                         const state::DirHandle& source,
                                                         const state::DirHandle& replica);
-  void take_over(const ObjectId& directory, const tree::DirectoryResult& result);
-  void put_off(const ObjectId& directory, const tree::DirectoryResult& result);
+  void take_over(const ObjectId& directory, const compare::DirectoryResult& result);
+  void put_off(const ObjectId& directory, const compare::DirectoryResult& result);
   void directory_failed(const ObjectId& directory, const Error& error);
   [[nodiscard]] ring::Task<void> source_is_ahead();
 
   void entry_reflects(const Location& entry, const ObjectId& object);
   void directory_reflects(const ObjectId& directory);
-  [[nodiscard]] tree::Context context(tree::Observer& observer);
+  [[nodiscard]] compare::Context context(compare::Observer& observer);
 
   LiveState& state_;
-  tree::Staging& staging_;
-  tree::HardlinkMap hardlinks_;
-  tree::Limits limits_;
-  tree::Policy policy_;
+  copy::Staging& staging_;
+  copy::HardlinkMap hardlinks_;
+  copy::Limits limits_;
+  compare::Policy policy_;
   timespec started_{};
   bool paused_ = false;
 

@@ -3,10 +3,11 @@
 //
 // Operations may be under way in them, or below them, through descriptors. So none is made into
 // another: it goes, and what stood for the same objects is found anew by a walk.
+#include "engine/compare/entry.h"
+#include "engine/copy/remove_tree.h"
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
 #include "engine/stream/claims.h"
-#include "engine/tree/entry.h"
 
 namespace mirrorfs::live {
 
@@ -58,15 +59,15 @@ void Reconciler::give_up_replica_of(const ObjectId& directory) {
 }
 
 ring::Task<Result<void>> Reconciler::make_room(const Location& entry, const Metadata* source,
-                                               const tree::DirectoryPair& pair) {
+                                               const compare::DirectoryPair& pair) {
   if (!must_make_room(entry, source)) co_return Result<void>{};
   if (const auto stands_there = state_.directories.at(entry)) give_up_replica_of(*stands_there);
   const auto found = co_await state_.ring.statx(pair.replica, entry.name.c_str());
   if (!found && found.error().code != ENOENT) co_return std::unexpected(found.error());
   if (found && found->is_directory()) {
     PassObserver observer(progress_, state_.totals);
-    tree::Context removing = context(observer);
-    auto removed = co_await tree::remove_tree(removing, pair.replica, entry.name.c_str());
+    compare::Context removing = context(observer);
+    auto removed = co_await copy::remove_tree(removing.copying(), pair.replica, entry.name.c_str());
     if (!removed) co_return removed;
   }
   abandoned_.erase(stream::entry_key(entry.parent, entry.name));

@@ -14,7 +14,7 @@ constexpr auto kTableMoves = std::chrono::microseconds(200);
 
 DirHandle duplicate(int fd) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  return std::make_shared<const tree::DirFd>(std::move(copy));
+  return std::make_shared<const objects::DirFd>(std::move(copy));
 }
 
 }  // namespace
@@ -199,14 +199,14 @@ std::vector<ObjectId> DirectoryTable::chain_to_open(const ObjectId& directory, H
 
 ring::Task<Result<DirHandle>> DirectoryTable::open_step(int parent, std::string name,
                                                         ObjectId expected, Handle side) {
-  auto opened = co_await tree::open_dir_at(ring_, parent, name.c_str());
+  auto opened = co_await objects::open_dir_at(ring_, parent, name.c_str());
   if (!opened) co_return pass_on(std::move(opened));
   if (side == &Entry::source) {
     const auto metadata = co_await ring_.statx(opened->get(), "", AT_EMPTY_PATH);
     if (!metadata) co_return std::unexpected(metadata.error());
     if (metadata->id() != expected) co_return fail(ESTALE, "open directory", name);
   }
-  co_return std::make_shared<const tree::DirFd>(std::move(*opened));
+  co_return std::make_shared<const objects::DirFd>(std::move(*opened));
 }
 
 ring::Task<Result<DirHandle>> DirectoryTable::open_chain(ObjectId directory, Handle side) {

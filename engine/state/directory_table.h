@@ -8,10 +8,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/copy/hardlinks.h"
+#include "engine/objects/dir_fd.h"
 #include "engine/ring/sync.h"
 #include "engine/ring/task.h"
-#include "engine/tree/dir_fd.h"
-#include "engine/tree/hardlinks.h"
 #include "mirrorfs/error.h"
 #include "mirrorfs/operation.h"
 
@@ -21,12 +21,12 @@ class Ring;
 
 namespace mirrorfs::state {
 
-using DirHandle = std::shared_ptr<const tree::DirFd>;
+using DirHandle = std::shared_ptr<const objects::DirFd>;
 
 /// Source identity → parent and name, with a bounded number of open descriptors on both sides.
 /// Descriptors stay right across renames of any ancestor, and names are only resolved one step at a
 /// time below a descriptor. Ring thread only.
-class DirectoryTable final : public tree::ReplicaDirectories {
+class DirectoryTable final : public copy::ReplicaDirectories {
  public:
   /// The roots stay the caller's and outlive the table.
   DirectoryTable(ring::Ring& ring, ObjectId root, int source_root, int replica_root,
