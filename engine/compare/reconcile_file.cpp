@@ -1,5 +1,5 @@
 // Regular files: what differs, and which of the three ways removes it.
-#include <spdlog/fmt/fmt.h>
+#include <fmt/core.h>
 
 #include <cerrno>
 

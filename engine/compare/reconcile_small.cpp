@@ -3,7 +3,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <spdlog/fmt/fmt.h>
+#include <fmt/core.h>
 
 #include <cerrno>
 #include <climits>

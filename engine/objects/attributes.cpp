@@ -1,6 +1,6 @@
 #include "engine/objects/attributes.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <fmt/core.h>
 
 #include <cerrno>
 
