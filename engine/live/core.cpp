@@ -27,12 +27,12 @@ Core::Core(Parts parts)
       staging_(std::move(parts.staging)),
       session_(parts.session),
       state_(*ring_, parts.intake, parts.root, parts.source_root, parts.replica_root,
-             descriptors_to_keep(), tree::Rights::current()),
+             descriptors_to_keep(), objects::Rights::current()),
       reconciler_(state_, staging_),
       dispatcher_(state_, reconciler_),
       durability_(state_, reconciler_, parts.replica_root) {}
 
-void Core::run(std::optional<tree::Policy> baseline) {
+void Core::run(std::optional<compare::Policy> baseline) {
   if (baseline) ring_->post([this, policy = *baseline] { reconciler_.start_baseline(policy); });
   ring_->spawn(reconciler_.retry_loop());
   ring_->spawn(close_unused_files());

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "engine/compare/reconcile.h"
 #include "engine/ring/ring.h"
 #include "engine/ring/sync.h"
 #include "engine/state/directory_table.h"
@@ -16,7 +17,6 @@
 #include "engine/stream/intake.h"
 #include "engine/stream/readings.h"
 #include "engine/stream/watermark.h"
-#include "engine/tree/reconcile.h"
 
 namespace mirrorfs::live {
 
@@ -29,7 +29,7 @@ struct Totals {
 
 struct LiveState {
   LiveState(ring::Ring& engine_ring, stream::Intake& operations, ObjectId root, int source_root,
-            int replica_root, std::size_t most_open, tree::Rights process_rights)
+            int replica_root, std::size_t most_open, objects::Rights process_rights)
       : ring(engine_ring),
         intake(operations),
         rights(process_rights),
@@ -39,7 +39,7 @@ struct LiveState {
 
   ring::Ring& ring;
   stream::Intake& intake;
-  const tree::Rights rights;
+  const objects::Rights rights;
   state::DirectoryTable directories;
   state::FileCache files;
   state::LinkNames links;

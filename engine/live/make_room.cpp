@@ -4,9 +4,9 @@
 // another's copy: it goes, and what it mirrored is found anew by a walk.
 #include <algorithm>
 
+#include "engine/copy/remove_tree.h"
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
-#include "engine/tree/entry.h"
 
 namespace mirrorfs::live {
 
@@ -42,7 +42,7 @@ void Reconciler::give_up_replica(const ObjectId& directory) {
 }
 
 ring::Task<Result<void>> Reconciler::make_room(const Location& entry, const Metadata* source,
-                                               const tree::DirectoryPair& pair) {
+                                               const compare::DirectoryPair& pair) {
   const auto stands_there = state_.directories.at(entry);
   if (stands_there && (source == nullptr || *stands_there != source->id())) {
     give_up_replica(*stands_there);
@@ -54,8 +54,7 @@ ring::Task<Result<void>> Reconciler::make_room(const Location& entry, const Meta
   // Not where the table has it: somebody has moved it on the replica.
   if (const auto owner = state_.directories.owners().owner(found->id())) give_up_replica(*owner);
   PassObserver observer(progress_, state_.totals);
-  tree::Context removing = context(observer);
-  auto removed = co_await tree::remove_tree(removing, pair.replica, entry.name.c_str());
+  auto removed = co_await copy::remove_tree(context(observer).copying(), pair.replica, entry.name.c_str());
   if (!removed) co_return removed;
   state_.directories.owners().erase(found->id());
   co_return Result<void>{};

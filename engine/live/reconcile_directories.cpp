@@ -2,10 +2,10 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 
+#include "engine/copy/content.h"
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
 #include "engine/stream/claims.h"
-#include "engine/tree/content.h"
 #include "mirrorfs/log.h"
 
 namespace mirrorfs::live {
@@ -17,7 +17,7 @@ using state::DirectoryState;
 /// wait for them; files with several names need the claim on their object.
 bool needs_own_reconcile(const Metadata& source) {
   if (source.is_directory()) return false;
-  return source.nlink > 1 || (source.is_regular() && source.size >= tree::kUpdateInPlace);
+  return source.nlink > 1 || (source.is_regular() && source.size >= copy::kUpdateInPlace);
 }
 
 }  // namespace
@@ -72,20 +72,20 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
                                                     const state::DirHandle& replica) {
   PassObserver observer(progress_, state_.totals);
   observer.remember_objects();
-  const tree::DirectoryPair pair{directory, source->get(), replica->get()};
+  const compare::DirectoryPair pair{directory, source->get(), replica->get()};
   const bool is_root = directory == state_.directories.root();
-  const tree::DeferPredicate defer = [this](const std::string&, const Metadata* in_source,
-                                            const Metadata* in_replica) {
+  const compare::DeferPredicate defer = [this](const std::string&, const Metadata* in_source,
+                                               const Metadata* in_replica) {
     if (in_source != nullptr && needs_own_reconcile(*in_source)) return true;
     return must_make_room(in_source, in_replica);
   };
   const std::uint64_t requests = state_.marks.requests();
   const stream::Look from = state_.readings.begin();
   auto result =
-      co_await tree::reconcile_directory(context(observer), pair, policy_, defer, is_root);
+      co_await compare::reconcile_directory(context(observer), pair, policy_, defer, is_root);
   if (!result) co_return pass_on(std::move(result));
-  const tree::FinishOptions options{.source = {}, .replica = {}, .touched = result->changed};
-  auto finished = co_await tree::finish_directory(context(observer), pair, "", options, policy_);
+  const compare::FinishOptions options{.source = {}, .replica = {}, .touched = result->changed};
+  auto finished = co_await compare::finish_directory(context(observer), pair, "", options, policy_);
   state_.readings.note_directory(directory, from);
   state_.times.drop(directory);
   state_.files.erase_in(directory);
@@ -122,10 +122,10 @@ bool Reconciler::meet(const ObjectId& directory, const Location& where,
   return true;
 }
 
-void Reconciler::take_over(const ObjectId& directory, const tree::DirectoryResult& result) {
+void Reconciler::take_over(const ObjectId& directory, const compare::DirectoryResult& result) {
   ++state_.reconciled;
   state_.links.release_directory(directory);
-  for (const tree::ChildDirectory& child : result.children) {
+  for (const compare::ChildDirectory& child : result.children) {
     const Location where{directory, child.name};
     // A known one is not walked again: its attributes are compared by a reconcile of its own.
     if (!meet(child.source.id(), where, child.replica)) {
@@ -135,7 +135,7 @@ void Reconciler::take_over(const ObjectId& directory, const tree::DirectoryResul
   for (const std::string& name : result.deferred) {
     request({directory, name}, state::kSinceEver, state::Origin::kWalk);
   }
-  for (const tree::EntryFailure& failure : result.failed) {
+  for (const compare::EntryFailure& failure : result.failed) {
     const Location entry{directory, failure.name};
     if (state_.marks.request(entry, state::kSinceEver, state::Origin::kWalk)) {
       entry_failed(entry, {}, failure.error);

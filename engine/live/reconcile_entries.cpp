@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "engine/compare/entry.h"
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
 #include "engine/stream/claims.h"
-#include "engine/tree/entry.h"
 #include "mirrorfs/log.h"
 
 namespace mirrorfs::live {
@@ -165,12 +165,12 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
     }
   }
   PassObserver observer(progress_, state_.totals);
-  const tree::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
+  const compare::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
   auto room = co_await make_room(entry, now ? &*now : nullptr, pair);
   if (!room) co_return room;
-  const tree::Policy policy{.compare = tree::Compare::kFull};
-  auto result = co_await tree::reconcile_entry(context(observer), pair, entry.name, now,
-                                               std::nullopt, policy);
+  const compare::Policy policy{.compare = compare::Compare::kFull};
+  auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, now,
+                                                  std::nullopt, policy);
   if (!result) co_return pass_on(std::move(result));
   if (result->source && result->is_directory) {
     auto done = co_await directory_entry(entry, *result);
@@ -186,7 +186,7 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
 
 /// A directory that is not the one known at this place has to be walked, with all below it.
 ring::Task<Result<void>> Reconciler::directory_entry(const Location& entry,
-                                                     const tree::EntryResult& result) {
+                                                     const compare::EntryResult& result) {
   const ObjectId id = result.source->id();
   if (meet(id, entry, result.replica_directory)) co_return Result<void>{};
   auto source = co_await state_.directories.open_source(id);
@@ -194,10 +194,11 @@ ring::Task<Result<void>> Reconciler::directory_entry(const Location& entry,
   auto replica = co_await state_.directories.open_replica(id);
   if (!replica) co_return pass_on(std::move(replica));
   PassObserver observer(progress_, state_.totals);
-  const tree::DirectoryPair pair{id, (*source)->get(), (*replica)->get()};
-  const tree::FinishOptions options{.source = result.source, .replica = {}, .touched = true};
-  const tree::Policy policy{};
-  auto done = co_await tree::finish_directory(context(observer), pair, entry.name, options, policy);
+  const compare::DirectoryPair pair{id, (*source)->get(), (*replica)->get()};
+  const compare::FinishOptions options{.source = result.source, .replica = {}, .touched = true};
+  const compare::Policy policy{};
+  auto done =
+      co_await compare::finish_directory(context(observer), pair, entry.name, options, policy);
   if (!done) co_return pass_on(std::move(done));
   co_return Result<void>{};
 }
@@ -212,10 +213,11 @@ ring::Task<void> Reconciler::set_parent_times(const Location& entry, const state
   const auto replica = co_await state_.directories.open_replica(entry.parent);
   if (!replica) co_return;
   PassObserver observer(progress_, state_.totals);
-  const tree::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
-  const tree::FinishOptions options{.source = *parent, .replica = {}, .touched = true};
-  const tree::Policy policy{};
-  const auto done = co_await tree::finish_directory(context(observer), pair, "", options, policy);
+  const compare::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
+  const compare::FinishOptions options{.source = *parent, .replica = {}, .touched = true};
+  const compare::Policy policy{};
+  const auto done =
+      co_await compare::finish_directory(context(observer), pair, "", options, policy);
   if (!done) state_.count_error(done.error().message());
 }
 

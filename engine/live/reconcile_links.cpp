@@ -30,16 +30,16 @@ ring::Task<bool> Reconciler::offer_links(const Location& entry, const Metadata& 
 
 /// The name is a link to the right object now, but what marked it may have been lost content.
 ring::Task<Result<void>> Reconciler::compare_linked(const Location& entry, const Metadata& source,
-                                                    const tree::DirectoryPair& pair) {
+                                                    const compare::DirectoryPair& pair) {
   const auto there = co_await state_.ring.statx(pair.replica, entry.name.c_str());
   if (!there) co_return std::unexpected(there.error());
   const ObjectId id = source.id();
   hardlinks_.forget(id);
   hardlinks_.remember(id, {.where = entry, .replica = there->id()}, kUnknownNumberOfNames);
   PassObserver observer(progress_, state_.totals);
-  const tree::Policy policy{.compare = tree::Compare::kFull};
-  auto result = co_await tree::reconcile_entry(context(observer), pair, entry.name, source,
-                                               std::nullopt, policy);
+  const compare::Policy policy{.compare = compare::Compare::kFull};
+  auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, source,
+                                                  std::nullopt, policy);
   if (!result) co_return pass_on(std::move(result));
   co_return Result<void>{};
 }

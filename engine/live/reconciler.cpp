@@ -13,13 +13,13 @@ constexpr auto kSourceAheadPause = std::chrono::milliseconds(1);
 
 }  // namespace
 
-Reconciler::Reconciler(LiveState& state, tree::Staging& staging)
+Reconciler::Reconciler(LiveState& state, copy::Staging& staging)
     : state_(state), staging_(staging), hardlinks_(state.directories) {
   ::clock_gettime(CLOCK_REALTIME, &started_);
   started_.tv_sec -= 1;  // file times come from a coarser clock that lags behind this one
 }
 
-tree::Context Reconciler::context(tree::Observer& observer) {
+compare::Context Reconciler::context(compare::Observer& observer) {
   return {.ring = state_.ring,
           .staging = &staging_,
           .hardlinks = hardlinks_,
@@ -28,7 +28,7 @@ tree::Context Reconciler::context(tree::Observer& observer) {
           .rights = state_.rights};
 }
 
-void Reconciler::start_baseline(tree::Policy policy) {
+void Reconciler::start_baseline(compare::Policy policy) {
   policy_ = policy;
   walk_everything();
 }

@@ -6,10 +6,10 @@
 #include <optional>
 #include <vector>
 
+#include "engine/compare/reconcile.h"
+#include "engine/copy/staging.h"
 #include "engine/live/live_state.h"
 #include "engine/live/lost_directories.h"
-#include "engine/tree/reconcile.h"
-#include "engine/tree/staging.h"
 #include "mirrorfs/status.h"
 
 namespace mirrorfs::live {
@@ -20,10 +20,10 @@ namespace mirrorfs::live {
 /// Ring thread only.
 class Reconciler {
  public:
-  Reconciler(LiveState& state, tree::Staging& staging);
+  Reconciler(LiveState& state, copy::Staging& staging);
 
   /// Walks the whole tree. `policy` decides what counts as equal.
-  void start_baseline(tree::Policy policy);
+  void start_baseline(compare::Policy policy);
 
   /// Marks the entry and reconciles it soon.
   void request(const Location& entry, SequenceNumber since) {
@@ -77,7 +77,7 @@ class Reconciler {
     return !directory_queue_.empty() || active_directories_ > 0;
   }
   [[nodiscard]] ring::Task<void> source_is_ahead();
-  [[nodiscard]] tree::Context context(tree::Observer& observer);
+  [[nodiscard]] compare::Context context(compare::Observer& observer);
   void need_retries() { retries_needed_.set(); }
 
   // Times of directories (directory_times.cpp).
@@ -104,7 +104,7 @@ class Reconciler {
                                                         const std::optional<Metadata>& now,
                                                         const state::DirHandle& source);
   [[nodiscard]] ring::Task<Result<void>> directory_entry(const Location& entry,
-                                                         const tree::EntryResult& result);
+                                                         const compare::EntryResult& result);
   void parent_is_damaged(const Location& entry);
   void entry_failed(const Location& entry, state::MarkReading reading, const Error& error);
   [[nodiscard]] ring::Task<void> set_parent_times(const Location& entry,
@@ -115,7 +115,7 @@ class Reconciler {
   [[nodiscard]] ring::Task<bool> offer_links(const Location& entry, const Metadata& source);
   [[nodiscard]] ring::Task<Result<void>> compare_linked(const Location& entry,
                                                         const Metadata& source,
-                                                        const tree::DirectoryPair& pair);
+                                                        const compare::DirectoryPair& pair);
   [[nodiscard]] ring::Task<void> detach_shared(const Location& entry, int replica_directory);
 
   // Replica directories that mirror another source directory (make_room.cpp).
@@ -125,7 +125,7 @@ class Reconciler {
   void give_up_replica(const ObjectId& directory);
   void forget(const ObjectId& directory);
   [[nodiscard]] ring::Task<Result<void>> make_room(const Location& entry, const Metadata* source,
-                                                   const tree::DirectoryPair& pair);
+                                                   const compare::DirectoryPair& pair);
 
   // Directories (reconcile_directories.cpp).
   [[nodiscard]] ring::Task<void> directory_task(ObjectId directory);
@@ -136,14 +136,14 @@ class Reconciler {
                                                         const state::DirHandle& replica);
   [[nodiscard]] bool meet(const ObjectId& directory, const Location& where,
                           const std::optional<Metadata>& replica);
-  void take_over(const ObjectId& directory, const tree::DirectoryResult& result);
+  void take_over(const ObjectId& directory, const compare::DirectoryResult& result);
   void walk_failed(const ObjectId& directory, const Error& error);
 
   LiveState& state_;
-  tree::Staging& staging_;
-  tree::HardlinkMap hardlinks_;
-  tree::Limits limits_;
-  tree::Policy policy_;
+  copy::Staging& staging_;
+  copy::HardlinkMap hardlinks_;
+  copy::Limits limits_;
+  compare::Policy policy_;
   timespec started_{};
   bool paused_ = false;
 

@@ -17,7 +17,7 @@ constexpr auto kTableMoves = std::chrono::microseconds(200);
 
 DirHandle duplicate(int fd) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  return std::make_shared<const tree::DirFd>(std::move(copy));
+  return std::make_shared<const objects::DirFd>(std::move(copy));
 }
 
 /// A FUSE filesystem may give an object another inode number after the kernel has forgotten it.
@@ -156,11 +156,11 @@ Result<void> DirectoryTable::check_replica(const ObjectId& directory, const Obje
 }
 
 ring::Task<Result<DirectoryTable::Opened>> DirectoryTable::open_step(int parent, std::string name) {
-  auto opened = co_await tree::open_dir_at(ring_, parent, name.c_str());
+  auto opened = co_await objects::open_dir_at(ring_, parent, name.c_str());
   if (!opened) co_return pass_on(std::move(opened));
   const auto metadata = co_await ring_.statx(opened->get(), "", AT_EMPTY_PATH);
   if (!metadata) co_return std::unexpected(metadata.error());
-  co_return Opened{std::make_shared<const tree::DirFd>(std::move(*opened)), metadata->id()};
+  co_return Opened{std::make_shared<const objects::DirFd>(std::move(*opened)), metadata->id()};
 }
 
 ring::Task<Result<DirHandle>> DirectoryTable::open_chain(ObjectId directory, Handle side) {

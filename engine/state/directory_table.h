@@ -9,12 +9,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/copy/hardlinks.h"
+#include "engine/objects/dir_fd.h"
 #include "engine/ring/sync.h"
 #include "engine/ring/task.h"
 #include "engine/state/directory_state.h"
 #include "engine/state/replica_owners.h"
-#include "engine/tree/dir_fd.h"
-#include "engine/tree/hardlinks.h"
 #include "mirrorfs/error.h"
 #include "mirrorfs/operation.h"
 
@@ -24,13 +24,13 @@ class Ring;
 
 namespace mirrorfs::state {
 
-using DirHandle = std::shared_ptr<const tree::DirFd>;
+using DirHandle = std::shared_ptr<const objects::DirFd>;
 
 /// Source identity → the one state, the place and the replica's identity of a directory, with a
 /// bounded number of open descriptors on both sides. Names are those of the replica as of the last
 /// applied operation. Descriptors stay right across renames of any ancestor, and names are only
 /// resolved one step at a time below a descriptor. Ring thread only.
-class DirectoryTable final : public tree::ReplicaDirectories {
+class DirectoryTable final : public copy::ReplicaDirectories {
  public:
   /// The roots stay the caller's and outlive the table. The root is known from the beginning.
   DirectoryTable(ring::Ring& ring, ObjectId root, int source_root, int replica_root,

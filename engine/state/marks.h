@@ -74,8 +74,8 @@ class Marks {
   void abandon_reading(const Location& entry, MarkReading reading);
   /// The entry is equal as of the reading. True: it was asked for again and has to be queued.
   [[nodiscard]] bool done(const Location& entry, MarkReading reading);
-  /// The reconcile failed, before it read (a null reading) or afterwards. `cause` is empty while the
-  /// failure may pass by itself. True: it was asked for again and has to be queued.
+  /// The reconcile failed, before it read (a null reading) or afterwards. `cause` is empty while
+  /// the failure may pass by itself. True: it was asked for again and has to be queued.
   [[nodiscard]] bool failed(const Location& entry, MarkReading reading, std::string cause,
                             Clock::time_point due);
   /// What covers the entry takes the mark over, or it is gone.

@@ -4,11 +4,11 @@
 #include <optional>
 #include <unordered_map>
 
+#include "engine/objects/rights.h"
 #include "engine/ring/task.h"
 #include "engine/state/directory_table.h"
 #include "engine/state/file_cache.h"
 #include "engine/state/link_names.h"
-#include "engine/tree/rights.h"
 #include "mirrorfs/error.h"
 #include "mirrorfs/operation.h"
 
@@ -26,7 +26,7 @@ struct ReplicaView {
 /// since the next operation on the object would disturb them again. Ring thread only.
 class Applier {
  public:
-  Applier(ring::Ring& ring, ReplicaView view, tree::Rights rights)
+  Applier(ring::Ring& ring, ReplicaView view, objects::Rights rights)
       : ring_(ring), view_(view), rights_(rights) {}
 
   [[nodiscard]] ring::Task<Result<void>> apply(const Operation& operation);
@@ -71,7 +71,7 @@ class Applier {
 
   ring::Ring& ring_;
   ReplicaView view_;
-  tree::Rights rights_;
+  objects::Rights rights_;
   std::uint64_t bytes_written_ = 0;
 };
 

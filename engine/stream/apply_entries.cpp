@@ -4,10 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/objects/attributes.h"
+#include "engine/objects/dir_fd.h"
 #include "engine/ring/ring.h"
 #include "engine/stream/apply.h"
-#include "engine/tree/attributes.h"
-#include "engine/tree/dir_fd.h"
 
 namespace mirrorfs::stream {
 namespace {
@@ -23,17 +23,17 @@ constexpr mode_t kSpecialBits = S_ISUID | S_ISGID | S_ISVTX;
 /// ACL that is younger than the object: what this one inherited on the source is told by operations
 /// of its own.
 Result<void> Applier::own(int parent, int fd, const Metadata& after) const {
-  if (auto set = tree::set_owner(fd, after.uid, after.gid, rights_); !set) return set;
+  if (auto set = objects::set_owner(fd, after.uid, after.gid, rights_); !set) return set;
   if (after.is_symlink()) return {};
-  const bool inherits = tree::has_xattr(parent, kDefaultAcl);
+  const bool inherits = objects::has_xattr(parent, kDefaultAcl);
   if (inherits) {
-    if (auto removed = tree::remove_xattr(fd, kAccessAcl); !removed) return removed;
+    if (auto removed = objects::remove_xattr(fd, kAccessAcl); !removed) return removed;
     if (after.is_directory()) {
-      if (auto removed = tree::remove_xattr(fd, kDefaultAcl); !removed) return removed;
+      if (auto removed = objects::remove_xattr(fd, kDefaultAcl); !removed) return removed;
     }
   }
   if (!inherits && (after.mode & kSpecialBits) == 0) return {};
-  return tree::set_mode(fd, after.permissions());
+  return objects::set_mode(fd, after.permissions());
 }
 
 ring::Task<Result<void>> Applier::create_regular(const CreateNode& node, int parent) {
@@ -50,7 +50,7 @@ ring::Task<Result<void>> Applier::create_special(const CreateNode& node, int par
   const char* name = node.where.name.c_str();
   const mode_t mode = node.after.type() | node.after.permissions();
   if (::mknodat(parent, name, mode, node.after.rdev) != 0) co_return fail_errno("mknodat", name);
-  auto made = co_await tree::open_path_at(ring_, parent, name);
+  auto made = co_await objects::open_path_at(ring_, parent, name);
   if (!made) co_return pass_on(std::move(made));
   co_return own(parent, made->get(), node.after);
 }
@@ -86,7 +86,7 @@ ring::Task<Result<void>> Applier::run(const MakeSymlink& made) {
   const char* name = made.where.name.c_str();
   auto done = co_await ring_.symlinkat(made.target.c_str(), (*parent)->get(), name);
   if (!done) co_return done;
-  auto link = co_await tree::open_path_at(ring_, (*parent)->get(), name);
+  auto link = co_await objects::open_path_at(ring_, (*parent)->get(), name);
   if (!link) co_return pass_on(std::move(link));
   co_return own((*parent)->get(), link->get(), made.after);
 }
