@@ -21,6 +21,10 @@ struct Policy {
   /// A source file whose ctime is at or after this is compared by content even in kQuick. Zero:
   /// off.
   timespec changed_since{};
+  /// A replica file whose ctime is at or after this is compared by content, as the disk has it and
+  /// not the page cache: a write-back that failed leaves pages behind that are clean and yet were
+  /// never written (fsync(2)). Zero: off.
+  timespec reread_since{};
   /// Files on this device that the replica lacks are copied before they are looked at; its
   /// filesystem stamps_with_our_clock(). Without effect on a directory with a DeferPredicate.
   std::optional<dev_t> sight_device{};

@@ -1,4 +1,5 @@
 // Regular files: what differs, and which of the three ways removes it.
+#include <fcntl.h>
 #include <fmt/core.h>
 
 #include <cerrno>
@@ -19,11 +20,20 @@ struct FileDifference {
   bool shared = false;   ///< linked on the replica with what it must not be linked with
 };
 
+/// `since` zero: never.
+bool happened_since(const timespec& time, const timespec& since) {
+  return (since.tv_sec != 0 || since.tv_nsec != 0) && !is_before(time, since);
+}
+
+/// Whether what the page cache has of the replica's file may never have reached the disk.
+bool must_reread(const Entry& entry) {
+  return happened_since(entry.replica->ctime, entry.policy.reread_since);
+}
+
 /// Whether to read both files where size and mtime do not decide it.
 bool must_compare_content(const Entry& entry) {
-  if (entry.policy.compare == Compare::kFull) return true;
-  const timespec& since = entry.policy.changed_since;
-  return (since.tv_sec != 0 || since.tv_nsec != 0) && !is_before(entry.source.ctime, since);
+  return entry.policy.compare == Compare::kFull || must_reread(entry) ||
+         happened_since(entry.source.ctime, entry.policy.changed_since);
 }
 
 ring::Task<Result<bool>> same_content(Entry& entry) {
@@ -36,6 +46,10 @@ ring::Task<Result<bool>> same_content(Entry& entry) {
   // An ordinary user's own file without read permission: not comparable, so replaced.
   if (!replica && replica.error().code == EACCES && !entry.policy.dry_run) co_return false;
   if (!replica) co_return pass_on(std::move(replica));
+  if (must_reread(entry)) {
+    Result<void> dropped = co_await ring.fadvise(replica->get(), {0, 0}, POSIX_FADV_DONTNEED);
+    if (!dropped) co_return pass_on(std::move(dropped));
+  }
   Result<bool> same = co_await copy::compare_content(
       ring, source->get(), replica->get(), entry.source.size, entry.context.limits.pieces);
   Result<void> closed = co_await ring.close(std::move(*source));

@@ -35,6 +35,7 @@ Core::Core(Parts parts)
 void Core::run(std::optional<compare::Policy> baseline) {
   if (baseline) ring_->post([this, policy = *baseline] { reconciler_.start_baseline(policy); });
   ring_->spawn(reconciler_.retry_loop());
+  ring_->spawn(durability_.watch());
   ring_->spawn(close_unused_files());
   ring_->run();
 }
@@ -162,6 +163,7 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
   stopped_ = true;
   state_.progressed();
   reconciler_.stop();
+  state_.unsynced.set();
   ring_->stop();
   clean->set_value(done);
 }

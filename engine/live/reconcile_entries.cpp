@@ -168,7 +168,8 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
   const compare::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
   auto room = co_await make_room(entry, now ? &*now : nullptr, pair);
   if (!room) co_return room;
-  const compare::Policy policy{.compare = compare::Compare::kFull};
+  const compare::Policy policy{.compare = compare::Compare::kFull,
+                               .reread_since = policy_.reread_since};
   auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, now,
                                                   std::nullopt, policy);
   if (!result) co_return pass_on(std::move(result));

@@ -33,6 +33,8 @@ class Reconciler {
   void request_listing(const ObjectId& directory);
   /// Nothing is known any more: walk everything, comparing content that changed since the start.
   void request_everything();
+  /// The same, and what the replica got since then is compared as its disk has it.
+  void reread_everything(const timespec& since);
   /// The source has the directory no more.
   void directory_is_gone(const ObjectId& directory);
   /// An operation has moved directories on the replica.
