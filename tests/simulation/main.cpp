@@ -153,6 +153,10 @@ int run_many(const Arguments& arguments) {
         --running;
         continue;
       }
+      if (WIFEXITED(status) && WEXITSTATUS(status) == kMoreIsLeft) {
+        children[at] = start_job(arguments, job);
+        continue;
+      }
       report(seed, hangs
                        ? "hangs in one step"
                        : fmt::format("the process died: {}",
@@ -230,6 +234,7 @@ int main(int argc, char** argv) {
   const simulation::Arguments arguments = simulation::parse(argc, argv);
   ::umask(0);
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
-  if (auto configured = configure_log({.level = LogLevel::kError, .file = {}}); !configured) return 2;
+  // The engine has a lot to complain about here.
+  if (!configure_log({LogLevel::kError, LogTarget::kFile, "/dev/null"})) return 2;
   return arguments.jobs == 0 ? simulation::run_one(arguments) : simulation::run_many(arguments);
 }

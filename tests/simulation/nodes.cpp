@@ -4,8 +4,20 @@
 
 namespace mirrorfs::simulation {
 namespace {
+
 constexpr std::size_t kMostNames = 4;
+
+/// Or is `directory` itself. Two directories may seem to lie within each other for a moment.
+bool lies_below(const NodeRef& node, const NodeRef& directory) {
+  NodeRef at = node;
+  for (unsigned steps = 0; at != nullptr && steps < 64; ++steps) {
+    if (at == directory) return true;
+    at = at->names.empty() ? nullptr : at->names.front().parent;
+  }
+  return false;
 }
+
+}  // namespace
 
 void Nodes::set_root(const Metadata& metadata, UniqueFd fd) {
   root_ = acquire(metadata, std::move(fd));
@@ -33,8 +45,8 @@ void Nodes::remember(const NodeRef& node) {
 }
 
 void Nodes::forget(std::size_t index) {
-  const NodeRef gone = std::move(remembered_[index]);
-  remembered_.erase(remembered_.begin() + static_cast<std::ptrdiff_t>(index));
+  const NodeRef gone = remembered_[index];
+  std::erase_if(remembered_, [&gone](const NodeRef& node) { return lies_below(node, gone); });
 }
 
 void Nodes::add_name(const NodeRef& node, const NodeRef& parent, const std::string& name) {

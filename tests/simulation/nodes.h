@@ -51,8 +51,9 @@ class Nodes {
   [[nodiscard]] NodeRef find(const ObjectId& object) const;
   /// The kernel gets the node in a reply.
   void remember(const NodeRef& node);
-  /// It forgets the `index`-th of those it remembers, as under memory pressure.
+  /// It forgets the `index`-th of those it remembers and all below it, as under memory pressure.
   void forget(std::size_t index);
+  void forget_all() { remembered_.clear(); }
   [[nodiscard]] std::size_t remembered() const { return remembered_.size(); }
 
   void add_name(const NodeRef& node, const NodeRef& parent, const std::string& name);

@@ -121,7 +121,8 @@ void Run::end_session(bool crashed) {
   awaited_.reset();
   mount_.reset();
   if (crashed) {
-    // No destructor of the engine runs, as with kill -9. The memory is lost until this process ends.
+    // No destructor of the engine runs, as with kill -9. The memory is lost until this process
+    // ends.
     static_cast<void>(engine_.release());
     playground_.close_all_but({source_root_.get(), replica_root_.get()});
   }

@@ -121,7 +121,11 @@ Task<void> Workload::operation(Application& application, std::uint64_t number) {
     trace_.say("app {}   operation {}: {}: {}", application.number, number, what,
                error == 0 ? "done" : std::strerror(error));
   }
-  if (random.chance(plan_.forgets, 100) && mount_.nodes().remembered() > 0) {
+  if (!random.chance(plan_.forgets, 100) || mount_.nodes().remembered() == 0) co_return;
+  trace_.say("app {}   makes the kernel forget", application.number);
+  if (random.chance(1, 4)) {
+    mount_.nodes().forget_all();
+  } else {
     mount_.nodes().forget(random.below(mount_.nodes().remembered()));
   }
 }
