@@ -15,7 +15,7 @@ SessionPlan draw_session(Random& random, bool first, bool last) {
                   : random.chance(3, 4) ? Check::kQuick
                                         : Check::kFull;
   if (random.chance(1, 4)) session.mode = random.chance(1, 2) ? Mode::kFsync : Mode::kSync;
-  if (random.chance(1, 8)) session.queue_size = random.between(1000, 8000);
+  if (random.chance(1, 6)) session.queue_size = random.between(1000, 8000);
   if (random.chance(1, 4)) session.overflow = Overflow::kThrottle;
   if (random.chance(1, 4)) session.on_error = OnReplicaError::kFail;
   session.wait_for_baseline = random.chance(1, 2);
@@ -39,6 +39,23 @@ FaultPlan draw_faults(Random& random) {
   if (random.chance(1, 8)) faults.hangs = 20;
   if (random.chance(1, 8)) faults.pauses = 20;
   return faults;
+}
+
+/// Each run does some things often and others not at all: rare meetings become frequent in some.
+void draw_work(Random& random, Plan& plan) {
+  static constexpr std::array<unsigned, kKindsOfWork> kUsual = {10, 10, 3, 14, 4, 6, 4,
+                                                                8,  5,  6, 12, 6, 3, 4};
+  static constexpr std::array<unsigned, 6> kFactors = {0, 1, 1, 1, 2, 6};
+  const bool usual = random.chance(1, 4);
+  for (std::size_t kind = 0; kind < kKindsOfWork; ++kind) {
+    plan.weights[kind] = kUsual[kind] * (usual ? 1 : random.one_of(kFactors));
+  }
+  plan.weights[static_cast<std::size_t>(Work::kCreate)] += 2;
+  plan.weights[static_cast<std::size_t>(Work::kMakeDirectory)] += 2;
+  plan.names = static_cast<unsigned>(random.between(2, 5));
+  plan.depth = static_cast<unsigned>(random.between(1, 4));
+  static constexpr std::array<unsigned, 5> kShares = {2, 6, 8, 12, 15};
+  plan.application_share = random.one_of(kShares);
 }
 
 bool parse(std::string_view text, unsigned& value) {
@@ -113,6 +130,8 @@ Plan draw_plan(std::uint64_t seed) {
   plan.seed = seed;
   plan.actors = static_cast<unsigned>(random.between(1, 4));
   plan.initial_objects = static_cast<unsigned>(random.chance(1, 4) ? 0 : random.between(4, 20));
+  if (random.chance(1, 10)) plan.initial_objects = static_cast<unsigned>(random.between(30, 60));
+  draw_work(random, plan);
   plan.linked_names = random.chance(1, 3);
   plan.several_answers = random.chance(1, 2);
   if (random.chance(1, 2)) plan.forgets = static_cast<unsigned>(random.between(5, 50));

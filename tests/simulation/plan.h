@@ -1,6 +1,8 @@
 // What one seed stands for: drawn before anything runs, so that parts of it can be taken away.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -36,13 +38,36 @@ struct FaultPlan {
   unsigned most = 0;    ///< replica calls that fail, in all
 };
 
+/// How often applications do what.
+enum class Work : std::uint8_t {
+  kCreate,
+  kMakeDirectory,
+  kMakeOther,
+  kWrite,
+  kCutContent,
+  kAttributes,
+  kXattrs,
+  kUnlink,
+  kRemoveDirectory,
+  kLink,
+  kRename,
+  kExchange,
+  kNameless,
+  kFsync,
+};
+inline constexpr std::size_t kKindsOfWork = 14;
+
 struct Plan {
   std::uint64_t seed = 0;
   unsigned actors = 2;
   unsigned initial_objects = 10;
-  bool linked_names = false;    ///< some of the initial files have several
-  bool several_answers = true;  ///< now and then more than one request is answered in a turn
-  unsigned forgets = 0;         ///< in cases of 100 operations
+  bool linked_names = false;       ///< some of the initial files have several
+  bool several_answers = true;     ///< now and then more than one request is answered in a turn
+  unsigned forgets = 0;            ///< in cases of 100 operations
+  unsigned names = 5;              ///< in each directory
+  unsigned depth = 3;              ///< of a path, at most
+  unsigned application_share = 8;  ///< of 16 steps; the others are the engine's
+  std::array<unsigned, kKindsOfWork> weights{};
   std::vector<SessionPlan> sessions;
   FaultPlan faults;
   std::vector<bool> masked;  ///< operations left out, by their number in the run

@@ -96,7 +96,7 @@ void Run::session(std::size_t number) {
   workload_ = std::make_unique<Workload>(*mount_, plan_, number, trace_);
   awaited_ = nullptr;
   crashed_ = false;
-  paused_ = false;
+  pausing_ = nullptr;
   phase_ = Phase::kStarting;
   phase_began_ = trace_.steps();
   phase_began_at_ = SimulatedTime::elapsed();
@@ -119,6 +119,7 @@ void Run::end_session(bool crashed) {
   actors_.clear();
   workload_.reset();
   awaited_.reset();
+  pausing_.reset();
   mount_.reset();
   if (crashed) {
     // No destructor of the engine runs, as with kill -9. The memory is lost until this process
@@ -149,8 +150,6 @@ void Run::quiesce() {
   phase_ = Phase::kQuiescing;
   phase_began_ = trace_.steps();
   phase_began_at_ = SimulatedTime::elapsed();
-  if (paused_) engine_->resume();
-  paused_ = false;
   awaited_ = engine_->wait_durable();
   trace_.say("all applications are done");
 }
@@ -180,10 +179,9 @@ void Run::advance_phase(Driver& driver) {
           std::ranges::all_of(actors_, [](const auto& actor) { return actor->done(); });
       maybe_disturb(driver);
       maybe_crash();
-      if (all_done && !crashed_) {
-        driver.release_hanging();
-        quiesce();
-      }
+      if (!all_done || crashed_) break;
+      driver.release_hanging();
+      if (resume()) quiesce();
       break;
     }
     case Phase::kQuiescing:
@@ -205,15 +203,23 @@ void Run::maybe_crash() {
   engine_->cut();
 }
 
+/// As mirrorctl does: not before the pause was answered. False: it was not yet.
+bool Run::resume() {
+  if (pausing_ == nullptr) return true;
+  if (!pausing_->done) return false;
+  pausing_ = nullptr;
+  engine_->resume();
+  return true;
+}
+
 /// A replica that hangs, a pause: for some time.
 void Run::maybe_disturb(Driver& driver) {
   const std::uint64_t now = trace_.steps();
   if (disturbed_until_ != 0) {
     if (now < disturbed_until_) return;
-    disturbed_until_ = 0;
     driver.release_hanging();
-    if (paused_) engine_->resume();
-    paused_ = false;
+    if (!resume()) return;
+    disturbed_until_ = 0;
     trace_.say("the disturbance ends");
     return;
   }
@@ -222,8 +228,7 @@ void Run::maybe_disturb(Driver& driver) {
   if (!hang && !pause) return;
   disturbed_until_ = now + random_.between(5, 300);
   if (hang) driver.hang_new(true);
-  if (pause) static_cast<void>(engine_->pause());
-  paused_ = pause;
+  if (pause) pausing_ = engine_->pause();
   trace_.say("{} begins", hang ? "a hang" : "a pause");
 }
 
@@ -291,7 +296,7 @@ void Run::turn(Driver& driver, std::optional<ring::Clock::time_point> wake) {
     }
     if (crashed_) return;
     SimulatedTime::advance(std::chrono::nanoseconds(random_.between(500, 2000)));
-    if (random_.chance(1, 2) && step_application()) continue;
+    if (random_.chance(plan_.application_share, 16) && step_application()) continue;
     if (step_engine(driver, wake)) return;
     if (step_application()) continue;
     fail("nobody can go on:" + who_waits(driver));

@@ -54,6 +54,7 @@ class Run final : public Scheduler {
   void check_clean_stop();
   void maybe_check_claim(const Driver& driver);
   void maybe_disturb(Driver& driver);
+  [[nodiscard]] bool resume();
   void maybe_crash();
   void compare(const char* promise, const std::string& when);
   void fail(std::string what);
@@ -77,9 +78,8 @@ class Run final : public Scheduler {
   std::unique_ptr<Mount> mount_;
   std::unique_ptr<Workload> workload_;
   std::vector<std::unique_ptr<Actor>> actors_;
-  AwaitedRef awaited_;
+  AwaitedRef awaited_, pausing_;
   bool crashed_ = false;
-  bool paused_ = false;
   std::uint64_t disturbed_until_ = 0;  ///< step
   unsigned claims_checked_ = 0;
   std::uint64_t phase_began_ = 0;  ///< step

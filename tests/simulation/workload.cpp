@@ -13,17 +13,13 @@
 namespace mirrorfs::simulation {
 namespace {
 
-constexpr std::size_t kNames = 5;
-constexpr std::size_t kMostDepth = 3;
 constexpr std::uint64_t kNumbersPerSession = 1000;
 
-std::string draw_name(Random& random) { return "n" + std::to_string(random.below(kNames)); }
-
 /// Few names and little depth, so that operations meet.
-std::vector<std::string> draw_path(Random& random) {
+std::vector<std::string> draw_path_of(Random& random, const Plan& plan) {
   std::vector<std::string> path;
-  for (std::size_t left = random.between(1, kMostDepth); left > 0; --left) {
-    path.push_back(draw_name(random));
+  for (std::size_t left = random.between(1, plan.depth); left > 0; --left) {
+    path.push_back("n" + std::to_string(random.below(plan.names)));
   }
   return path;
 }
@@ -85,7 +81,7 @@ void make_initial_tree(int source_root, const Plan& plan) {
   std::vector<std::string> made;
   std::vector<std::string> files;
   for (unsigned count = 0; count < plan.initial_objects; ++count) {
-    const std::string path = joined(draw_path(random));
+    const std::string path = joined(draw_path_of(random, plan));
     SimulatedTime::advance(std::chrono::microseconds(1));
     if (make_initial(source_root, random, path, plan.linked_names, files)) made.push_back(path);
   }
@@ -130,27 +126,44 @@ Task<void> Workload::operation(Application& application, std::uint64_t number) {
   }
 }
 
+Workload::Path Workload::draw_path(Random& random) const { return draw_path_of(random, plan_); }
+
+Work Workload::draw_work(Random& random) const {
+  std::size_t all = 0;
+  for (const unsigned weight : plan_.weights) all += weight;
+  std::size_t left = random.below(all);
+  std::size_t kind = 0;
+  while (left >= plan_.weights[kind]) left -= plan_.weights[kind++];
+  return static_cast<Work>(kind);
+}
+
 Request Workload::perform(Application& application, Random& random, std::string& what) {
-  const std::size_t kind = random.below(100);
+  const Work work = draw_work(random);
   int error = 0;
-  if (kind < 25) {
-    error = co_await make_something(application, random, what);
-  } else if (kind < 50) {
-    error = co_await change_content(application, random, what);
-  } else if (kind < 62) {
-    error = co_await change_attributes(random, what);
-  } else if (kind < 92) {
-    error = co_await change_names(random, what);
-  } else if (kind < 96) {
-    error = co_await use_nameless_file(application, random, what);
-  } else {
-    what = "fsync";
-    error = co_await mount_.fsync();
+  switch (work) {
+    case Work::kCreate:
+    case Work::kMakeDirectory:
+    case Work::kMakeOther: error = co_await make_something(application, work, random, what); break;
+    case Work::kWrite:
+    case Work::kCutContent: error = co_await change_content(application, work, random, what); break;
+    case Work::kAttributes:
+    case Work::kXattrs: error = co_await change_attributes(work, random, what); break;
+    case Work::kUnlink:
+    case Work::kRemoveDirectory: error = co_await remove_something(work, random, what); break;
+    case Work::kLink: error = co_await link_something(random, what); break;
+    case Work::kRename:
+    case Work::kExchange: error = co_await rename_something(work, random, what); break;
+    case Work::kNameless: error = co_await use_nameless_file(application, random, what); break;
+    case Work::kFsync:
+      what = "fsync";
+      error = co_await mount_.fsync();
+      break;
   }
   co_return error;
 }
 
 Task<NodeRef> Workload::node_at(Path path) {
+  if (path.empty()) co_return mount_.nodes().root();
   std::string name = path.back();
   path.pop_back();
   NodeRef parent = co_await mount_.walk(std::move(path));
@@ -159,50 +172,55 @@ Task<NodeRef> Workload::node_at(Path path) {
   co_return node;
 }
 
-Request Workload::make_something(Application& application, Random& random, std::string& what) {
+Request Workload::make_something(Application& application, Work work, Random& random,
+                                 std::string& what) {
   Path path = draw_path(random);
-  const std::size_t kind = random.below(10);
-  static constexpr const char* kKinds[] = {"create", "create", "create", "create", "mkdir",
-                                           "mkdir",  "mkdir",  "mkdir",  "mknod",  "symlink"};
-  what = fmt::format("{} {}", kKinds[kind], joined(path));
+  const std::size_t kind = random.below(3);
+  what = fmt::format("{} {}",
+                     work == Work::kCreate          ? "create"
+                     : work == Work::kMakeDirectory ? "mkdir"
+                     : kind == 0                    ? "symlink"
+                                                    : "mknod",
+                     joined(path));
   std::string name = path.back();
   path.pop_back();
   const NodeRef parent = co_await mount_.walk(std::move(path));
   if (parent == nullptr) co_return ENOENT;
   const mode_t mode = 0600 | static_cast<mode_t>(random.below(0200));
   int error = 0;
-  if (kind < 4) {
+  if (work == Work::kCreate) {
     OpenFile opened;
     error = co_await mount_.create(parent, name, mode, &opened);
     if (opened.node != nullptr && random.chance(1, 3)) {
       application.files.push_back(std::move(opened));
     }
-  } else if (kind < 8) {
+  } else if (work == Work::kMakeDirectory) {
     error = co_await mount_.mkdir(parent, name, mode | 0100);
-  } else if (kind == 8) {
-    const bool device = random.chance(1, 3);
-    error = co_await mount_.mknod(parent, name, mode | (device ? S_IFCHR : S_IFIFO),
-                                  device ? makedev(1, 3) : 0);
-  } else {
+  } else if (kind == 0) {
     std::string target = "target" + std::to_string(random.below(9));
     error = co_await mount_.symlink(std::move(target), parent, name);
+  } else {
+    const mode_t type = kind == 1 ? S_IFCHR : S_IFIFO;
+    const dev_t device = kind == 1 ? makedev(1, 3) : 0;
+    error = co_await mount_.mknod(parent, name, mode | type, device);
   }
   co_return error;
 }
 
-Request Workload::change_content(Application& application, Random& random, std::string& what) {
+Request Workload::change_content(Application& application, Work work, Random& random,
+                                 std::string& what) {
   OpenFile opened;
   OpenFile* file = &opened;
   const bool held = !application.files.empty() && random.chance(1, 3);
   Path path = draw_path(random);
-  const std::size_t kind = random.below(10);
+  const bool punches = random.chance(1, 3);
   const std::uint64_t offset = draw_offset(random);
   std::string data = draw_data(random);
   const std::size_t which = random.below(std::max<std::size_t>(application.files.size(), 1));
   what = fmt::format("{} {} at {} for {}",
-                     kind < 7   ? "write"
-                     : kind < 9 ? "truncate"
-                                : "punch",
+                     work == Work::kWrite ? "write"
+                     : punches            ? "punch"
+                                          : "truncate",
                      held ? "a held file" : joined(path), offset, data.size());
   if (held) {
     file = &application.files[which];
@@ -213,9 +231,9 @@ Request Workload::change_content(Application& application, Random& random, std::
     if (failed != 0) co_return failed;
   }
   int error = 0;
-  if (kind < 7) {
+  if (work == Work::kWrite) {
     error = co_await mount_.write(*file, offset, std::move(data));
-  } else if (kind < 9) {
+  } else if (!punches) {
     error = co_await mount_.truncate(file->node, offset);
   } else {
     const ByteRange range{offset, data.size()};
@@ -227,9 +245,10 @@ Request Workload::change_content(Application& application, Random& random, std::
   co_return error;
 }
 
-Request Workload::change_attributes(Random& random, std::string& what) {
+Request Workload::change_attributes(Work work, Random& random, std::string& what) {
   Path path = draw_path(random);
-  const std::size_t kind = random.below(5);
+  if (random.chance(1, 8)) path.clear();  // the root
+  const std::size_t kind = work == Work::kAttributes ? random.below(3) : random.between(3, 4);
   static constexpr const char* kKinds[] = {"chmod", "chown", "utimens", "setxattr", "removexattr"};
   what = fmt::format("{} {}", kKinds[kind], joined(path));
   const NodeRef node = co_await node_at(std::move(path));
@@ -253,45 +272,48 @@ Request Workload::change_attributes(Random& random, std::string& what) {
   co_return error;
 }
 
-Request Workload::change_names(Random& random, std::string& what) {
+Request Workload::remove_something(Work work, Random& random, std::string& what) {
+  Path path = draw_path(random);
+  const bool directory = work == Work::kRemoveDirectory;
+  what = fmt::format("{} {}", directory ? "rmdir" : "unlink", joined(path));
+  std::string name = path.back();
+  path.pop_back();
+  const NodeRef parent = co_await mount_.walk(std::move(path));
+  if (parent == nullptr) co_return ENOENT;
+  const int error = co_await mount_.remove(parent, name, directory);
+  co_return error;
+}
+
+Request Workload::link_something(Random& random, std::string& what) {
   Path path = draw_path(random);
   Path other = draw_path(random);
-  const std::size_t kind = random.below(20);
-  const std::size_t chosen_flags = random.below(10);
-  const unsigned flags = chosen_flags < 6   ? 0U
-                         : chosen_flags < 9 ? RENAME_EXCHANGE
-                                            : RENAME_NOREPLACE;
-  what = kind < 5    ? "unlink " + joined(path)
-         : kind < 8  ? "rmdir " + joined(path)
-         : kind < 11 ? "link " + joined(path) + " as " + joined(other)
-                     : fmt::format("rename {} to {} flags {}", joined(path), joined(other), flags);
+  what = fmt::format("link {} as {}", joined(path), joined(other));
+  const NodeRef node = co_await node_at(std::move(path));
+  if (node == nullptr) co_return ENOENT;
+  if (node->is_directory()) co_return EPERM;
+  std::string name = other.back();
+  other.pop_back();
+  const NodeRef parent = co_await mount_.walk(std::move(other));
+  if (parent == nullptr) co_return ENOENT;
+  const int error = co_await mount_.link(node, parent, name);
+  co_return error;
+}
+
+Request Workload::rename_something(Work work, Random& random, std::string& what) {
+  Path path = draw_path(random);
+  Path other = draw_path(random);
+  unsigned flags = work == Work::kExchange ? RENAME_EXCHANGE : 0U;
+  if (flags == 0 && random.chance(1, 6)) flags = RENAME_NOREPLACE;
+  what = fmt::format("rename {} to {} flags {}", joined(path), joined(other), flags);
   std::string name = path.back();
-  Path above = path;
-  above.pop_back();
-  NodeRef parent;
-  NodeRef node;
-  if (kind >= 8 && kind < 11) {
-    node = co_await node_at(std::move(path));
-    if (node == nullptr) co_return ENOENT;
-    if (node->is_directory()) co_return EPERM;
-  } else {
-    parent = co_await mount_.walk(std::move(above));
-    if (parent == nullptr) co_return ENOENT;
-  }
-  int error = 0;
-  if (kind < 8) {
-    error = co_await mount_.remove(parent, name, kind >= 5);
-    co_return error;
-  }
+  path.pop_back();
   std::string new_name = other.back();
   other.pop_back();
+  const NodeRef from = co_await mount_.walk(std::move(path));
+  if (from == nullptr) co_return ENOENT;
   const NodeRef to = co_await mount_.walk(std::move(other));
   if (to == nullptr) co_return ENOENT;
-  if (kind < 11) {
-    error = co_await mount_.link(node, to, new_name);
-  } else {
-    error = co_await mount_.rename(parent, name, to, new_name, flags);
-  }
+  const int error = co_await mount_.rename(from, name, to, new_name, flags);
   co_return error;
 }
 

@@ -31,12 +31,18 @@ class Workload {
 
   [[nodiscard]] Task<void> operation(Application& application, std::uint64_t number);
   [[nodiscard]] Request perform(Application& application, Random& random, std::string& what);
-  [[nodiscard]] Request make_something(Application& application, Random& random, std::string& what);
-  [[nodiscard]] Request change_content(Application& application, Random& random, std::string& what);
-  [[nodiscard]] Request change_attributes(Random& random, std::string& what);
-  [[nodiscard]] Request change_names(Random& random, std::string& what);
+  [[nodiscard]] Request make_something(Application& application, Work work, Random& random,
+                                       std::string& what);
+  [[nodiscard]] Request change_content(Application& application, Work work, Random& random,
+                                       std::string& what);
+  [[nodiscard]] Request change_attributes(Work work, Random& random, std::string& what);
+  [[nodiscard]] Request remove_something(Work work, Random& random, std::string& what);
+  [[nodiscard]] Request link_something(Random& random, std::string& what);
+  [[nodiscard]] Request rename_something(Work work, Random& random, std::string& what);
   [[nodiscard]] Request use_nameless_file(Application& application, Random& random,
                                           std::string& what);
+  [[nodiscard]] Path draw_path(Random& random) const;
+  [[nodiscard]] Work draw_work(Random& random) const;
   [[nodiscard]] Task<NodeRef> node_at(Path path);
 
   Mount& mount_;
