@@ -27,12 +27,12 @@ Core::Core(Parts parts)
       staging_(std::move(parts.staging)),
       session_(parts.session),
       state_(*ring_, parts.intake, parts.root, parts.source_root, parts.replica_root,
-             descriptors_to_keep(), tree::Rights::current()),
+             descriptors_to_keep(), objects::Rights::current()),
       reconciler_(state_, staging_),
       dispatcher_(state_, reconciler_),
       durability_(state_, reconciler_, parts.replica_root) {}
 
-void Core::run(std::optional<tree::Policy> baseline) {
+void Core::run(std::optional<compare::Policy> baseline) {
   if (baseline) ring_->post([this, policy = *baseline] { reconciler_.start_baseline(policy); });
   ring_->spawn(reconciler_.retry_loop());
   ring_->spawn(close_unused_files());
@@ -66,22 +66,23 @@ MirrorState Core::judge_state(double lag_seconds) const {
   if (dispatcher_.paused()) return MirrorState::kPaused;
   if (reconciler_.progress().running) return MirrorState::kBaseline;
   if (state_.marks.failing() > 0) return MirrorState::kDegraded;
-  if (state_.catching_up || !state_.marks.none()) return MirrorState::kCatchingUp;
+  const bool behind_marks = state_.finished.closed_through() < state_.watermark.closed_through();
+  if (state_.catching_up || !state_.clean() || behind_marks) return MirrorState::kCatchingUp;
   return lag_seconds >= kLaggingFrom ? MirrorState::kLagging : MirrorState::kInSync;
 }
 
 EngineStatus Core::status() const {
   EngineStatus status;
   const auto now = stream::Watermark::Clock::now();
-  const auto oldest = std::min(state_.watermark.oldest(now), state_.intake.oldest(now));
+  const auto oldest = std::min(state_.finished.oldest(now), state_.intake.oldest(now));
   status.lag_seconds = std::chrono::duration<double>(now - oldest).count();
   status.state = judge_state(status.lag_seconds);
   status.completed = state_.intake.last_recorded();
-  status.applied = state_.watermark.closed_through();
+  status.applied = state_.finished.closed_through();
   status.durable = durability_.durable();
   status.queued_ops = status.completed.value - status.applied.value;
   status.queued_bytes = state_.intake.queued_bytes();
-  status.marks = state_.marks.entries() + state_.marks.unknown_directories();
+  status.marks = state_.marks.size() + state_.directories.unsettled();
   status.errors_total = state_.totals.errors;
   status.last_error = state_.totals.last_error;
   status.bytes_replicated_total = dispatcher_.bytes_applied() + state_.totals.bytes_reconciled;
@@ -96,9 +97,9 @@ EngineStatus Core::status() const {
 ring::Task<void> Core::wait_durable(SequenceNumber number,
                                     std::shared_ptr<std::promise<Waited>> result) {
   while (!stopped_) {
-    if (state_.watermark.closed_through() >= number && state_.marks.clean_through(number)) {
+    if (state_.finished.closed_through() >= number && state_.clean_through(number)) {
       const bool synced = co_await durability_.sync();
-      if (synced && state_.marks.clean_through(number)) {
+      if (synced && state_.clean_through(number)) {
         result->set_value(Waited::kDurable);
         co_return;
       }
@@ -108,14 +109,12 @@ ring::Task<void> Core::wait_durable(SequenceNumber number,
   result->set_value(Waited::kStopped);
 }
 
-/// What could not be applied is marked, and reconciled or found to be refused some time later.
-bool Core::decided_through(SequenceNumber number) const {
-  return state_.watermark.closed_through() >= number && state_.marks.decided_through(number);
-}
-
 ring::Task<void> Core::wait_barrier(SequenceNumber number,
                                     std::shared_ptr<std::promise<Waited>> result) {
-  while (!stopped_ && !decided_through(number)) co_await state_.progress.wait();
+  const auto reached = [&] {
+    return state_.watermark.closed_through() >= number && state_.marks.decided_through(number);
+  };
+  while (!stopped_ && !reached()) co_await state_.progress.wait();
   const bool synced = co_await durability_.reach(number);
   // What is merely still to be compared, as during the baseline, is no failure of the replica.
   const bool good = synced && state_.marks.failing() == 0;
@@ -124,7 +123,10 @@ ring::Task<void> Core::wait_barrier(SequenceNumber number,
 
 ring::Task<void> Core::wait_applied(SequenceNumber number,
                                     std::shared_ptr<std::promise<Waited>> result) {
-  while (!stopped_ && !decided_through(number)) co_await state_.progress.wait();
+  const auto reached = [&] {
+    return state_.finished.closed_through() >= number && dispatcher_.decided(number);
+  };
+  while (!stopped_ && !reached()) co_await state_.progress.wait();
   result->set_value(dispatcher_.refused(number) ? Waited::kFailed : Waited::kDurable);
 }
 
@@ -133,10 +135,10 @@ ring::Task<bool> Core::drain_everything() {
   bool tried_again = false;
   while (true) {
     const bool quiet =
-        state_.watermark.closed_through() >= last && dispatcher_.idle() && reconciler_.idle();
+        state_.finished.closed_through() >= last && dispatcher_.idle() && reconciler_.idle();
     if (!quiet) {
       co_await state_.progress.wait();
-    } else if (!state_.marks.none() && !tried_again) {
+    } else if (!state_.clean() && !tried_again) {
       tried_again = true;
       reconciler_.retry_all();
     } else {
@@ -144,7 +146,7 @@ ring::Task<bool> Core::drain_everything() {
     }
   }
   const bool synced = co_await durability_.sync();
-  co_return synced&& state_.marks.none();
+  co_return synced&& state_.clean();
 }
 
 ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
@@ -159,6 +161,7 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
   }
   stopped_ = true;
   state_.progressed();
+  reconciler_.stop();
   ring_->stop();
   clean->set_value(done);
 }

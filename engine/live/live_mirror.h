@@ -41,7 +41,7 @@ class LiveMirror final : public Mirror, public Replicator {
 
  private:
   void withdraw(Admitted admitted) noexcept override { intake_.withdraw(admitted); }
-  [[nodiscard]] std::optional<tree::Policy> first_baseline() const;
+  [[nodiscard]] std::optional<compare::Policy> first_baseline() const;
   [[nodiscard]] Result<void> outcome(std::future<Waited>& waited) const;
   void end_thread(bool by_force);
 

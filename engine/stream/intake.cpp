@@ -1,5 +1,7 @@
 #include "engine/stream/intake.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace mirrorfs::stream {
@@ -83,9 +85,15 @@ bool Intake::all_recorded(std::uint64_t look) {
   return under_way_.empty() || under_way_.begin()->first >= look;
 }
 
-std::vector<Recorded> Intake::take() {
+std::vector<Recorded> Intake::take(std::size_t most) {
   const std::lock_guard lock(mutex_);
-  return std::exchange(pending_, {});
+  std::vector<Recorded> taken;
+  const std::size_t count = std::min(most, pending_.size());
+  taken.reserve(count);
+  std::move(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(count),
+            std::back_inserter(taken));
+  pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(count));
+  return taken;
 }
 
 std::chrono::steady_clock::time_point Intake::oldest(std::chrono::steady_clock::time_point now) {

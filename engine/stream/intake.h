@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -60,8 +61,8 @@ class Intake {
   /// Whether all that was admitted before that look has been recorded, or has changed nothing.
   [[nodiscard]] bool all_recorded(std::uint64_t look);
 
-  /// Everything recorded since the last call, in order.
-  [[nodiscard]] std::vector<Recorded> take();
+  /// What was recorded since the last call, in order, at most so many.
+  [[nodiscard]] std::vector<Recorded> take(std::size_t most);
 
   /// Completion time of the first operation not taken yet; `now` when there is none.
   [[nodiscard]] std::chrono::steady_clock::time_point oldest(
@@ -86,7 +87,7 @@ class Intake {
 
   std::mutex mutex_;  // guards what is not atomic, and orders sequence numbers
   std::condition_variable room_;
-  std::vector<Recorded> pending_;
+  std::deque<Recorded> pending_;
   bool closed_ = false;
   std::uint64_t looks_ = 0;
   std::map<std::uint64_t, std::size_t> under_way_;  ///< admitted, not recorded, by `begun`

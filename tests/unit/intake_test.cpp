@@ -27,10 +27,10 @@ TEST(Intake, NumbersFollowTheOrderOfRecording) {
   for (std::uint64_t i = 1; i <= 5; ++i) {
     EXPECT_EQ(intake.record(intake.admit(0), Barrier{}).value, i);
   }
-  const auto taken = intake.take();
+  const auto taken = intake.take(100);
   ASSERT_EQ(taken.size(), 5U);
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(taken[i].number.value, i + 1);
-  EXPECT_TRUE(intake.take().empty());
+  EXPECT_TRUE(intake.take(100).empty());
 }
 
 TEST(Intake, WakesOnlyForTheFirst) {
@@ -40,7 +40,7 @@ TEST(Intake, WakesOnlyForTheFirst) {
   intake.record(intake.admit(0), Barrier{});
   intake.record(intake.admit(0), Barrier{});
   EXPECT_EQ(wakes, 1);
-  (void)intake.take();
+  (void)intake.take(100);
   intake.record(intake.admit(0), Barrier{});
   EXPECT_EQ(wakes, 2);
 }
@@ -74,7 +74,7 @@ TEST(IntakeG5, CatchUpDropsThePayloadAndSaysSo) {
   Intake intake(100'000, WhenFull::kDropPayload);
   intake.record(intake.admit(90'000), write_of(90'000));
   intake.record(intake.admit(90'000), write_of(90'000));
-  const auto taken = intake.take();
+  const auto taken = intake.take(100);
   ASSERT_EQ(taken.size(), 2U);
   EXPECT_FALSE(taken[0].payload_lost);
   EXPECT_TRUE(taken[1].payload_lost);
@@ -95,7 +95,7 @@ TEST(IntakeG1, WhatIsUnderWayAtALookMayBeInWhatWasRead) {
   EXPECT_FALSE(intake.all_recorded(look.number));
   intake.withdraw(fails);
   EXPECT_TRUE(intake.all_recorded(look.number));
-  const auto taken = intake.take();
+  const auto taken = intake.take(100);
   ASSERT_EQ(taken.size(), 2U);
   EXPECT_GE(taken[0].begun, look.number) << "cannot have been seen";
   EXPECT_LT(taken[1].begun, look.number) << "may have been seen, though its number is higher";
