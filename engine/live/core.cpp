@@ -41,7 +41,8 @@ void Core::run(std::optional<compare::Policy> baseline) {
 }
 
 ring::Task<void> Core::close_unused_files() {
-  while (true) {
+  while (!ring_->stopping()) {
+    if (state_.files.size() == 0) co_await state_.unsynced.wait();
     const bool slept = co_await ring_->sleep(kKeepOpen);
     if (!slept) co_return;
     state_.files.close_unused_since(state::FileCache::Clock::now() - kKeepOpen);

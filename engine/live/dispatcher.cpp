@@ -208,7 +208,12 @@ ring::Task<void> Dispatcher::run(std::shared_ptr<Job> job) {
   const bool done = co_await carry_out(recorded);
   if (!done) co_await set_times_of_unapplied(recorded.operation);
   follow_removed_directories(recorded.operation);
-  co_await reconciler_.set_directory_times(stream::directories_held_by(recorded.operation));
+  // Others may have deferred the times of the directory that the operation is about, too.
+  std::vector<ObjectId> directories = stream::directories_held_by(recorded.operation);
+  for (const stream::ObjectAfter& object : stream::objects_after(recorded.operation)) {
+    if (state_.directories.contains(object.object)) directories.push_back(object.object);
+  }
+  co_await reconciler_.set_directory_times(std::move(directories));
   state_.dependencies.leave(*job);
   --in_flight_;
   if (!job->covered) {
