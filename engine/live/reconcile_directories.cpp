@@ -86,14 +86,17 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   if (!result) co_return pass_on(std::move(result));
   const compare::FinishOptions options{.source = {}, .replica = {}, .touched = result->changed};
   auto finished = co_await compare::finish_directory(context(observer), pair, "", options, policy_);
-  state_.readings.note_directory(directory, from);
-  state_.times.drop(directory);
+  const SequenceNumber done = state_.finished.closed_through();
+  state_.readings.note_directory(directory, from, done);
   state_.files.erase_in(directory);
   for (const ObjectId& object : observer.objects()) {
+    state_.readings.note_object(object, from, done);
     state_.files.erase(object);
     state_.times.drop(object);
   }
   if (!finished) co_return pass_on(std::move(finished));
+  state_.readings.note_object(directory, from, done);
+  state_.times.drop(directory);
   if (state_.directories.end_walk(directory)) {
     state_.marks.walked(directory, requests);
     take_over(directory, *result);

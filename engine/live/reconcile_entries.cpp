@@ -120,10 +120,18 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
     state_.marks.abandon_reading(entry, reading);
     co_return Attempt::kAgain;
   }
+  if (now && lacks_names(entry, *now)) {
+    state_.marks.abandon_reading(entry, reading);
+    request_everything();
+    co_return Attempt::kAgain;  // its walk covers it now
+  }
   std::optional<Metadata> metadata;
   if (now) metadata = *now;
   const auto done = co_await reconcile_held(entry, metadata, source);
-  state_.readings.note_entry(entry, from, metadata ? metadata->id() : ObjectId{});
+  const SequenceNumber finished = state_.finished.closed_through();
+  const ObjectId object = metadata ? metadata->id() : ObjectId{};
+  state_.readings.note_entry(entry, from, object, finished);
+  if (done && metadata) state_.readings.note_object(object, from, finished);
   co_await set_parent_times(entry, source, from.recorded);
   if (!metadata || !metadata->is_directory()) no_directory_at(entry);
   if (!done) {

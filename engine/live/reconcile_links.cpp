@@ -1,4 +1,6 @@
 // Objects with several names: a further name is linked to what the replica has already.
+#include <algorithm>
+
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
 
@@ -8,6 +10,15 @@ namespace {
 constexpr std::uint32_t kUnknownNumberOfNames = 1U << 30;
 
 }  // namespace
+
+/// A session that trusts the replica has not met all names of an object. One of them cannot be
+/// reconciled alone: the others would keep what it had.
+bool Reconciler::lacks_names(const Location& entry, const Metadata& source) const {
+  if (!state_.trusting || source.is_directory() || source.nlink < 2) return false;
+  const std::vector<Location> names = state_.links.all(source.id());
+  const std::size_t met = names.size() + (std::ranges::find(names, entry) == names.end() ? 1 : 0);
+  return met < source.nlink;
+}
 
 /// Tells the copier where the replica has this object already, if a clean name of it is known.
 ring::Task<bool> Reconciler::offer_links(const Location& entry, const Metadata& source) {

@@ -114,6 +114,7 @@ class Reconciler {
                                                   SequenceNumber before);
 
   // Objects with several names (reconcile_links.cpp).
+  [[nodiscard]] bool lacks_names(const Location& entry, const Metadata& source) const;
   [[nodiscard]] ring::Task<bool> offer_links(const Location& entry, const Metadata& source);
   [[nodiscard]] ring::Task<Result<void>> compare_linked(const Location& entry,
                                                         const Metadata& source,

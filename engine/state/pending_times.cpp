@@ -10,7 +10,9 @@ struct Noter {
   void operator()(const Write& write) { times.note(write.object, write.after, number); }
   void operator()(const Truncate& cut) { times.note(cut.object, cut.after, number); }
   void operator()(const Allocate& allocate) { times.note(allocate.object, allocate.after, number); }
-  void operator()(const SetAttributes& change) { times.drop(change.object); }  // set with it
+  void operator()(const SetAttributes& change) {
+    if ((change.changed & SetAttributes::kTimes) != 0) times.drop(change.object);  // set with it
+  }
   void operator()(const SetXattr&) {}                                          // moves ctime only
   void operator()(const RemoveXattr&) {}
 
