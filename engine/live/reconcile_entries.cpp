@@ -161,7 +161,11 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
     parent_is_damaged(entry);
     co_return pass_on(std::move(replica));
   }
-  bool offered = false;
+  PassObserver observer(progress_, state_.totals);
+  const compare::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
+  auto room = co_await make_room(entry, now ? &*now : nullptr, pair);
+  if (!room) co_return room;
+  ObjectId offered;
   if (now) {
     state_.files.erase(now->id());
     state_.times.drop(now->id());
@@ -172,10 +176,6 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
       if (!offered && !from_walk) co_await detach_shared(entry, (*replica)->get());
     }
   }
-  PassObserver observer(progress_, state_.totals);
-  const compare::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
-  auto room = co_await make_room(entry, now ? &*now : nullptr, pair);
-  if (!room) co_return room;
   const compare::Policy policy{.compare = compare::Compare::kFull,
                                .reread_since = policy_.reread_since};
   auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, now,
@@ -187,7 +187,7 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
   }
   if (result->source && result->source->nlink > 1) state_.links.add(result->source->id(), entry);
   if (offered && result->source) {
-    auto compared = co_await compare_linked(entry, *result->source, pair);
+    auto compared = co_await compare_linked(entry, *result->source, pair, offered);
     co_return compared;
   }
   co_return Result<void>{};

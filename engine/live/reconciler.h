@@ -115,10 +115,11 @@ class Reconciler {
 
   // Objects with several names (reconcile_links.cpp).
   [[nodiscard]] bool lacks_names(const Location& entry, const Metadata& source) const;
-  [[nodiscard]] ring::Task<bool> offer_links(const Location& entry, const Metadata& source);
+  [[nodiscard]] ring::Task<ObjectId> offer_links(const Location& entry, const Metadata& source);
   [[nodiscard]] ring::Task<Result<void>> compare_linked(const Location& entry,
                                                         const Metadata& source,
-                                                        const compare::DirectoryPair& pair);
+                                                        const compare::DirectoryPair& pair,
+                                                        ObjectId offered);
   [[nodiscard]] ring::Task<void> detach_shared(const Location& entry, int replica_directory);
 
   // Replica directories that mirror another source directory (make_room.cpp).

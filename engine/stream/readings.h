@@ -18,8 +18,8 @@ enum class Relation : std::uint8_t {
 
 /// The one place that relates readings to operations. A reconcile reads the source while
 /// applications go on; an operation is begun before it changes the source and recorded afterwards.
-/// So a reading has no position in the stream but an interval: all that was recorded before it began
-/// is in it, nothing that began after it ended is, and of what lies between nobody can tell.
+/// So a reading has no position in the stream but an interval: all that was recorded before it
+/// began is in it, nothing that began after it ended is, and of what lies between nobody can tell.
 ///
 /// | relation | content and attributes       | directory entries                 |
 /// | kBefore  | left out: the reading has it | left out: the reading has it      |
