@@ -1,8 +1,8 @@
 // Reconcile: make one entry, or one directory, of the replica equal to the source's, whatever both
 // are.
 //
-// Everything here runs on the ring thread. A failure is a failure of its entry: it is told to the
-// Observer, returned, and leaves nothing half-written under a real name.
+// Everything here runs on the ring thread. A failure concerns its entry only: it is reported to
+// the Observer, returned, and leaves nothing half-written under a real name.
 #pragma once
 
 #include <functional>
