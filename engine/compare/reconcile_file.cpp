@@ -26,17 +26,17 @@ bool happened_since(const timespec& time, const timespec& since) {
 }
 
 /// Whether what the page cache has of the replica's file may never have reached the disk.
-bool must_reread(const Entry& entry) {
+bool must_reread(const EntryPair& entry) {
   return happened_since(entry.replica->ctime, entry.policy.reread_since);
 }
 
 /// Whether to read both files where size and mtime do not decide it.
-bool must_compare_content(const Entry& entry) {
+bool must_compare_content(const EntryPair& entry) {
   return entry.policy.compare == Compare::kFull || must_reread(entry) ||
          happened_since(entry.source.ctime, entry.policy.changed_since);
 }
 
-ring::Task<Result<bool>> same_content(Entry& entry) {
+ring::Task<Result<bool>> same_content(EntryPair& entry) {
   ring::Ring& ring = entry.context.ring;
   const char* name = entry.name.c_str();
   Result<UniqueFd> source = co_await objects::open_for_reading(ring, entry.directory.source, name);
@@ -59,7 +59,7 @@ ring::Task<Result<bool>> same_content(Entry& entry) {
   co_return same;
 }
 
-ring::Task<Result<FileDifference>> compare_file(Entry& entry) {
+ring::Task<Result<FileDifference>> compare_file(EntryPair& entry) {
   const objects::Rights rights = entry.context.rights;
   const char* name = entry.name.c_str();
   FileDifference found;
@@ -85,7 +85,7 @@ ring::Task<Result<FileDifference>> compare_file(Entry& entry) {
   co_return found;
 }
 
-std::string describe(const FileDifference& found, const Entry& entry) {
+std::string describe(const FileDifference& found, const EntryPair& entry) {
   std::string text;
   const auto add = [&text](const std::string& what) {
     if (!text.empty()) text += ", ";
@@ -102,16 +102,16 @@ std::string describe(const FileDifference& found, const Entry& entry) {
 }
 
 /// Where the object must stay the same (other names) or copying all of it is expensive.
-bool wants_update_in_place(const Entry& entry) {
+bool wants_update_in_place(const EntryPair& entry) {
   if (!entry.policy.update_in_place) return false;
   return entry.replica->nlink > 1 ||
          (entry.source.size >= copy::kUpdateInPlace && entry.replica->size > 0);
 }
 
 /// What writing the file came to.
-Result<Outcome> told(const Entry& entry, Result<copy::WrittenOrVanished> result) {
+Result<Reconciled> told(const EntryPair& entry, Result<copy::WrittenOrVanished> result) {
   if (!result) return pass_on(std::move(result));
-  if (!*result) return Outcome::kVanished;
+  if (!*result) return Reconciled::kVanished;
   const copy::Written& written = **result;
   Observer& observer = entry.context.observer;
   if (written.published && !entry.replica) observer.created(entry.name);
@@ -120,27 +120,27 @@ Result<Outcome> told(const Entry& entry, Result<copy::WrittenOrVanished> result)
   } else {
     observer.attributes_set(entry.name);
   }
-  return Outcome::kChanged;
+  return Reconciled::kChanged;
 }
 
 }  // namespace
 
-ring::Task<Result<Outcome>> reconcile_file(Entry& entry) {
+ring::Task<Result<Reconciled>> reconcile_file(EntryPair& entry) {
   if (!entry.replica || !entry.replica->is_regular()) {
-    if (entry.policy.dry_run) co_return Outcome::kChanged;
+    if (entry.policy.dry_run) co_return Reconciled::kChanged;
     Result<copy::WrittenOrVanished> fresh = co_await copy::publish_file(entry.transfer);
     co_return told(entry, std::move(fresh));
   }
   Result<FileDifference> found = co_await compare_file(entry);
   if (!found) {
-    if (objects::means_vanished(found.error().code)) co_return Outcome::kVanished;
+    if (objects::means_vanished(found.error().code)) co_return Reconciled::kVanished;
     co_return pass_on(std::move(found));
   }
-  if (!found->content && !found->attributes.any() && !found->shared) co_return Outcome::kEqual;
+  if (!found->content && !found->attributes.any() && !found->shared) co_return Reconciled::kEqual;
   entry.differs(describe(*found, entry));
-  if (entry.policy.dry_run) co_return Outcome::kChanged;
+  if (entry.policy.dry_run) co_return Reconciled::kChanged;
   if (!found->content && !found->shared) {
-    Result<Outcome> updated = co_await correct_attributes(
+    Result<Reconciled> updated = co_await correct_attributes(
         entry, found->attributes, found->source_xattrs, found->replica_xattrs);
     co_return updated;
   }

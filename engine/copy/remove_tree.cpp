@@ -30,7 +30,7 @@ struct Removal {
   }
 };
 
-/// An ordinary user has no right to move or empty his own directory without write permission.
+/// An ordinary user cannot move or empty its own directory without write permission.
 ring::Task<Result<void>> make_movable(const Context& context, int dirfd, const char* name) {
   if (context.rights.override_access) co_return Result<void>{};
   Result<UniqueFd> object = co_await objects::open_path_at(context.ring, dirfd, name);

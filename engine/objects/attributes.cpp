@@ -4,7 +4,7 @@
 
 #include <cerrno>
 
-#include "engine/objects/descriptor_calls.h"
+#include "mirrorfs/object_calls.h"
 
 namespace mirrorfs::objects {
 namespace {

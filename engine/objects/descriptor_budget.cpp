@@ -37,13 +37,13 @@ DescriptorBudget DescriptorBudget::of_process() {
 
 DescriptorBudget DescriptorBudget::of(std::size_t descriptors) {
   const std::size_t left = descriptors > kOthers ? descriptors - kOthers : 0;
-  return {.entries = std::clamp<std::size_t>(left / 4, 4, 128),
+  return {.objects = std::clamp<std::size_t>(left / 4, 4, 128),
           .directories = std::clamp<std::size_t>(left / 12, 1, 16),
           .pairs = std::clamp<std::size_t>(left / 8, 2, 64)};
 }
 
 void DescriptorBudget::enlarge_table() const {
-  const std::size_t most = kOthers + 2 * (entries + directories + pairs);
+  const std::size_t most = kOthers + 2 * (objects + directories + pairs);
   const UniqueFd event(::eventfd(0, EFD_CLOEXEC));
   const UniqueFd high(::fcntl(event.get(), F_DUPFD_CLOEXEC, static_cast<int>(most)));
 }
