@@ -7,8 +7,8 @@
 #include "engine/live/core.h"
 #include "engine/ring/ring.h"
 #include "engine/stream/intake.h"
-#include "engine/tree/descriptor_calls.h"
-#include "engine/tree/staging.h"
+#include "engine/objects/descriptor_calls.h"
+#include "engine/copy/staging.h"
 
 namespace mirrorfs::simulation {
 namespace {
@@ -39,18 +39,18 @@ std::expected<Opened, std::string> open_pair(const MirrorOptions& options) {
 }
 
 /// As LiveMirror decides it.
-std::optional<tree::Policy> first_baseline(const Opened& opened) {
-  tree::Policy policy;
+std::optional<compare::Policy> first_baseline(const Opened& opened) {
+  compare::Policy policy;
   if (!opened.pairing.was_paired()) {
-    policy.compare = tree::Compare::kFull;
+    policy.compare = compare::Compare::kFull;
     return policy;
   }
   const bool clean = opened.session.clean();
   if (clean && opened.options.check == Check::kNone) return std::nullopt;
-  if (opened.options.check == Check::kFull) policy.compare = tree::Compare::kFull;
+  if (opened.options.check == Check::kFull) policy.compare = compare::Compare::kFull;
   if (!clean) {
     policy.changed_since = opened.session.unclean_since();
-    if (policy.changed_since.tv_sec == 0) policy.compare = tree::Compare::kFull;
+    if (policy.changed_since.tv_sec == 0) policy.compare = compare::Compare::kFull;
   }
   return policy;
 }
@@ -105,7 +105,7 @@ class TodaysEngine final : public EngineUnderTest {
     ::clock_gettime(CLOCK_REALTIME, &now);
     now.tv_sec -= 2;
     if (auto begun = opened_.session.begin(now); !begun) return begun;
-    auto staging = tree::Staging::open(opened_.replica.fd.get());
+    auto staging = copy::Staging::open(opened_.replica.fd.get());
     if (!staging) return pass_on(std::move(staging));
     core_.emplace(Core::Parts{.ring = std::make_unique<ring::Ring>(std::move(driver)),
                               .staging = std::move(*staging),
@@ -172,13 +172,13 @@ class TodaysEngine final : public EngineUnderTest {
   Opened opened_;
   stream::Intake intake_;
   Gate gate_;
-  std::optional<tree::Policy> baseline_;
+  std::optional<compare::Policy> baseline_;
   std::optional<Core> core_;
 };
 
 }  // namespace
 
-void EngineUnderTest::prepare() { tree::calls::prepare(); }
+void EngineUnderTest::prepare() { objects::calls::prepare(); }
 
 std::expected<std::unique_ptr<EngineUnderTest>, std::string> EngineUnderTest::start(
     const MirrorOptions& options, std::unique_ptr<Driver> driver) {
