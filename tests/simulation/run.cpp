@@ -39,7 +39,7 @@ Run::Run(const Plan& plan, Playground& playground, Trace& trace)
     : plan_(plan),
       playground_(playground),
       trace_(trace),
-      random_(mixed(plan.seed, 4)),
+      random_(mixed(plan.schedule, 4)),
       faults_(plan, identity_, playground.replica(), trace),
       source_root_(open_root(playground.source())),
       replica_root_(open_root(playground.replica())) {
