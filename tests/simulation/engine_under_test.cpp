@@ -2,13 +2,13 @@
 
 #include <future>
 
+#include "engine/copy/staging.h"
 #include "engine/journal/pairing.h"
 #include "engine/journal/session_record.h"
 #include "engine/live/core.h"
+#include "engine/objects/descriptor_calls.h"
 #include "engine/ring/ring.h"
 #include "engine/stream/intake.h"
-#include "engine/objects/descriptor_calls.h"
-#include "engine/copy/staging.h"
 
 namespace mirrorfs::simulation {
 namespace {

@@ -34,7 +34,7 @@ Faults::Faults(const Plan& plan, Identity& identity, std::string replica, Trace&
       identity_(identity),
       replica_(std::move(replica)),
       trace_(trace),
-      random_(mixed(plan.seed, 3)) {}
+      random_(mixed(plan.schedule, 3)) {}
 
 bool Faults::look_fails() {
   if (!on_ || plan_.looks == 0 || !random_.chance(plan_.looks, kOutOf)) return false;

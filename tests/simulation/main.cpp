@@ -23,6 +23,7 @@
 #include "plan.h"
 #include "playground.h"
 #include "run.h"
+#include "shrink.h"
 
 namespace mirrorfs::simulation {
 namespace {
@@ -34,6 +35,7 @@ struct Arguments {
   unsigned most_failures = 20;
   bool trace = false;
   bool describe = false;
+  bool shrinks = false;
   bool digests = false;
   std::string options;
 };
@@ -76,6 +78,19 @@ int run_one(const Arguments& arguments) {
   fmt::print("seed {}: {} steps, digest {:016x}: {}\n", arguments.from, verdict.steps,
              verdict.digest, verdict.failure.empty() ? "good" : verdict.failure);
   return verdict.failure.empty() ? 0 : 1;
+}
+
+int shrink_one(const Arguments& arguments) {
+  const auto options = shrink(arguments.from, arguments.options);
+  if (!options) {
+    fmt::print("seed {} does not fail\n", arguments.from);
+    return 0;
+  }
+  Arguments small = arguments;
+  small.options = *options;
+  small.trace = true;
+  fmt::print("simulate --seed={} --trace --options={}\n", small.from, small.options);
+  return run_one(small);
 }
 
 /// False: more are left, for another process. This one has lost some memory at each crash.
@@ -210,13 +225,15 @@ Arguments parse(int argc, char** argv) {
       arguments.options = value;
     } else if (argument == "--trace") {
       arguments.trace = true;
+    } else if (argument == "--shrink") {
+      arguments.shrinks = true;
     } else if (argument == "--digests") {
       arguments.digests = true;
     } else if (argument == "--describe") {
       arguments.describe = true;
     } else {
       fmt::print(stderr,
-                 "usage: simulate --seed=N [--trace] [--describe] [--options=…]\n"
+                 "usage: simulate --seed=N [--trace] [--describe] [--shrink] [--options=…]\n"
                  "       simulate --seeds=FROM..TO [--jobs=N] [--seconds=S] [--failures=N] "
                  "[--options=…]\n");
       std::exit(2);
@@ -236,5 +253,6 @@ int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   // The engine has a lot to complain about here.
   if (!configure_log({LogLevel::kError, LogTarget::kFile, "/dev/null"})) return 2;
+  if (arguments.shrinks) return simulation::shrink_one(arguments);
   return arguments.jobs == 0 ? simulation::run_one(arguments) : simulation::run_many(arguments);
 }

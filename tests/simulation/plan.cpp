@@ -63,62 +63,76 @@ bool parse(std::string_view text, unsigned& value) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
-bool parse_mask(std::string_view text, std::vector<bool>& masked) {
+bool parse_mask(std::string_view text, std::set<std::uint64_t>& masked) {
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('+'), text.size());
     unsigned number = 0;
     if (!parse(text.substr(0, end), number)) return false;
-    if (masked.size() <= number) masked.resize(number + 1);
-    masked[number] = true;
+    masked.insert(number);
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return true;
 }
 
-void drop_faults(Plan& plan) { plan.faults = {}; }
+bool change_sessions(Plan& plan, std::string_view key, unsigned number) {
+  if (key == "sessions") {
+    plan.sessions.resize(std::min<std::size_t>(number, plan.sessions.size()));
+    return true;
+  }
+  for (SessionPlan& session : plan.sessions) {
+    if (key == "operations")
+      session.operations = number;
+    else if (key == "crashes" && number == 0)
+      session.end = SessionEnd::kCleanStop;
+    else if (key == "mode" && number < 3)
+      session.mode = static_cast<Mode>(number);
+    else if (key == "check" && number < 3)
+      session.check = static_cast<Check>(number);
+    else if (key == "queue")
+      session.queue_size = number;
+    else if (key == "wait-for-baseline")
+      session.wait_for_baseline = number != 0;
+    else
+      return false;
+  }
+  return true;
+}
+
+unsigned* value_of(Plan& plan, std::string_view key) {
+  const std::pair<std::string_view, unsigned*> values[] = {
+      {"actors", &plan.actors},
+      {"initial", &plan.initial_objects},
+      {"forgets", &plan.forgets},
+      {"share", &plan.application_share},
+      {"replica-faults", &plan.faults.replica_calls},
+      {"replica-faults-most", &plan.faults.most},
+      {"short", &plan.faults.short_transfers},
+      {"looks", &plan.faults.looks},
+      {"hangs", &plan.faults.hangs},
+      {"pauses", &plan.faults.pauses}};
+  for (const auto& [name, value] : values) {
+    if (name == key) return value;
+  }
+  return nullptr;
+}
 
 bool change_one(Plan& plan, std::string_view key, std::string_view value) {
   if (key == "mask") return parse_mask(value, plan.masked);
   unsigned number = 0;
   if (!parse(value, number)) return false;
-  if (key == "actors")
-    plan.actors = number;
-  else if (key == "initial")
-    plan.initial_objects = number;
-  else if (key == "links")
+  if (unsigned* const changed = value_of(plan, key)) {
+    *changed = number;
+  } else if (key == "schedule") {
+    plan.schedule = number;
+  } else if (key == "links") {
     plan.linked_names = number != 0;
-  else if (key == "batches")
+  } else if (key == "batches") {
     plan.several_answers = number != 0;
-  else if (key == "forgets")
-    plan.forgets = number;
-  else if (key == "faults" && number == 0)
-    drop_faults(plan);
-  else if (key == "replica-faults")
-    plan.faults.replica_calls = number;
-  else if (key == "replica-faults-most")
-    plan.faults.most = number;
-  else if (key == "short")
-    plan.faults.short_transfers = number;
-  else if (key == "looks")
-    plan.faults.looks = number;
-  else if (key == "hangs")
-    plan.faults.hangs = number;
-  else if (key == "pauses")
-    plan.faults.pauses = number;
-  else if (key == "sessions")
-    plan.sessions.resize(number);
-  else if (key == "skip")
-    plan.sessions.erase(plan.sessions.begin(), plan.sessions.begin() + number);
-  else if (key == "operations")
-    for (SessionPlan& session : plan.sessions) session.operations = number;
-  else if (key == "crashes" && number == 0)
-    for (SessionPlan& session : plan.sessions) session.end = SessionEnd::kCleanStop;
-  else if (key == "mode")
-    for (SessionPlan& session : plan.sessions) session.mode = static_cast<Mode>(number);
-  else if (key == "check")
-    for (SessionPlan& session : plan.sessions) session.check = static_cast<Check>(number);
-  else
-    return false;
+  } else if (key == "faults" && number == 0) {
+    plan.faults = {};
+  } else {
+    return change_sessions(plan, key, number);
+  }
   return true;
 }
 
@@ -128,6 +142,7 @@ Plan draw_plan(std::uint64_t seed) {
   Random random(mixed(seed, 1));
   Plan plan;
   plan.seed = seed;
+  plan.schedule = seed;
   plan.actors = static_cast<unsigned>(random.between(1, 4));
   plan.initial_objects = static_cast<unsigned>(random.chance(1, 4) ? 0 : random.between(4, 20));
   if (random.chance(1, 10)) plan.initial_objects = static_cast<unsigned>(random.between(30, 60));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,8 +58,12 @@ enum class Work : std::uint8_t {
 };
 inline constexpr std::size_t kKindsOfWork = 14;
 
+inline constexpr std::uint64_t kNumbersPerSession = 1000;
+inline constexpr std::uint64_t kInitialNumbers = 100'000;
+
 struct Plan {
   std::uint64_t seed = 0;
+  std::uint64_t schedule = 0;  ///< the order of everything, for the same operations
   unsigned actors = 2;
   unsigned initial_objects = 10;
   bool linked_names = false;       ///< some of the initial files have several
@@ -70,7 +75,9 @@ struct Plan {
   std::array<unsigned, kKindsOfWork> weights{};
   std::vector<SessionPlan> sessions;
   FaultPlan faults;
-  std::vector<bool> masked;  ///< operations left out, by their number in the run
+  /// Left out: operations (kNumbersPerSession * session + number in it) and initial objects
+  /// (kInitialNumbers + number).
+  std::set<std::uint64_t> masked;
 };
 
 /// Text that changes a plan: «faults=0,actors=1,sessions=1,operations=12,mask=3+7+8».

@@ -66,13 +66,16 @@ Playground::Playground()
       source_(base_ + "/source"),
       replica_(base_ + "/replica"),
       state_(base_ + "/state"),
-      fd_(::open(base_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
-      open_before_(open_descriptors()) {}
+      fd_(::open(base_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  keep_open_descriptors();
+}
 
 Playground::~Playground() {
   empty(fd_.get());
   ::rmdir(base_.c_str());
 }
+
+void Playground::keep_open_descriptors() { open_before_ = open_descriptors(); }
 
 void Playground::close_all_but(std::vector<int> kept) const {
   kept.insert(kept.end(), open_before_.begin(), open_before_.end());

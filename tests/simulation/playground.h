@@ -16,8 +16,9 @@ class Playground {
   Playground& operator=(const Playground&) = delete;
   ~Playground();
 
-  /// Closes every descriptor that was opened after this was made, but for these: what the kernel
-  /// does for a process that is killed.
+  /// Descriptors that are open now stay open for the life of the process.
+  void keep_open_descriptors();
+  /// Closes every other, but for these: what the kernel does for a process that is killed.
   void close_all_but(std::vector<int> kept) const;
 
   /// All three, empty.

@@ -60,6 +60,7 @@ class Run final : public Scheduler {
   void compare(const char* promise, const std::string& when);
   void fail(std::string what);
   [[nodiscard]] bool step_application();
+  [[nodiscard]] bool application_can_go();
   [[nodiscard]] bool step_engine(Driver& driver, std::optional<ring::Clock::time_point> wake);
   void answer_some(Driver& driver);
   void watch_progress();

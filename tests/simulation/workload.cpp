@@ -13,8 +13,6 @@
 namespace mirrorfs::simulation {
 namespace {
 
-constexpr std::uint64_t kNumbersPerSession = 1000;
-
 /// Few names and little depth, so that operations meet.
 std::vector<std::string> draw_path_of(Random& random, const Plan& plan) {
   std::vector<std::string> path;
@@ -77,11 +75,12 @@ bool make_initial(int root, Random& random, const std::string& path, bool links,
 }  // namespace
 
 void make_initial_tree(int source_root, const Plan& plan) {
-  Random random(mixed(plan.seed, 2));
   std::vector<std::string> made;
   std::vector<std::string> files;
   for (unsigned count = 0; count < plan.initial_objects; ++count) {
+    Random random(mixed(plan.seed, 500'000 + count));
     const std::string path = joined(draw_path_of(random, plan));
+    if (plan.masked.contains(kInitialNumbers + count)) continue;
     SimulatedTime::advance(std::chrono::microseconds(1));
     if (make_initial(source_root, random, path, plan.linked_names, files)) made.push_back(path);
   }
@@ -103,7 +102,7 @@ Task<void> Workload::application(unsigned number) {
   Application application{.number = number, .files = {}};
   while (begun_ < operations_) {
     const std::uint64_t next = session_ * kNumbersPerSession + begun_++;
-    if (next < plan_.masked.size() && plan_.masked[next]) continue;
+    if (plan_.masked.contains(next)) continue;
     co_await step("begins an operation");
     co_await operation(application, next);
   }
