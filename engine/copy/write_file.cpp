@@ -119,6 +119,11 @@ ring::Task<Result<WrittenOrVanished>> update_file(Transfer& transfer) {
   Result<UniqueFd> from = co_await objects::open_for_reading(ring, transfer.place.source, name);
   if (!from && objects::means_vanished(from.error().code)) co_return WrittenOrVanished{};
   if (!from) co_return pass_on(std::move(from));
+  // What is written into the replica's file appears under all its names: never that of another
+  // object that took the name meanwhile.
+  Result<Metadata> opened = co_await ring.statx(from->get(), "", AT_EMPTY_PATH);
+  if (!opened) co_return pass_on(std::move(opened));
+  if (opened->id() != transfer.source.id()) co_return WrittenOrVanished{};
   Written done;
   for (int tries = 0; tries < kCopyAttempts; ++tries) {
     Result<Step> step = co_await update_content_once(transfer, from->get(), to->get(), done);
