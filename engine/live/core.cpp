@@ -30,12 +30,14 @@ Core::Core(Parts parts)
              descriptors_to_keep(), tree::Rights::current()),
       reconciler_(state_, staging_),
       dispatcher_(state_, reconciler_),
-      durability_(state_, reconciler_, parts.replica_root) {}
+      durability_(state_, reconciler_, parts.replica_root),
+      waits_(state_, durability_, dispatcher_) {}
 
 void Core::run(std::optional<tree::Policy> baseline) {
   if (baseline) ring_->post([this, policy = *baseline] { reconciler_.start_baseline(policy); });
   ring_->spawn(reconciler_.retry_loop());
   ring_->spawn(close_unused_files());
+  ring_->spawn(waits_.serve());
   ring_->run();
 }
 
@@ -93,39 +95,9 @@ EngineStatus Core::status() const {
   return status;
 }
 
-ring::Task<void> Core::wait_durable(SequenceNumber number,
-                                    std::shared_ptr<std::promise<Waited>> result) {
-  while (!stopped_) {
-    if (state_.watermark.closed_through() >= number && state_.marks.clean_through(number)) {
-      const bool synced = co_await durability_.sync();
-      if (synced && state_.marks.clean_through(number)) {
-        result->set_value(Waited::kDurable);
-        co_return;
-      }
-    }
-    co_await state_.progress.wait();
-  }
-  result->set_value(Waited::kStopped);
-}
-
-/// What could not be applied is marked, and reconciled or found to be refused some time later.
-bool Core::decided_through(SequenceNumber number) const {
-  return state_.watermark.closed_through() >= number && state_.marks.decided_through(number);
-}
-
-ring::Task<void> Core::wait_barrier(SequenceNumber number,
-                                    std::shared_ptr<std::promise<Waited>> result) {
-  while (!stopped_ && !decided_through(number)) co_await state_.progress.wait();
-  const bool synced = co_await durability_.reach(number);
-  // What is merely still to be compared, as during the baseline, is no failure of the replica.
-  const bool good = synced && state_.marks.failing() == 0;
-  result->set_value(good ? Waited::kDurable : Waited::kFailed);
-}
-
-ring::Task<void> Core::wait_applied(SequenceNumber number,
-                                    std::shared_ptr<std::promise<Waited>> result) {
-  while (!stopped_ && !decided_through(number)) co_await state_.progress.wait();
-  result->set_value(dispatcher_.refused(number) ? Waited::kFailed : Waited::kDurable);
+void Core::wait(Wait wait) {
+  dispatcher_.pull();
+  waits_.add(std::move(wait));
 }
 
 ring::Task<bool> Core::drain_everything() {
@@ -157,7 +129,7 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
     if (!recorded) log_error("cannot record the clean stop: {}", recorded.error().message());
     done = recorded.has_value();
   }
-  stopped_ = true;
+  waits_.stop();
   state_.progressed();
   ring_->stop();
   clean->set_value(done);

@@ -12,15 +12,20 @@ namespace mirrorfs::live {
 namespace {
 
 constexpr std::size_t kUnappliedRemembered = 4096;
+/// Operations taken from the intake and not done: each costs a job and its claims.
+constexpr std::size_t kWindow = 1024;
 
-bool is_barrier(const stream::Recorded& recorded) {
-  return std::holds_alternative<Barrier>(recorded.operation);
+/// Waits until all before it is done, and holds back all behind it.
+bool stands_alone(const stream::Recorded& recorded) {
+  return std::holds_alternative<Barrier>(recorded.operation) || recorded.overflow != nullptr;
 }
 
-/// Its payload was dropped and no name tells where it belongs, though it has one.
-bool lost_a_linked_file(const stream::Recorded& recorded) {
-  const auto* write = std::get_if<Write>(&recorded.operation);
-  return recorded.payload_lost && write != nullptr && !write->where && write->after.nlink > 0;
+bool is_unknown(const stream::Recorded& recorded) {
+  return std::holds_alternative<Unknown>(recorded.operation);
+}
+
+SequenceNumber first_of(const stream::Recorded& recorded) {
+  return {recorded.number.value - recorded.count + 1};
 }
 
 }  // namespace
@@ -39,11 +44,17 @@ class Dispatcher::Job final : public stream::Ticket {
 
 void Dispatcher::pull() {
   if (paused_) return;
-  for (stream::Recorded& recorded : state_.intake.take()) {
-    state_.watermark.open(recorded.number, recorded.completed);
-    admit(std::move(recorded));
-  }
   admit_held_back();
+  while (in_flight() < kWindow) {
+    auto taken = state_.intake.take(kWindow - in_flight());
+    window_was_full_ = !taken.empty();
+    if (taken.empty()) return;
+    for (stream::Recorded& recorded : taken) {
+      state_.watermark.open(recorded.number, recorded.completed, recorded.count);
+      admit(std::move(recorded));
+    }
+    admit_held_back();
+  }
 }
 
 void Dispatcher::resume() {
@@ -52,7 +63,7 @@ void Dispatcher::resume() {
 }
 
 void Dispatcher::admit(stream::Recorded&& recorded) {
-  if (!held_back_.empty() || is_barrier(recorded)) {
+  if (!held_back_.empty() || stands_alone(recorded)) {
     held_back_.push_back(std::move(recorded));
   } else {
     start(std::move(recorded));
@@ -62,11 +73,12 @@ void Dispatcher::admit(stream::Recorded&& recorded) {
 /// A barrier is done when nothing before it is in flight; then what waits behind it may go.
 void Dispatcher::admit_held_back() {
   while (!held_back_.empty() && !paused_) {
-    if (is_barrier(held_back_.front())) {
+    if (stands_alone(held_back_.front())) {
       if (in_flight_ > 0) return;
-      const stream::Recorded barrier = std::move(held_back_.front());
+      const stream::Recorded alone = std::move(held_back_.front());
       held_back_.pop_front();
-      finish(barrier);
+      if (alone.overflow) mark_overflow(alone);
+      finish(alone);
     } else {
       stream::Recorded next = std::move(held_back_.front());
       held_back_.pop_front();
@@ -76,6 +88,10 @@ void Dispatcher::admit_held_back() {
 }
 
 void Dispatcher::start(stream::Recorded&& recorded) {
+  if (is_unknown(recorded)) {
+    mark_unknown(recorded);
+    return finish(recorded);
+  }
   ++in_flight_;
   auto job = std::make_shared<Job>(*this, std::move(recorded));
   job->waiting_self = job;
@@ -107,8 +123,7 @@ Dispatcher::Verdict Dispatcher::judge(const stream::Recorded& recorded) const {
                 !reconciler_.may_hold_already(*link->existing, recorded);
   }
   if (replayable) {
-    if (!all_clean) return Verdict::kSkip;
-    return recorded.payload_lost ? Verdict::kMark : Verdict::kApply;
+    return all_clean ? Verdict::kApply : Verdict::kSkip;
   }
   if (all_clean) return Verdict::kApply;
   return any_known ? Verdict::kMark : Verdict::kSkip;
@@ -128,13 +143,39 @@ void Dispatcher::mark_touched(const stream::Recorded& recorded, const Error* err
         fmt::format("{} of {}: {}", stream::kind_name(recorded.operation), path, error->message());
     log_debug("not applied, will be reconciled: {}", line);
   }
-  if (recorded.payload_lost) state_.catching_up = true;
   for (const Location& entry : entries) {
     if (state_.marks.is_known(entry.parent)) reconciler_.request(entry, recorded.number);
   }
-  if (entries.empty() && (error != nullptr || lost_a_linked_file(recorded))) {
-    reconciler_.request_everything(recorded.number);
+  if (entries.empty() && error != nullptr) reconciler_.request_everything(recorded.number);
+}
+
+void Dispatcher::mark_linked(const ObjectId& object, SequenceNumber since) {
+  for (const Location& name : state_.links.all(object)) {
+    if (state_.marks.is_known(name.parent)) reconciler_.request(name, since);
   }
+}
+
+/// A change that nobody can describe: all that it may have touched.
+void Dispatcher::mark_unknown(const stream::Recorded& recorded) {
+  if (recorded.covers_everything()) return reconciler_.request_everything(recorded.number);
+  for (const Location& entry : recorded.footprint->entries()) {
+    if (state_.marks.is_known(entry.parent)) reconciler_.request(entry, recorded.number);
+  }
+  for (const ObjectId& object : recorded.footprint->objects()) {
+    mark_linked(object, recorded.number);
+  }
+}
+
+void Dispatcher::mark_overflow(const stream::Recorded& recorded) {
+  state_.catching_up = true;
+  const SequenceNumber since = first_of(recorded);
+  if (recorded.covers_everything()) return reconciler_.request_everything(since);
+  for (const auto& [directory, entries] : recorded.overflow->directories()) {
+    if (!state_.marks.is_known(directory)) continue;
+    if (entries.whole) reconciler_.request_directory(directory, since);
+    for (const std::string& name : entries.names) reconciler_.request({directory, name}, since);
+  }
+  for (const ObjectId& object : recorded.overflow->linked_objects()) mark_linked(object, since);
 }
 
 void Dispatcher::remember_unapplied(const stream::Recorded& recorded, bool tried) {
@@ -228,6 +269,7 @@ ring::Task<void> Dispatcher::run(std::shared_ptr<Job> job) {
   --in_flight_;
   finish(recorded);
   admit_held_back();
+  if (window_was_full_ && in_flight() <= kWindow / 2) pull();
 }
 
 /// Sets the times that are pending for an object that can be reached by this name, or another.

@@ -22,7 +22,8 @@ class Dispatcher {
         reconciler_(reconciler),
         applier_(state.ring, {state.directories, state.files, state.links}, state.rights) {}
 
-  /// Takes what the intake has. Called when the intake says that there is work.
+  /// Takes what the intake has, as far as the window goes. Called when the intake says that there
+  /// is work, and whenever the window has room again.
   void pull();
 
   void pause() { paused_ = true; }
@@ -51,6 +52,9 @@ class Dispatcher {
   void admit(stream::Recorded&& recorded);
   void admit_held_back();
   void start(stream::Recorded&& recorded);
+  void mark_unknown(const stream::Recorded& recorded);
+  void mark_overflow(const stream::Recorded& recorded);
+  void mark_linked(const ObjectId& object, SequenceNumber since);
   [[nodiscard]] ring::Task<void> run(std::shared_ptr<Job> job);
   [[nodiscard]] ring::Task<Result<void>> apply_and_settle(const stream::Recorded& recorded);
   [[nodiscard]] bool is_known(const ObjectId& directory) const;
@@ -69,6 +73,7 @@ class Dispatcher {
   Reconciler& reconciler_;
   stream::Applier applier_;
   bool paused_ = false;
+  bool window_was_full_ = false;  ///< the intake may have more
   std::size_t in_flight_ = 0;
   std::deque<stream::Recorded> held_back_;  ///< behind a barrier that waits for what is in flight
   /// The last few, with those of their entries that were marked then; none: it had no name.

@@ -43,6 +43,13 @@ void Reconciler::request_everything(SequenceNumber since) {
   walk_everything(since);
 }
 
+/// Below a directory that is not known a walk is still to come.
+void Reconciler::request_directory(const ObjectId& directory, SequenceNumber since) {
+  if (!state_.directories.contains(directory)) return;
+  state_.marks.set_unknown(directory, since);
+  queue_directory(directory);
+}
+
 /// Their new place is told by an operation still to come, or by a walk; until then they hold back
 /// whoever waits for a clean mirror.
 void Reconciler::note_displaced() {

@@ -32,6 +32,8 @@ class Reconciler {
   void request(const Location& entry, SequenceNumber since);
   /// Nothing is known any more: walk everything, comparing content that changed since the start.
   void request_everything(SequenceNumber since);
+  /// The directory's listing is not known any more: walks it soon.
+  void request_directory(const ObjectId& directory, SequenceNumber since);
   void directory_is_gone(const ObjectId& directory);
 
   /// Called by somebody who holds claims on `directories`, right before leaving them: sets the

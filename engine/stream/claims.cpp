@@ -62,6 +62,7 @@ struct ClaimBuilder {
   }
 
   void operator()(const Barrier&) {}  // the dispatcher itself holds everything back
+  void operator()(const Unknown&) {}  // only marks
 };
 
 }  // namespace

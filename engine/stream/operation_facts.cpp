@@ -121,9 +121,9 @@ std::optional<ObjectId> changed_linked_object(const Operation& operation) {
 
 const char* kind_name(const Operation& operation) {
   static constexpr std::array<const char*, std::variant_size_v<Operation>> kNames = {
-      "write",       "truncate", "fallocate", "set attributes",  "setxattr",
-      "removexattr", "create",   "mkdir",     "symlink",         "link",
-      "unlink",      "rmdir",    "rename",    "learn directory", "barrier"};
+      "write",  "truncate",        "fallocate", "set attributes", "setxattr", "removexattr",
+      "create", "mkdir",           "symlink",   "link",           "unlink",   "rmdir",
+      "rename", "learn directory", "barrier",   "change"};
   return kNames[operation.index()];
 }
 

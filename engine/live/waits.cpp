@@ -1,0 +1,117 @@
+#include "engine/live/waits.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/live/dispatcher.h"
+
+namespace mirrorfs::live {
+
+void Waits::add(Wait wait) {
+  if (stopped_) return wait.then(Waited::kStopped);
+  if (state_.watermark.closed_through() < wait.number) {
+    const SequenceNumber number = wait.number;
+    open_.emplace(number, std::move(wait));
+    return;
+  }
+  undecided_.push_back(std::move(wait));
+  look();
+}
+
+void Waits::cancel(WaitId id) {
+  std::erase_if(open_, [id](const auto& entry) { return entry.second.id.value == id.value; });
+  std::erase_if(undecided_, [id](const Wait& wait) { return wait.id.value == id.value; });
+}
+
+ring::Task<void> Waits::serve() {
+  while (!stopped_) {
+    co_await state_.progress.wait();
+    look();
+  }
+}
+
+void Waits::stop() {
+  stopped_ = true;
+  for (auto& [number, wait] : open_) undecided_.push_back(std::move(wait));
+  open_.clear();
+  for (Wait& wait : std::exchange(undecided_, {})) wait.then(Waited::kStopped);
+}
+
+void Waits::look() {
+  const auto closed = open_.upper_bound(state_.watermark.closed_through());
+  for (auto at = open_.begin(); at != closed; ++at) undecided_.push_back(std::move(at->second));
+  open_.erase(open_.begin(), closed);
+  const auto ready = std::stable_partition(undecided_.begin(), undecided_.end(),
+                                           [this](const Wait& wait) { return !is_decided(wait); });
+  if (ready == undecided_.end()) return;
+  std::vector<Wait> done(std::make_move_iterator(ready), std::make_move_iterator(undecided_.end()));
+  undecided_.erase(ready, undecided_.end());
+  decided(std::move(done));
+}
+
+/// Not marked by anything up to that number, or known to be refused.
+bool Waits::is_decided(const Location& entry, SequenceNumber number) const {
+  const state::Mark* const mark = state_.marks.find(entry);
+  return mark == nullptr || mark->since > number || state_.marks.is_failing(entry);
+}
+
+/// What could not be applied is marked, and reconciled or found to be refused some time later.
+/// Where a directory is not known, the mark that stands for the entry is somewhere above it.
+bool Waits::is_decided(const Wait& wait) const {
+  if (wait.what == WaitFor::kDurable) return state_.marks.clean_through(wait.number);
+  if (!wait.covered || wait.covered->entries().empty()) {
+    return state_.marks.decided_through(wait.number);
+  }
+  return std::ranges::all_of(wait.covered->entries(), [&](const Location& entry) {
+    const bool known =
+        state_.marks.is_known(entry.parent) && state_.directories.contains(entry.parent);
+    return known ? is_decided(entry, wait.number) : state_.marks.decided_through(wait.number);
+  });
+}
+
+void Waits::decided(std::vector<Wait> waits) {
+  std::vector<Wait> to_sync;
+  for (Wait& wait : waits) {
+    if (wait.what != WaitFor::kApplied) {
+      to_sync.push_back(std::move(wait));
+    } else {
+      wait.then(dispatcher_.refused(wait.number) ? Waited::kFailed : Waited::kDone);
+    }
+  }
+  if (!to_sync.empty()) state_.ring.spawn(sync_for(std::move(to_sync)));
+}
+
+bool Waits::stands(const Wait& wait, bool synced) const {
+  if (!synced) return false;
+  if (wait.what == WaitFor::kDurable) return state_.marks.clean_through(wait.number);
+  // What is merely still to be compared, as during the baseline, is no failure of the replica.
+  return state_.marks.failing() == 0;
+}
+
+ring::Task<void> Waits::sync_for(std::vector<Wait> waits) {
+  SequenceNumber last;
+  bool all = false;
+  for (const Wait& wait : waits) {
+    last = std::max(last, wait.number);
+    all = all || wait.what == WaitFor::kDurable;
+  }
+  bool synced = false;
+  if (all) {
+    synced = co_await durability_.sync();
+  } else {
+    synced = co_await durability_.reach(last);
+  }
+  for (Wait& wait : waits) {
+    if (stands(wait, synced)) {
+      wait.then(Waited::kDone);
+    } else if (stopped_) {
+      wait.then(Waited::kStopped);
+    } else if (wait.what == WaitFor::kDurable) {
+      undecided_.push_back(std::move(wait));  // looked at again when something has changed
+    } else {
+      wait.then(Waited::kFailed);
+    }
+  }
+}
+
+}  // namespace mirrorfs::live
