@@ -27,13 +27,13 @@ Core::Core(Parts parts)
       staging_(std::move(parts.staging)),
       session_(parts.session),
       state_(*ring_, parts.intake, parts.root, parts.source_root, parts.replica_root,
-             descriptors_to_keep(), tree::Rights::current()),
+             descriptors_to_keep(), objects::Rights::current()),
       reconciler_(state_, staging_),
       dispatcher_(state_, reconciler_),
       durability_(state_, reconciler_, parts.replica_root),
       waits_(state_, durability_, dispatcher_) {}
 
-void Core::run(std::optional<tree::Policy> baseline) {
+void Core::run(std::optional<compare::Policy> baseline) {
   if (baseline) ring_->post([this, policy = *baseline] { reconciler_.start_baseline(policy); });
   ring_->spawn(reconciler_.retry_loop());
   ring_->spawn(close_unused_files());
@@ -68,22 +68,23 @@ MirrorState Core::judge_state(double lag_seconds) const {
   if (dispatcher_.paused()) return MirrorState::kPaused;
   if (reconciler_.progress().running) return MirrorState::kBaseline;
   if (state_.marks.failing() > 0) return MirrorState::kDegraded;
-  if (state_.catching_up || !state_.marks.none()) return MirrorState::kCatchingUp;
+  const bool behind_marks = state_.finished.closed_through() < state_.watermark.closed_through();
+  if (state_.catching_up || !state_.clean() || behind_marks) return MirrorState::kCatchingUp;
   return lag_seconds >= kLaggingFrom ? MirrorState::kLagging : MirrorState::kInSync;
 }
 
 EngineStatus Core::status() const {
   EngineStatus status;
   const auto now = stream::Watermark::Clock::now();
-  const auto oldest = std::min(state_.watermark.oldest(now), state_.intake.oldest(now));
+  const auto oldest = std::min(state_.finished.oldest(now), state_.intake.oldest(now));
   status.lag_seconds = std::chrono::duration<double>(now - oldest).count();
   status.state = judge_state(status.lag_seconds);
   status.completed = state_.intake.last_recorded();
-  status.applied = state_.watermark.closed_through();
+  status.applied = state_.finished.closed_through();
   status.durable = durability_.durable();
   status.queued_ops = status.completed.value - status.applied.value;
   status.queued_bytes = state_.intake.queued_bytes();
-  status.marks = state_.marks.entries() + state_.marks.unknown_directories();
+  status.marks = state_.marks.size() + state_.directories.unsettled();
   status.errors_total = state_.totals.errors;
   status.last_error = state_.totals.last_error;
   status.bytes_replicated_total = dispatcher_.bytes_applied() + state_.totals.bytes_reconciled;
@@ -105,10 +106,10 @@ ring::Task<bool> Core::drain_everything() {
   bool tried_again = false;
   while (true) {
     const bool quiet =
-        state_.watermark.closed_through() >= last && dispatcher_.idle() && reconciler_.idle();
+        state_.finished.closed_through() >= last && dispatcher_.idle() && reconciler_.idle();
     if (!quiet) {
       co_await state_.progress.wait();
-    } else if (!state_.marks.none() && !tried_again) {
+    } else if (!state_.clean() && !tried_again) {
       tried_again = true;
       reconciler_.retry_all();
     } else {
@@ -116,7 +117,7 @@ ring::Task<bool> Core::drain_everything() {
     }
   }
   const bool synced = co_await durability_.sync();
-  co_return synced&& state_.marks.none();
+  co_return synced&& state_.clean();
 }
 
 ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
@@ -131,6 +132,7 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
   }
   waits_.stop();
   state_.progressed();
+  reconciler_.stop();
   ring_->stop();
   clean->set_value(done);
 }

@@ -7,13 +7,13 @@
 #include <optional>
 #include <string>
 
+#include "engine/copy/staging.h"
 #include "engine/journal/session_record.h"
 #include "engine/live/dispatcher.h"
 #include "engine/live/durability.h"
 #include "engine/live/live_state.h"
 #include "engine/live/reconciler.h"
 #include "engine/live/waits.h"
-#include "engine/tree/staging.h"
 #include "mirrorfs/mirror.h"
 
 namespace mirrorfs::live {
@@ -24,7 +24,7 @@ class Core {
  public:
   struct Parts {
     std::unique_ptr<ring::Ring> ring;
-    tree::Staging staging;
+    copy::Staging staging;
     stream::Intake& intake;
     journal::SessionRecord& session;
     ObjectId root;
@@ -34,7 +34,7 @@ class Core {
   explicit Core(Parts parts);
 
   /// Runs until shut_down(); the first thing it does is the baseline that `policy` asks for.
-  void run(std::optional<tree::Policy> baseline);
+  void run(std::optional<compare::Policy> baseline);
 
   [[nodiscard]] ring::Ring& ring() { return *ring_; }  ///< post(), stop(), abandon(): any thread
 
@@ -57,7 +57,7 @@ class Core {
   [[nodiscard]] ring::Task<bool> drain_everything();
 
   std::unique_ptr<ring::Ring> ring_;
-  tree::Staging staging_;
+  copy::Staging staging_;
   journal::SessionRecord& session_;
   LiveState state_;
   Reconciler reconciler_;

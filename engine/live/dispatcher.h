@@ -1,13 +1,13 @@
 // The ordered stream: takes operations from the intake, lets those that share nothing run in
-// parallel, and decides for each whether it is applied or marked.
+// parallel, and carries out for each what verdict.h decides.
 #pragma once
 
 #include <deque>
 #include <map>
 #include <memory>
-#include <unordered_map>
 
 #include "engine/live/live_state.h"
+#include "engine/live/verdict.h"
 #include "engine/stream/operation_facts.h"
 
 namespace mirrorfs::live {
@@ -22,8 +22,8 @@ class Dispatcher {
         reconciler_(reconciler),
         applier_(state.ring, {state.directories, state.files, state.links}, state.rights) {}
 
-  /// Takes what the intake has, as far as the window goes. Called when the intake says that there
-  /// is work, and whenever the window has room again.
+  /// Takes what the intake has, as far as the window allows. Called when the intake says that there
+  /// is work.
   void pull();
 
   void pause() { paused_ = true; }
@@ -33,49 +33,48 @@ class Dispatcher {
   [[nodiscard]] bool at_rest() const { return in_flight_ == 0; }
 
   /// Nothing taken is unfinished.
-  [[nodiscard]] bool idle() const { return in_flight_ == 0 && held_back_.empty(); }
-  [[nodiscard]] std::size_t in_flight() const { return in_flight_ + held_back_.size(); }
+  [[nodiscard]] bool idle() const { return in_flight_ == 0 && taken_.empty(); }
   [[nodiscard]] std::uint64_t bytes_applied() const { return applier_.bytes_written(); }
 
   /// Whether one of the last operations was not applied, and the replica cannot take what it
-  /// touched (Marks::decided_through()). For those who wait for it.
+  /// touched. For those who wait for it.
   [[nodiscard]] bool refused(SequenceNumber number) const;
+  /// Of what the operation touched it is known that the replica has it, or cannot take it for now.
+  [[nodiscard]] bool decided(SequenceNumber number) const;
 
  private:
   class Job;
-  enum class Verdict {
-    kApply,
-    kMark,  ///< what it touched is reconciled later
-    kSkip,  ///< a mark or a directory still to be walked covers it
-  };
 
-  void admit(stream::Recorded&& recorded);
-  void admit_held_back();
+  void advance();
   void start(stream::Recorded&& recorded);
+  [[nodiscard]] ring::Task<void> run(std::shared_ptr<Job> job);
+  [[nodiscard]] ring::Task<bool> carry_out(const stream::Recorded& recorded);
+  [[nodiscard]] ring::Task<Result<void>> apply(const stream::Recorded& recorded);
+  void mark_touched(const stream::Recorded& recorded, const Error* error);
   void mark_unknown(const stream::Recorded& recorded);
   void mark_overflow(const stream::Recorded& recorded);
   void mark_linked(const ObjectId& object, SequenceNumber since);
-  [[nodiscard]] ring::Task<void> run(std::shared_ptr<Job> job);
-  [[nodiscard]] ring::Task<Result<void>> apply_and_settle(const stream::Recorded& recorded);
-  [[nodiscard]] bool is_known(const ObjectId& directory) const;
-  [[nodiscard]] Verdict judge(const stream::Recorded& recorded) const;
   void mark_other_names(const stream::Recorded& recorded);
-  void forget_removed_directories(const Operation& operation);
-  void mark_touched(const stream::Recorded& recorded, const Error* error);
+  void follow_removed_directories(const Operation& operation);
+  void follow_names(const Operation& operation);
   void remember_unapplied(const stream::Recorded& recorded, bool tried);
-  [[nodiscard]] ring::Task<Result<void>> settle(const stream::ObjectAfter& object);
-  [[nodiscard]] ring::Task<Result<void>> settle_before_names_change(const Operation& operation);
-  [[nodiscard]] ring::Task<Result<void>> settle_objects(const Operation& operation);
-  [[nodiscard]] ring::Task<void> settle_unapplied(const Operation& operation);
+
+  // Times that operations leave to be set.
+  [[nodiscard]] ring::Task<Result<void>> set_times(const stream::ObjectAfter& object);
+  [[nodiscard]] ring::Task<Result<void>> set_times_before_names_change(const Operation& operation);
+  [[nodiscard]] ring::Task<Result<void>> set_times_of_objects(const Operation& operation);
+  [[nodiscard]] ring::Task<void> set_times_of_unapplied(const Operation& operation);
+
+  void close(SequenceNumber number);
   void finish(const stream::Recorded& recorded);
 
   LiveState& state_;
   Reconciler& reconciler_;
   stream::Applier applier_;
   bool paused_ = false;
-  bool window_was_full_ = false;  ///< the intake may have more
-  std::size_t in_flight_ = 0;
-  std::deque<stream::Recorded> held_back_;  ///< behind a barrier that waits for what is in flight
+  std::size_t in_flight_ = 0;           ///< started and not finished
+  std::size_t barriers_wait_for_ = 0;   ///< of those: not covered by a mark when they started
+  std::deque<stream::Recorded> taken_;  ///< not started: behind a barrier
   /// The last few, with those of their entries that were marked then; none: it had no name.
   std::map<SequenceNumber, std::vector<Location>> unapplied_;
 };

@@ -17,7 +17,7 @@ ring::Task<bool> Durability::sync() {
     }
     ++started_;
     round_done_.reset();
-    const SequenceNumber applied = state_.watermark.closed_through();
+    const SequenceNumber applied = state_.finished.closed_through();
     const std::uint64_t reconciled = state_.reconciled;
     const int root = replica_root_;
     const int error =
@@ -32,7 +32,7 @@ ring::Task<bool> Durability::sync() {
       const std::string line = Error{error, "syncfs of the replica", {}}.message();
       state_.count_error(line);
       log_error("{}", line);
-      reconciler_.request_everything(durable_.next());
+      reconciler_.request_everything();
     }
     round_done_.set();
   }

@@ -4,7 +4,8 @@
 #include <new>
 #include <vector>
 
-#include "engine/tree/descriptor_calls.h"
+#include "engine/objects/descriptor_calls.h"
+
 #include "mirrorfs/log.h"
 
 namespace mirrorfs::live {
@@ -39,31 +40,31 @@ LiveMirror::~LiveMirror() {
 
 /// Nothing is compared only when the user says so and the last session ended cleanly. After an
 /// unclean one, content that changed since it began is compared whatever size and mtime say.
-std::optional<tree::Policy> LiveMirror::first_baseline() const {
-  tree::Policy policy;
+std::optional<compare::Policy> LiveMirror::first_baseline() const {
+  compare::Policy policy;
   if (!opened_.pairing.was_paired()) {
-    policy.compare = tree::Compare::kFull;
+    policy.compare = compare::Compare::kFull;
     return policy;
   }
   const bool clean = opened_.session.clean();
   if (clean && opened_.options.check == Check::kNone) return std::nullopt;
-  if (opened_.options.check == Check::kFull) policy.compare = tree::Compare::kFull;
+  if (opened_.options.check == Check::kFull) policy.compare = compare::Compare::kFull;
   if (!clean) {
     policy.changed_since = opened_.session.unclean_since();
-    if (policy.changed_since.tv_sec == 0) policy.compare = tree::Compare::kFull;
+    if (policy.changed_since.tv_sec == 0) policy.compare = compare::Compare::kFull;
     log_info("the last session did not end cleanly: comparing both trees");
   }
   return policy;
 }
 
 Result<void> LiveMirror::start() {
-  tree::calls::prepare();
-  const std::optional<tree::Policy> baseline = first_baseline();
+  objects::calls::prepare();
+  const std::optional<compare::Policy> baseline = first_baseline();
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   now.tv_sec -= 2;  // file times come from a coarser clock that lags behind this one
   if (auto begun = opened_.session.begin(now); !begun) return begun;
-  auto staging = tree::Staging::open(replica_root());
+  auto staging = copy::Staging::open(replica_root());
   if (!staging) return pass_on(std::move(staging));
   auto ring = ring::Ring::create();
   if (!ring) return pass_on(std::move(ring));

@@ -52,7 +52,7 @@ class LiveMirror final : public Mirror, public Replicator {
   void give_back(std::size_t bytes) noexcept override { intake_.give_back(bytes); }
   WaitId post_wait(Wait wait);
   [[nodiscard]] static WaitId public_id(WaitId id, WaitsIn where);
-  [[nodiscard]] std::optional<tree::Policy> first_baseline() const;
+  [[nodiscard]] std::optional<compare::Policy> first_baseline() const;
   void end_thread(bool by_force);
 
   Opened opened_;

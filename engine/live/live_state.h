@@ -2,21 +2,21 @@
 // the intake.
 #pragma once
 
-#include <atomic>
 #include <string>
 
+#include "engine/compare/reconcile.h"
 #include "engine/ring/ring.h"
 #include "engine/ring/sync.h"
 #include "engine/state/directory_table.h"
 #include "engine/state/file_cache.h"
 #include "engine/state/link_names.h"
 #include "engine/state/marks.h"
-#include "engine/state/settling.h"
+#include "engine/state/pending_times.h"
 #include "engine/stream/apply.h"
 #include "engine/stream/dependencies.h"
 #include "engine/stream/intake.h"
+#include "engine/stream/readings.h"
 #include "engine/stream/watermark.h"
-#include "engine/tree/reconcile.h"
 
 namespace mirrorfs::live {
 
@@ -29,28 +29,40 @@ struct Totals {
 
 struct LiveState {
   LiveState(ring::Ring& engine_ring, stream::Intake& operations, ObjectId root, int source_root,
-            int replica_root, std::size_t most_open, tree::Rights process_rights)
+            int replica_root, std::size_t most_open, objects::Rights process_rights)
       : ring(engine_ring),
         intake(operations),
         rights(process_rights),
         directories(engine_ring, root, source_root, replica_root, most_open),
-        files(most_open / 2) {}
+        files(most_open / 2),
+        readings(operations) {}
 
   ring::Ring& ring;
   stream::Intake& intake;
-  const tree::Rights rights;
+  const objects::Rights rights;
   state::DirectoryTable directories;
   state::FileCache files;
   state::LinkNames links;
-  stream::Dependencies dependencies;
-  stream::Watermark watermark;
-  state::Settling settling;
+  state::PendingTimes times;
   state::Marks marks;
+  stream::Dependencies dependencies;
+  stream::Readings readings;
+  stream::Watermark watermark;  ///< closed: applied, or covered by a mark
+  stream::Watermark finished;   ///< nothing is done for it any more, either
   Totals totals;
   std::uint64_t reconciled = 0;  ///< entries and directories that got equal, ever
-  bool catching_up = false;      ///< payloads were dropped; until no mark is left
+  bool catching_up = false;      ///< operations were dropped; until no mark is left
+  /// The replica of the last session is trusted where nothing is known of it.
+  bool trusting = true;
 
-  /// Wakes whoever waits for progress: operations applied, marks cleared.
+  /// Nothing is marked and every directory that is known is right.
+  [[nodiscard]] bool clean() const { return marks.size() == 0 && directories.unsettled() == 0; }
+  /// The same of what completed up to `number`.
+  [[nodiscard]] bool clean_through(SequenceNumber number) const {
+    return marks.clean_through(number) && directories.unsettled() == 0;
+  }
+
+  /// Wakes those that wait for progress: operations applied, marks cleared.
   void progressed() {
     progress.set();
     progress.reset();

@@ -5,7 +5,7 @@
 
 namespace mirrorfs::live {
 
-class Reconciler::PassObserver final : public tree::Observer {
+class Reconciler::PassObserver final : public compare::Observer {
  public:
   PassObserver(BaselineProgress& progress, Totals& totals) : progress_(progress), totals_(totals) {}
   ~PassObserver() override {

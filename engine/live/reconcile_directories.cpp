@@ -1,21 +1,23 @@
-// Reconciling one directory whose listing is unknown.
+// Reconciling one directory whose entries may differ: a walk.
 #include <fcntl.h>
 #include <fmt/core.h>
 
+#include "engine/copy/content.h"
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
 #include "engine/stream/claims.h"
-#include "engine/tree/content.h"
 #include "mirrorfs/log.h"
 
 namespace mirrorfs::live {
 namespace {
 
+using state::DirectoryState;
+
 /// Larger files are reconciled on their own, so that operations elsewhere in their directory do not
 /// wait for them; files with several names need the claim on their object.
 bool needs_own_reconcile(const Metadata& source) {
   if (source.is_directory()) return false;
-  return source.nlink > 1 || (source.is_regular() && source.size >= tree::kUpdateInPlace);
+  return source.nlink > 1 || (source.is_regular() && source.size >= copy::kUpdateInPlace);
 }
 
 }  // namespace
@@ -36,36 +38,32 @@ ring::Task<Reconciler::Attempt> Reconciler::try_directory(ObjectId directory) {
   Hold hold(state_.dependencies);
   co_await hold.acquire(claims);
   const Attempt attempt = co_await directory_held(directory);
-  const std::vector<ObjectId> directories = {directory};
-  co_await settle_directories(directories);
+  std::vector<ObjectId> directories(1, directory);
+  co_await set_directory_times(std::move(directories));
   co_return attempt;
 }
 
 ring::Task<Reconciler::Attempt> Reconciler::directory_held(ObjectId directory) {
-  if (!state_.directories.contains(directory)) {
-    state_.marks.set_known(directory);  // removed meanwhile
-    co_return Attempt::kDone;
-  }
-  const bool is_root = directory == state_.directories.root();
-  if (state_.marks.is_known(directory)) co_return Attempt::kDone;
-  if (!is_root && !state_.directories.where(directory)) {
-    co_return Attempt::kDone;  // displaced: walked when it gets its new place
-  }
+  if (state_.directories.state(directory) != DirectoryState::kUnwalked) co_return Attempt::kDone;
+  state_.directories.begin_walk(directory);
   auto source = co_await open_reachable_source(directory);
   if (!source) {
     const int code = source.error().code;
-    if (code == ENOENT || code == ESTALE) co_return not_in_its_place(directory);
-    directory_failed(directory, source.error());
-    co_return Attempt::kDone;
+    if (code != ENOENT && code != ESTALE) {
+      walk_failed(directory, source.error());
+      co_return Attempt::kDone;
+    }
+    state_.directories.mark_unwalked(directory);
+    co_return not_in_its_place(directory);
   }
   lost_.found(directory);
   auto replica = co_await state_.directories.open_replica(directory);
   if (!replica) {
-    directory_failed(directory, replica.error());
+    walk_failed(directory, replica.error());
     co_return Attempt::kDone;
   }
   const auto walked = co_await walk_directory(directory, *source, *replica);
-  if (!walked) directory_failed(directory, walked.error());
+  if (!walked) walk_failed(directory, walked.error());
   co_return Attempt::kDone;
 }
 
@@ -74,73 +72,93 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
                                                     const state::DirHandle& replica) {
   PassObserver observer(progress_, state_.totals);
   observer.remember_objects();
-  const tree::DirectoryPair pair{directory, source->get(), replica->get()};
+  const compare::DirectoryPair pair{directory, source->get(), replica->get()};
   const bool is_root = directory == state_.directories.root();
-  const tree::DeferPredicate defer = [this, directory](const std::string& name,
-                                                       const Metadata* metadata) {
-    if (metadata != nullptr && needs_own_reconcile(*metadata)) return true;
-    return must_make_room({directory, name}, metadata);
+  const compare::DeferPredicate defer = [this](const std::string&, const Metadata* in_source,
+                                               const Metadata* in_replica) {
+    if (in_source != nullptr && needs_own_reconcile(*in_source)) return true;
+    return must_make_room(in_source, in_replica);
   };
-  const std::uint64_t generation = state_.marks.unknown_generation(directory);
+  const std::uint64_t requests = state_.marks.requests();
+  const stream::Look from = state_.readings.begin();
   auto result =
-      co_await tree::reconcile_directory(context(observer), pair, policy_, defer, is_root);
+      co_await compare::reconcile_directory(context(observer), pair, policy_, defer, is_root);
   if (!result) co_return pass_on(std::move(result));
-  const tree::FinishOptions options{.source = {}, .replica = {}, .touched = result->changed};
-  auto finished = co_await tree::finish_directory(context(observer), pair, "", options, policy_);
-  directory_reflects(directory);
-  state_.settling.drop(directory);
+  const compare::FinishOptions options{.source = {}, .replica = {}, .touched = result->changed};
+  auto finished = co_await compare::finish_directory(context(observer), pair, "", options, policy_);
+  state_.readings.note_directory(directory, from);
+  state_.times.drop(directory);
   state_.files.erase_in(directory);
   for (const ObjectId& object : observer.objects()) {
     state_.files.erase(object);
-    state_.settling.drop(object);
-  }
-  if (state_.marks.unknown_generation(directory) == generation &&
-      state_.directories.contains(directory)) {
-    take_over(directory, *result);
+    state_.times.drop(object);
   }
   if (!finished) co_return pass_on(std::move(finished));
+  if (state_.directories.end_walk(directory)) {
+    state_.marks.walked(directory, requests);
+    take_over(directory, *result);
+  }
   co_return Result<void>{};
 }
 
-void Reconciler::take_over(const ObjectId& directory, const tree::DirectoryResult& result) {
-  state_.marks.forget_directory(directory);  // all its entries were looked at
-  ++state_.reconciled;
-  state_.links.release_directory(directory);
-  state_.marks.set_known(directory);
-  for (const tree::ChildDirectory& child : result.children) {
-    const ObjectId id = child.source.id();
-    place(id, {directory, child.name});
-    walk_anew(id);
+/// The source has the directory there, and `replica` is what the replica had before any change,
+/// none if it was made anew. True: it has to be walked, and will be.
+bool Reconciler::meet(const ObjectId& directory, const Location& where,
+                      const std::optional<Metadata>& replica) {
+  const auto before = state_.directories.where(directory);
+  const ObjectId copy = replica ? replica->id() : ObjectId{};
+  const auto met = state_.directories.met(directory, where, copy, state_.intake.last_recorded());
+  for (const ObjectId& forgotten : met.forgotten) forget(forgotten);
+  note_displaced();
+  // A reading ahead of a rename: its old copy is an orphan in the old place, and has to go.
+  if (before && *before != where && state_.directories.is_known(before->parent)) {
+    request(*before, state::kSinceEver);
   }
-  put_off(directory, result);
+  if (!met.must_be_walked) return false;
+  lost_.found(directory);
+  state_.links.release_directory(directory);
+  state_.files.erase_in(directory);
+  queue_directory(directory);
+  return true;
 }
 
-/// What the walk left to entries of their own.
-void Reconciler::put_off(const ObjectId& directory, const tree::DirectoryResult& result) {
-  for (const std::string& name : result.deferred) {
-    enqueue({directory, name}, state::kSinceEver, Origin::kWalk);
+void Reconciler::take_over(const ObjectId& directory, const compare::DirectoryResult& result) {
+  ++state_.reconciled;
+  state_.links.release_directory(directory);
+  for (const compare::ChildDirectory& child : result.children) {
+    const Location where{directory, child.name};
+    // A known one is not walked again: its attributes are compared by a reconcile of its own.
+    if (!meet(child.source.id(), where, child.replica)) {
+      request(where, state::kSinceEver, state::Origin::kWalk);
+    }
   }
-  for (const tree::EntryFailure& failure : result.failed) {
+  for (const std::string& name : result.deferred) {
+    request({directory, name}, state::kSinceEver, state::Origin::kWalk);
+  }
+  for (const compare::EntryFailure& failure : result.failed) {
     const Location entry{directory, failure.name};
-    state_.marks.mark(entry, state::kSinceEver);
-    entry_failed(entry, failure.error);
+    if (state_.marks.request(entry, state::kSinceEver, state::Origin::kWalk)) {
+      entry_failed(entry, {}, failure.error);
+    }
   }
 }
 
 /// Its place in the parent is marked, so that it is tried again and named in the status.
-void Reconciler::directory_failed(const ObjectId& directory, const Error& error) {
+void Reconciler::walk_failed(const ObjectId& directory, const Error& error) {
   const auto where = state_.directories.where(directory);
-  if (!where && directory != state_.directories.root()) return;  // displaced meanwhile
-  if (!where) {
+  if (directory == state_.directories.root()) {
+    state_.directories.mark_unwalked(directory);
     state_.count_error(error.message());
     log_error("the roots cannot be reconciled: {}", error.message());
     root_failed_ = true;
+    need_retries();
     return;
   }
-  state_.marks.set_known(directory);
-  state_.marks.mark(*where, state::kSinceEver);
-  must_walk_.insert(directory);
-  entry_failed(*where, error);
+  state_.directories.fail_walk(directory);
+  if (!where || state_.directories.state(directory) != DirectoryState::kDamaged) return;
+  if (state_.marks.request(*where, state::kSinceEver, state::Origin::kOperation)) {
+    entry_failed(*where, {}, error);
+  }
 }
 
 }  // namespace mirrorfs::live

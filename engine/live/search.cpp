@@ -18,7 +18,8 @@ ring::Task<Result<state::DirHandle>> Reconciler::open_reachable_source(ObjectId 
 Reconciler::Attempt Reconciler::not_in_its_place(const ObjectId& directory) {
   const auto now = LostDirectories::Clock::now();
   lost_.missed(directory, state_.directories.where(directory), state_.intake.last_recorded(), now);
-  const bool overdue = lost_.is_overdue(directory, state_.watermark.closed_through(), now);
+  need_retries();
+  const bool overdue = lost_.is_overdue(directory, state_.finished.closed_through(), now);
   return overdue ? Attempt::kDone : Attempt::kAgain;
 }
 
@@ -28,47 +29,50 @@ void Reconciler::no_directory_at(const Location& place) {
   if (!directory) return;
   state_.directories.forget_source(*directory);
   lost_.missed(*directory, place, state_.intake.last_recorded(), LostDirectories::Clock::now());
+  need_retries();
 }
 
 /// Walks the whole tree when a directory is overdue; what such a walk did not meet is gone.
 void Reconciler::look_for_lost() {
-  if (state_.marks.baseline_running()) return;
-  const SequenceNumber applied = state_.watermark.closed_through();
+  if (walking_everything_) return;
+  const SequenceNumber finished = state_.finished.closed_through();
   const auto now = LostDirectories::Clock::now();
   lost_.forget_moved([this](const ObjectId& id) { return state_.directories.where(id); });
-  if (!unmet_.empty()) {
-    if (unmet_through_ <= applied && now - unmet_at_ >= LostDirectories::kPatience) forget_unmet();
-  } else if (lost_.any_overdue(applied, now)) {
+  if (searching_) {
+    const bool patient = now - searched_at_ < LostDirectories::kPatience;
+    if (searched_through_ <= finished && !patient) forget_unmet();
+  } else if (lost_.any_overdue(finished, now)) {
     log_warn("directories were moved or removed behind the mount's back: walking the whole tree");
-    walk_everything(state_.intake.last_recorded());
+    policy_.changed_since = policy_.changed_since.tv_sec != 0 ? policy_.changed_since : started_;
+    walk_everything();
   }
 }
 
-void Reconciler::walk_everything(SequenceNumber since) {
-  policy_.changed_since = policy_.changed_since.tv_sec != 0 ? policy_.changed_since : started_;
+void Reconciler::walk_everything() {
   progress_ = {.running = true};
-  if (!state_.marks.baseline_running()) state_.marks.begin_baseline(since);
+  state_.trusting = false;
+  walking_everything_ = true;
+  searching_ = false;
   lost_.clear();
-  unmet_.clear();
   state_.links.clear();
-  state_.directories.begin_walk();
-  walk_anew(state_.directories.root());
+  state_.directories.mark_all_unwalked();
+  queue_directory(state_.directories.root());
 }
 
-/// A walk of everything ended. An operation still to be applied may place what it did not meet.
-void Reconciler::note_unmet() {
-  unmet_ = state_.directories.not_met();
-  unmet_through_ = state_.intake.last_recorded();
-  unmet_at_ = LostDirectories::Clock::now();
+/// An operation still to be applied may place what the walk did not meet.
+void Reconciler::walked_everything() {
+  walking_everything_ = false;
+  if (state_.directories.not_met().empty()) return;
+  searching_ = true;
+  searched_through_ = state_.intake.last_recorded();
+  searched_at_ = LostDirectories::Clock::now();
+  need_retries();
 }
 
 void Reconciler::forget_unmet() {
-  const bool busy = !entry_queue_.empty() || !directory_queue_.empty() || active_entries_ > 0 ||
-                    active_directories_ > 0;
-  if (busy) return;
-  for (const ObjectId& directory : std::exchange(unmet_, {})) {
-    if (!state_.directories.is_met(directory)) directory_is_gone(directory);
-  }
+  if (!entry_queue_.empty() || !directory_queue_.empty() || !at_rest()) return;
+  searching_ = false;
+  for (const ObjectId& directory : state_.directories.not_met()) directory_is_gone(directory);
   state_.progressed();
 }
 

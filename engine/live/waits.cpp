@@ -9,17 +9,20 @@ namespace mirrorfs::live {
 
 void Waits::add(Wait wait) {
   if (stopped_) return wait.then(Waited::kStopped);
-  if (state_.watermark.closed_through() < wait.number) {
-    const SequenceNumber number = wait.number;
-    open_.emplace(number, std::move(wait));
-    return;
-  }
-  undecided_.push_back(std::move(wait));
+  const SequenceNumber number = wait.number;
+  open_for(wait.what).emplace(number, std::move(wait));
   look();
 }
 
+/// A barrier counts on what a mark covers as done; who waits for an operation itself does not.
+Waits::ByNumber& Waits::open_for(WaitFor what) {
+  return what == WaitFor::kBarrier ? unclosed_ : unfinished_;
+}
+
 void Waits::cancel(WaitId id) {
-  std::erase_if(open_, [id](const auto& entry) { return entry.second.id.value == id.value; });
+  for (ByNumber* const open : {&unclosed_, &unfinished_}) {
+    std::erase_if(*open, [id](const auto& entry) { return entry.second.id.value == id.value; });
+  }
   std::erase_if(undecided_, [id](const Wait& wait) { return wait.id.value == id.value; });
 }
 
@@ -32,15 +35,19 @@ ring::Task<void> Waits::serve() {
 
 void Waits::stop() {
   stopped_ = true;
-  for (auto& [number, wait] : open_) undecided_.push_back(std::move(wait));
-  open_.clear();
+  for (ByNumber* const open : {&unclosed_, &unfinished_}) take_through(*open, {UINT64_MAX});
   for (Wait& wait : std::exchange(undecided_, {})) wait.then(Waited::kStopped);
 }
 
+void Waits::take_through(ByNumber& open, SequenceNumber number) {
+  const auto end = open.upper_bound(number);
+  for (auto at = open.begin(); at != end; ++at) undecided_.push_back(std::move(at->second));
+  open.erase(open.begin(), end);
+}
+
 void Waits::look() {
-  const auto closed = open_.upper_bound(state_.watermark.closed_through());
-  for (auto at = open_.begin(); at != closed; ++at) undecided_.push_back(std::move(at->second));
-  open_.erase(open_.begin(), closed);
+  take_through(unclosed_, state_.watermark.closed_through());
+  take_through(unfinished_, state_.finished.closed_through());
   const auto ready = std::stable_partition(undecided_.begin(), undecided_.end(),
                                            [this](const Wait& wait) { return !is_decided(wait); });
   if (ready == undecided_.end()) return;
@@ -52,19 +59,20 @@ void Waits::look() {
 /// Not marked by anything up to that number, or known to be refused.
 bool Waits::is_decided(const Location& entry, SequenceNumber number) const {
   const state::Mark* const mark = state_.marks.find(entry);
-  return mark == nullptr || mark->since > number || state_.marks.is_failing(entry);
+  return mark == nullptr || mark->since > number || !mark->cause.empty() ||
+         mark->origin == state::Origin::kWalk;
 }
 
 /// What could not be applied is marked, and reconciled or found to be refused some time later.
 /// Where a directory is not known, the mark that stands for the entry is somewhere above it.
 bool Waits::is_decided(const Wait& wait) const {
-  if (wait.what == WaitFor::kDurable) return state_.marks.clean_through(wait.number);
+  if (wait.what == WaitFor::kDurable) return state_.clean_through(wait.number);
+  if (wait.what == WaitFor::kApplied) return dispatcher_.decided(wait.number);
   if (!wait.covered || wait.covered->entries().empty()) {
     return state_.marks.decided_through(wait.number);
   }
   return std::ranges::all_of(wait.covered->entries(), [&](const Location& entry) {
-    const bool known =
-        state_.marks.is_known(entry.parent) && state_.directories.contains(entry.parent);
+    const bool known = state_.directories.is_known(entry.parent);
     return known ? is_decided(entry, wait.number) : state_.marks.decided_through(wait.number);
   });
 }
@@ -83,7 +91,7 @@ void Waits::decided(std::vector<Wait> waits) {
 
 bool Waits::stands(const Wait& wait, bool synced) const {
   if (!synced) return false;
-  if (wait.what == WaitFor::kDurable) return state_.marks.clean_through(wait.number);
+  if (wait.what == WaitFor::kDurable) return state_.clean_through(wait.number);
   // What is merely still to be compared, as during the baseline, is no failure of the replica.
   return state_.marks.failing() == 0;
 }

@@ -50,6 +50,9 @@ class Waits {
   void stop();
 
  private:
+  using ByNumber = std::multimap<SequenceNumber, Wait>;
+  [[nodiscard]] ByNumber& open_for(WaitFor what);
+  void take_through(ByNumber& open, SequenceNumber number);
   void look();
   [[nodiscard]] bool is_decided(const Wait& wait) const;
   [[nodiscard]] bool is_decided(const Location& entry, SequenceNumber number) const;
@@ -60,8 +63,8 @@ class Waits {
   LiveState& state_;
   Durability& durability_;
   const Dispatcher& dispatcher_;
-  std::multimap<SequenceNumber, Wait> open_;  ///< for the number to be closed
-  std::vector<Wait> undecided_;               ///< for marks
+  ByNumber unclosed_, unfinished_;  ///< of barriers; of the others
+  std::vector<Wait> undecided_;     ///< for marks
   bool stopped_ = false;
 };
 

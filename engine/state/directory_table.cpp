@@ -1,6 +1,9 @@
+// Places and descriptors. States: directory_transitions.cpp.
 #include "engine/state/directory_table.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <utility>
@@ -14,7 +17,13 @@ constexpr auto kTableMoves = std::chrono::microseconds(200);
 
 DirHandle duplicate(int fd) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  return std::make_shared<const tree::DirFd>(std::move(copy));
+  return std::make_shared<const objects::DirFd>(std::move(copy));
+}
+
+/// A FUSE filesystem may give an object another inode number after the kernel has forgotten it.
+bool has_stable_identities(int replica_root) {
+  struct statfs answer{};
+  return ::fstatfs(replica_root, &answer) != 0 || answer.f_type != FUSE_SUPER_MAGIC;
 }
 
 }  // namespace
@@ -25,18 +34,32 @@ DirectoryTable::DirectoryTable(ring::Ring& ring, ObjectId root, int source_root,
       root_(root),
       root_replica_(duplicate(replica_root)),
       root_source_(duplicate(source_root)),
-      most_open_(std::max<std::size_t>(most_open, 8)) {
+      most_open_(std::max<std::size_t>(most_open, 8)),
+      identities_are_stable_(has_stable_identities(replica_root)) {
+  add(root, DirectoryState::kKnown);
   no_move_.set();
 }
 
 bool DirectoryTable::contains(const ObjectId& directory) const {
-  return directory == root_ || entries_.contains(directory);
+  return entries_.contains(directory);
+}
+
+std::optional<DirectoryState> DirectoryTable::state(const ObjectId& directory) const {
+  const auto found = entries_.find(directory);
+  if (found == entries_.end()) return std::nullopt;
+  return found->second.state;
 }
 
 std::optional<Location> DirectoryTable::where(const ObjectId& directory) const {
   const auto found = entries_.find(directory);
   if (found == entries_.end()) return std::nullopt;
   return found->second.where;
+}
+
+std::optional<ObjectId> DirectoryTable::at(const Location& place) const {
+  const auto found = places_.find(place);
+  if (found == places_.end()) return std::nullopt;
+  return found->second;
 }
 
 bool DirectoryTable::is_reachable(const ObjectId& directory) const {
@@ -48,97 +71,6 @@ bool DirectoryTable::is_reachable(const ObjectId& directory) const {
     at = found->second.where->parent;
   }
   return true;
-}
-
-void DirectoryTable::take_place(Entry& entry, Location where) {
-  Entry*& first = first_child_[where.parent];
-  entry.next = first;
-  entry.previous = nullptr;
-  if (first != nullptr) first->previous = &entry;
-  first = &entry;
-  entry.where = std::move(where);
-}
-
-void DirectoryTable::leave_place(Entry& entry) {
-  if (!entry.where) return;
-  const auto place = places_.find(*entry.where);
-  if (place != places_.end() && place->second == *entry.id) places_.erase(place);
-  if (entry.next != nullptr) entry.next->previous = entry.previous;
-  if (entry.previous != nullptr) {
-    entry.previous->next = entry.next;
-  } else if (entry.next != nullptr) {
-    first_child_[entry.where->parent] = entry.next;
-  } else {
-    first_child_.erase(entry.where->parent);
-  }
-  entry.where.reset();
-}
-
-void DirectoryTable::put(const ObjectId& directory, Location where) {
-  if (directory == root_) return;
-  const auto [found, fresh] = entries_.try_emplace(directory);
-  Entry& entry = found->second;
-  if (fresh) entry.id = &found->first;
-  leave_place(entry);
-  if (const auto stands_there = at(where)) {
-    Entry& other = entries_.at(*stands_there);
-    leave_place(other);
-    other.replica.reset();
-    other.version = ++versions_;
-    displaced_.push_back(*stands_there);
-  }
-  places_.emplace(where, directory);
-  take_place(entry, std::move(where));
-  entry.met = walk_;
-  entry.version = ++versions_;
-}
-
-bool DirectoryTable::is_met(const ObjectId& directory) const {
-  const auto found = entries_.find(directory);
-  return found != entries_.end() && found->second.met == walk_;
-}
-
-std::vector<ObjectId> DirectoryTable::not_met() const {
-  std::vector<ObjectId> result;
-  for (const auto& [directory, entry] : entries_) {
-    if (entry.met != walk_) result.push_back(directory);
-  }
-  return result;
-}
-
-std::optional<ObjectId> DirectoryTable::at(const Location& place) const {
-  const auto found = places_.find(place);
-  if (found == places_.end()) return std::nullopt;
-  return found->second;
-}
-
-std::vector<ObjectId> DirectoryTable::take_displaced() {
-  std::vector<ObjectId> result;
-  for (const ObjectId& directory : std::exchange(displaced_, {})) {
-    const auto found = entries_.find(directory);
-    if (found != entries_.end() && !found->second.where) result.push_back(directory);
-  }
-  return result;
-}
-
-void DirectoryTable::replaced_on_replica(const ObjectId& directory) {
-  const auto found = entries_.find(directory);
-  if (found == entries_.end()) return;
-  found->second.replica.reset();
-  found->second.version = ++versions_;
-}
-
-void DirectoryTable::forget_source(const ObjectId& directory) {
-  const auto found = entries_.find(directory);
-  if (found != entries_.end()) found->second.source.reset();
-}
-
-void DirectoryTable::erase(const ObjectId& directory) {
-  const auto found = entries_.find(directory);
-  if (found == entries_.end()) return;
-  if (found->second.in_recent) recent_.erase(found->second.recent);
-  leave_place(found->second);
-  entries_.erase(found);
 }
 
 std::vector<ObjectId> DirectoryTable::below(const ObjectId& directory) const {
@@ -153,6 +85,18 @@ std::vector<ObjectId> DirectoryTable::below(const ObjectId& directory) const {
     }
     if (met == below.size()) return below;
   }
+}
+
+void DirectoryTable::forget_source(const ObjectId& directory) {
+  const auto found = entries_.find(directory);
+  if (found != entries_.end()) found->second.source.reset();
+}
+
+void DirectoryTable::forget_replica(const ObjectId& directory) {
+  const auto found = entries_.find(directory);
+  if (found == entries_.end()) return;
+  found->second.replica.reset();
+  found->second.version = ++versions_;
 }
 
 DirHandle DirectoryTable::cached_replica(const ObjectId& directory) const {
@@ -189,7 +133,7 @@ std::vector<ObjectId> DirectoryTable::chain_to_open(const ObjectId& directory, H
     if (found == entries_.end()) return {};
     if (found->second.*side && !chain.empty()) break;
     chain.push_back(at);
-    // Displaced; or a cycle, which the table may show while the source is ahead.
+    // Unplaced; or a cycle, which the table may show while the source is ahead.
     if (!found->second.where || chain.size() > entries_.size()) return {};
     at = found->second.where->parent;
   }
@@ -197,19 +141,30 @@ std::vector<ObjectId> DirectoryTable::chain_to_open(const ObjectId& directory, H
   return chain;
 }
 
-ring::Task<Result<DirHandle>> DirectoryTable::open_step(int parent, std::string name,
-                                                        ObjectId expected, Handle side) {
-  auto opened = co_await tree::open_dir_at(ring_, parent, name.c_str());
+/// The replica's directory of that name must be the one that the table means.
+Result<void> DirectoryTable::check_replica(const ObjectId& directory, const ObjectId& replica,
+                                           const std::string& name) {
+  if (!identities_are_stable_) return {};
+  const auto found = entries_.find(directory);
+  if (found == entries_.end()) return fail(ENOENT, "directory is not known", name);
+  const bool expected = found->second.replica_id ? found->second.replica_id == replica
+                                                 : owners_.standing(replica, directory) !=
+                                                       ReplicaOwners::Standing::kOthers;
+  if (!expected) return fail(ENOENT, "another directory stands there", name);
+  if (!found->second.replica_id) see_replica(found->second, replica);
+  return {};
+}
+
+ring::Task<Result<DirectoryTable::Opened>> DirectoryTable::open_step(int parent, std::string name) {
+  auto opened = co_await objects::open_dir_at(ring_, parent, name.c_str());
   if (!opened) co_return pass_on(std::move(opened));
-  if (side == &Entry::source) {
-    const auto metadata = co_await ring_.statx(opened->get(), "", AT_EMPTY_PATH);
-    if (!metadata) co_return std::unexpected(metadata.error());
-    if (metadata->id() != expected) co_return fail(ESTALE, "open directory", name);
-  }
-  co_return std::make_shared<const tree::DirFd>(std::move(*opened));
+  const auto metadata = co_await ring_.statx(opened->get(), "", AT_EMPTY_PATH);
+  if (!metadata) co_return std::unexpected(metadata.error());
+  co_return Opened{std::make_shared<const objects::DirFd>(std::move(*opened)), metadata->id()};
 }
 
 ring::Task<Result<DirHandle>> DirectoryTable::open_chain(ObjectId directory, Handle side) {
+  const std::uint64_t epoch = move_epoch_;
   const std::vector<ObjectId> chain = chain_to_open(directory, side);
   if (chain.empty()) co_return fail(ENOENT, "directory is not known");
   DirHandle parent = side == &Entry::replica ? root_replica_ : root_source_;
@@ -227,15 +182,21 @@ ring::Task<Result<DirHandle>> DirectoryTable::open_chain(ObjectId directory, Han
       }
       parent = above->second.*side;
     }
-    auto opened = co_await open_step(parent->get(), where.name, id, side);
-    if (!opened) co_return opened;
+    auto opened = co_await open_step(parent->get(), where.name);
     const auto again = entries_.find(id);
-    if (again == entries_.end() || again->second.version != version) {
-      co_return fail(ESTALE, "directory moved", where.name);
+    const bool moved = again == entries_.end() || again->second.version != version ||
+                       (side == &Entry::replica && move_epoch_ != epoch);
+    if (moved) co_return fail(ESTALE, "directory moved", where.name);
+    if (!opened) co_return pass_on(std::move(opened));
+    if (side == &Entry::replica) {
+      auto checked = check_replica(id, opened->identity, where.name);
+      if (!checked) co_return pass_on(std::move(checked));
+    } else if (opened->identity != id) {
+      co_return fail(ESTALE, "open directory", where.name);
     }
-    again->second.*side = *opened;
+    again->second.*side = opened->handle;
     use(id, again->second);
-    parent = std::move(*opened);
+    parent = std::move(opened->handle);
   }
   co_return parent;
 }
@@ -250,18 +211,9 @@ ring::Task<Result<DirHandle>> DirectoryTable::open_replica(ObjectId directory) {
       co_return found->second.replica;
     }
     while (moves_under_way_ > 0) co_await no_move_.wait();
-    const std::uint64_t epoch = move_epoch_;
     auto opened = co_await open_chain(directory, &Entry::replica);
-    if (!opened && opened.error().code == ESTALE) {  // the table changed meanwhile
-      co_await ring_.sleep(kTableMoves);
-      continue;
-    }
-    if (move_epoch_ == epoch) co_return opened;
-    // A directory moved meanwhile: a step may have gone through another one of the same name, and
-    // what was cached on the way may be wrong too.
-    for (const ObjectId& id : std::vector<ObjectId>(recent_.begin(), recent_.end())) {
-      entries_.at(id).replica.reset();
-    }
+    if (opened || opened.error().code != ESTALE) co_return opened;
+    co_await ring_.sleep(kTableMoves);  // the table changed meanwhile
   }
 }
 

@@ -1,4 +1,5 @@
-// Where each directory stands, as of the last applied operation.
+// The directories that are known: where each stands on the replica, and how far its copy can be
+// trusted.
 #pragma once
 
 #include <list>
@@ -8,10 +9,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/copy/hardlinks.h"
+#include "engine/objects/dir_fd.h"
 #include "engine/ring/sync.h"
 #include "engine/ring/task.h"
-#include "engine/tree/dir_fd.h"
-#include "engine/tree/hardlinks.h"
+#include "engine/state/directory_state.h"
+#include "engine/state/replica_owners.h"
 #include "mirrorfs/error.h"
 #include "mirrorfs/operation.h"
 
@@ -21,50 +24,89 @@ class Ring;
 
 namespace mirrorfs::state {
 
-using DirHandle = std::shared_ptr<const tree::DirFd>;
+using DirHandle = std::shared_ptr<const objects::DirFd>;
 
-/// Source identity → parent and name, with a bounded number of open descriptors on both sides.
-/// Descriptors stay right across renames of any ancestor, and names are only resolved one step at a
-/// time below a descriptor. Ring thread only.
-class DirectoryTable final : public tree::ReplicaDirectories {
+/// Source identity → the one state, the place and the replica's identity of a directory, with a
+/// bounded number of open descriptors on both sides. Names are those of the replica as of the last
+/// applied operation. Descriptors stay right across renames of any ancestor, and names are only
+/// resolved one step at a time below a descriptor. Ring thread only.
+class DirectoryTable final : public copy::ReplicaDirectories {
  public:
-  /// The roots stay the caller's and outlive the table.
+  /// The roots stay the caller's and outlive the table. The root is known from the beginning.
   DirectoryTable(ring::Ring& ring, ObjectId root, int source_root, int replica_root,
                  std::size_t most_open);
 
   [[nodiscard]] const ObjectId& root() const { return root_; }
   [[nodiscard]] bool contains(const ObjectId& directory) const;
+  /// None: absent, see DirectoryState.
+  [[nodiscard]] std::optional<DirectoryState> state(const ObjectId& directory) const;
+  [[nodiscard]] bool is_known(const ObjectId& directory) const {
+    return state(directory) == DirectoryState::kKnown;
+  }
   [[nodiscard]] std::optional<Location> where(const ObjectId& directory) const;
-  /// It and all above it have a place.
-  [[nodiscard]] bool is_reachable(const ObjectId& directory) const;
-  [[nodiscard]] std::size_t size() const { return entries_.size(); }
-
-  /// Puts a directory in its place. A moved one keeps its descriptors. Another one that the table
-  /// had in that place has none from now on, until it is put somewhere: see take_displaced().
-  void put(const ObjectId& directory, Location where);
   /// The directory that stands in this place, if one is known to.
   [[nodiscard]] std::optional<ObjectId> at(const Location& place) const;
-  /// Those without a place since the last call.
-  [[nodiscard]] std::vector<ObjectId> take_displaced();
-  /// The replica's directory is another object than before: its descriptor is dropped.
-  void replaced_on_replica(const ObjectId& directory);
-  /// The source may have it elsewhere: it is opened anew, by name.
-  void forget_source(const ObjectId& directory);
-  void erase(const ObjectId& directory);
+  /// It and all above it have a place.
+  [[nodiscard]] bool is_reachable(const ObjectId& directory) const;
   /// All that the table has below the directory, whether it has that itself or not.
   [[nodiscard]] std::vector<ObjectId> below(const ObjectId& directory) const;
+  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+  /// Directories that are unplaced, unwalked or being walked.
+  [[nodiscard]] std::size_t unsettled() const { return unsettled_; }
+  [[nodiscard]] ReplicaOwners& owners() { return owners_; }
+  [[nodiscard]] const ReplicaOwners& owners() const { return owners_; }
 
-  /// A walk of the whole tree begins: those that are not put anywhere from now on are not met.
-  void begin_walk() { ++walk_; }
-  [[nodiscard]] bool is_met(const ObjectId& directory) const;
+  // Transitions (directory_transitions.cpp).
+
+  /// Made on the replica by an operation: empty, and so known.
+  void made(const ObjectId& directory, const Location& where);
+  /// The replica of a session before is trusted to be right: known where it stands.
+  void trusted(const ObjectId& directory, const Location& where, const ObjectId& replica);
+  /// Moved on the replica by an operation. The state stays.
+  void moved(const ObjectId& directory, const Location& to);
+  void exchanged(const ObjectId& one, const ObjectId& other);
+  /// A reading of the source found it there, where the replica has (or now got) a directory for it;
+  /// `replica`: its identity, null when it is new. A directory that was elsewhere, or has another
+  /// copy than before, becomes unwalked, and its old copy an orphan with all below it.
+  struct Met {
+    bool must_be_walked = true;
+    std::vector<ObjectId> forgotten;  ///< were below the old copy
+  };
+  [[nodiscard]] Met met(const ObjectId& directory, const Location& where, const ObjectId& replica,
+                        SequenceNumber recorded);
+  /// Nothing is known of its entries any more.
+  void mark_unwalked(const ObjectId& directory);
+  /// Nothing is known of any directory's entries any more, nor whether it still exists: see
+  /// not_met().
+  void mark_all_unwalked();
+  void begin_walk(const ObjectId& directory);
+  /// False: it was marked anew while it was being walked, and has to be walked again.
+  [[nodiscard]] bool end_walk(const ObjectId& directory);
+  void fail_walk(const ObjectId& directory);
+  /// Its copy cannot be opened: see DirectoryState::kDamaged.
+  void mark_damaged(const ObjectId& directory);
+  /// Its copy is about to be removed: it has no place from now on, and what the table has below it
+  /// is forgotten. Returns those.
+  std::vector<ObjectId> give_up_replica(const ObjectId& directory, SequenceNumber recorded);
+  /// The source has it no more; operations up to `recorded` may be under way in its copy.
+  void erase(const ObjectId& directory, SequenceNumber recorded);
+
+  /// Those that lost their place to another directory since the last call, and have none yet.
+  [[nodiscard]] std::vector<ObjectId> take_displaced();
+  /// Those that no walk has met since mark_all_unwalked().
   [[nodiscard]] std::vector<ObjectId> not_met() const;
+  [[nodiscard]] bool is_met(const ObjectId& directory) const;
 
-  /// ENOENT: not in the table, or not there on the replica.
+  // Descriptors (directory_table.cpp).
+
+  /// The source may have it elsewhere: it is opened anew, by name.
+  void forget_source(const ObjectId& directory);
+  /// The replica's descriptor may be stale: it is opened anew, by name.
+  void forget_replica(const ObjectId& directory);
+  /// ENOENT: not in the table, or not there on the replica. ESTALE: another directory stands there.
   [[nodiscard]] ring::Task<Result<DirHandle>> open_replica(ObjectId directory) override;
-
   /// ESTALE or ENOENT: the source is already ahead (a rename is still to be applied).
   [[nodiscard]] ring::Task<Result<DirHandle>> open_source(ObjectId directory);
-
   /// The descriptor, if it is open.
   [[nodiscard]] DirHandle cached_replica(const ObjectId& directory) const;
 
@@ -91,24 +133,38 @@ class DirectoryTable final : public tree::ReplicaDirectories {
 
  private:
   struct Entry {
-    std::optional<Location> where;  ///< none: displaced
+    DirectoryState state = DirectoryState::kUnplaced;
+    std::optional<Location> where;  ///< none: unplaced, or the root
+    ObjectId replica_id;            ///< of the replica's directory; null: not seen yet
     DirHandle replica, source;
     std::list<ObjectId>::iterator recent;
     bool in_recent = false;
     const ObjectId* id = nullptr;                ///< its key in the table
     Entry *next = nullptr, *previous = nullptr;  ///< with the same parent
-    std::uint64_t met = 0;      ///< the last walk of the whole tree in which it was put somewhere
-    std::uint64_t version = 0;  ///< of what stands on the replica, never the same: an open that
-                                ///< overlaps is stale
+    std::uint64_t met = 0;      ///< the last walk of the whole tree in which it was placed
+    std::uint64_t version = 0;  ///< of its place and its copy: an open that overlaps is stale
   };
   using Handle = DirHandle Entry::*;
+  struct Opened {
+    DirHandle handle;
+    ObjectId identity;
+  };
+
+  std::vector<ObjectId> forget_below(const ObjectId& directory, SequenceNumber recorded);
+  Entry& add(const ObjectId& directory, DirectoryState state);
+  void change(Entry& entry, DirectoryState to);
+  void place(Entry& entry, Location where);
+  void take_place(Entry& entry, Location where);
+  void leave_place(Entry& entry);
+  void see_replica(Entry& entry, const ObjectId& replica);
+  void drop_replica(Entry& entry, SequenceNumber recorded);
+  void drop_descriptors(Entry& entry);
 
   [[nodiscard]] std::vector<ObjectId> chain_to_open(const ObjectId& directory, Handle side) const;
   [[nodiscard]] ring::Task<Result<DirHandle>> open_chain(ObjectId directory, Handle side);
-  [[nodiscard]] ring::Task<Result<DirHandle>> open_step(int parent, std::string name,
-                                                        ObjectId expected, Handle side);
-  void take_place(Entry& entry, Location where);
-  void leave_place(Entry& entry);
+  [[nodiscard]] ring::Task<Result<Opened>> open_step(int parent, std::string name);
+  [[nodiscard]] Result<void> check_replica(const ObjectId& directory, const ObjectId& replica,
+                                           const std::string& name);
   void use(const ObjectId& directory, Entry& entry);
   void close_oldest();
 
@@ -116,9 +172,12 @@ class DirectoryTable final : public tree::ReplicaDirectories {
   ObjectId root_;
   DirHandle root_replica_, root_source_;
   std::size_t most_open_;
+  bool identities_are_stable_;
   std::unordered_map<ObjectId, Entry> entries_;
   std::unordered_map<Location, ObjectId> places_;
   std::unordered_map<ObjectId, Entry*> first_child_;
+  ReplicaOwners owners_;
+  std::size_t unsettled_ = 0;
   std::vector<ObjectId> displaced_;
   std::list<ObjectId> recent_;  ///< directories with open descriptors, the last used first
   unsigned moves_under_way_ = 0;

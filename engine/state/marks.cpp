@@ -1,124 +1,160 @@
 #include "engine/state/marks.h"
 
+#include "mirrorfs/invariant.h"
+
 namespace mirrorfs::state {
 
-void Marks::begin_baseline(SequenceNumber since) {
-  baseline_running_ = true;
-  baseline_since_ = since;
-  known_.clear();
-  unknown_.clear();
-}
-
-void Marks::end_baseline() {
-  baseline_running_ = false;
-  known_ = {};
-}
-
-bool Marks::is_known(const ObjectId& directory) const {
-  return baseline_running_ ? known_.contains(directory) : !unknown_.contains(directory);
-}
-
-void Marks::set_known(const ObjectId& directory) {
-  unknown_.erase(directory);
-  if (baseline_running_) known_.insert(directory);
-}
-
-void Marks::set_unknown(const ObjectId& directory, SequenceNumber since) {
-  known_.erase(directory);
-  const auto place = unknown_.try_emplace(directory, Unknown{since, 0}).first;
-  place->second.generation = ++generations_;
-}
-
-std::uint64_t Marks::unknown_generation(const ObjectId& directory) const {
-  const auto found = unknown_.find(directory);
-  return found == unknown_.end() ? 0 : found->second.generation;
-}
-
-bool Marks::mark(const Location& entry, SequenceNumber since) {
-  const auto [place, added] = marks_[entry.parent].try_emplace(entry.name);
-  if (added) {
-    place->second.since = since;
-    ++entries_;
-  }
-  return added;
-}
-
-Mark* Marks::find(const Location& entry) {
+const Mark* Marks::find(const Location& entry) const {
   const auto directory = marks_.find(entry.parent);
   if (directory == marks_.end()) return nullptr;
   const auto found = directory->second.find(entry.name);
   return found == directory->second.end() ? nullptr : &found->second;
 }
 
-bool Marks::is_marked(const Location& entry) const {
+Mark* Marks::find_mutable(const Location& entry) {
   const auto directory = marks_.find(entry.parent);
-  return directory != marks_.end() && directory->second.contains(entry.name);
+  if (directory == marks_.end()) return nullptr;
+  const auto found = directory->second.find(entry.name);
+  return found == directory->second.end() ? nullptr : &found->second;
 }
 
 bool Marks::is_failing(const Location& entry) const {
-  const auto directory = marks_.find(entry.parent);
-  if (directory == marks_.end()) return false;
-  const auto found = directory->second.find(entry.name);
-  return found != directory->second.end() && !found->second.cause.empty();
+  const Mark* mark = find(entry);
+  return mark != nullptr && !mark->cause.empty();
+}
+
+void Marks::set_state(Mark& mark, MarkState state) {
+  if (mark.state == MarkState::kWaiting) --waiting_;
+  if (state == MarkState::kWaiting) ++waiting_;
+  mark.state = state;
+}
+
+void Marks::set_cause(Mark& mark, std::string cause) {
+  if (!mark.cause.empty()) --failing_;
+  if (!cause.empty()) ++failing_;
+  mark.cause = std::move(cause);
+}
+
+void Marks::leave(const Mark& mark) {
+  --size_;
+  if (mark.state == MarkState::kWaiting) --waiting_;
+  if (!mark.cause.empty()) --failing_;
+  const auto count = since_.find(mark.since);
+  if (--count->second == 0) since_.erase(count);
+}
+
+bool Marks::request(const Location& entry, SequenceNumber since, Origin origin) {
+  const auto [place, added] = marks_[entry.parent].try_emplace(entry.name);
+  Mark& mark = place->second;
+  mark.last_request = ++requests_;
+  if (added) {
+    mark.since = since;
+    mark.origin = origin;
+    ++since_[since];
+    ++size_;
+    return true;
+  }
+  mark.origin = Origin::kOperation;
+  switch (mark.state) {
+    case MarkState::kQueued:
+    case MarkState::kReadingAgain: return false;
+    case MarkState::kReading: set_state(mark, MarkState::kReadingAgain); return false;
+    case MarkState::kWaiting: set_state(mark, MarkState::kQueued); return true;
+  }
+  std::unreachable();
+}
+
+MarkReading Marks::begin_reading(const Location& entry) {
+  Mark* mark = find_mutable(entry);
+  if (mark == nullptr || mark->state != MarkState::kQueued) return {};
+  set_state(*mark, MarkState::kReading);
+  mark->reading = ++readings_;
+  return {mark->reading};
+}
+
+void Marks::abandon_reading(const Location& entry, MarkReading reading) {
+  Mark* mark = find_mutable(entry);
+  if (mark == nullptr || mark->reading != reading.number) return;
+  set_state(*mark, MarkState::kQueued);
+  mark->reading = 0;
+}
+
+bool Marks::done(const Location& entry, MarkReading reading) {
+  Mark* mark = find_mutable(entry);
+  if (mark == nullptr || mark->reading != reading.number) return false;
+  if (mark->state == MarkState::kReadingAgain) {
+    set_state(*mark, MarkState::kQueued);
+    set_cause(*mark, {});
+    mark->attempts = 0;
+    return true;
+  }
+  invariant(mark->state == MarkState::kReading, "a mark ends by the reconcile that read its entry");
+  clear(entry);
+  return false;
+}
+
+bool Marks::failed(const Location& entry, MarkReading reading, std::string cause,
+                   Clock::time_point due) {
+  Mark* mark = find_mutable(entry);
+  if (mark == nullptr) return false;
+  const bool unread = mark->state == MarkState::kQueued && !reading;
+  if (!unread && (!reading || mark->reading != reading.number)) return false;
+  const bool again = mark->state == MarkState::kReadingAgain;
+  set_state(*mark, again ? MarkState::kQueued : MarkState::kWaiting);
+  if (!cause.empty()) set_cause(*mark, std::move(cause));
+  ++mark->attempts;
+  mark->due = due;
+  return again;
 }
 
 void Marks::clear(const Location& entry) {
   const auto directory = marks_.find(entry.parent);
   if (directory == marks_.end()) return;
-  entries_ -= directory->second.erase(entry.name);
+  const auto found = directory->second.find(entry.name);
+  if (found == directory->second.end()) return;
+  leave(found->second);
+  directory->second.erase(found);
   if (directory->second.empty()) marks_.erase(directory);
 }
 
 void Marks::forget_directory(const ObjectId& directory) {
   const auto found = marks_.find(directory);
   if (found == marks_.end()) return;
-  entries_ -= found->second.size();
+  for (const auto& [name, mark] : found->second) leave(mark);
   marks_.erase(found);
+}
+
+void Marks::walked(const ObjectId& directory, std::uint64_t before) {
+  const auto found = marks_.find(directory);
+  if (found == marks_.end()) return;
+  std::erase_if(found->second, [&](const auto& entry) {
+    const bool covered = entry.second.last_request <= before;
+    if (covered) leave(entry.second);
+    return covered;
+  });
+  if (found->second.empty()) marks_.erase(found);
 }
 
 std::vector<Location> Marks::due(Clock::time_point now) const {
   std::vector<Location> result;
+  if (waiting_ == 0) return result;
   for (const auto& [directory, entries] : marks_) {
     for (const auto& [name, mark] : entries) {
-      if (mark.attempts > 0 && mark.due <= now) result.push_back({directory, name});
+      if (mark.state == MarkState::kWaiting && mark.due <= now) result.push_back({directory, name});
     }
   }
   return result;
 }
 
-std::vector<Location> Marks::all() const {
-  std::vector<Location> result;
-  for (const auto& [directory, entries] : marks_) {
-    for (const auto& [name, mark] : entries) result.push_back({directory, name});
-  }
-  return result;
-}
-
-std::size_t Marks::failing() const {
-  std::size_t count = 0;
-  for (const auto& [directory, entries] : marks_) {
-    for (const auto& [name, mark] : entries) count += mark.cause.empty() ? 0 : 1;
-  }
-  return count;
-}
-
-bool Marks::clean_through(SequenceNumber number) const {
-  if (baseline_running_) return false;
-  for (const auto& [directory, unknown] : unknown_) {
-    if (unknown.since <= number) return false;
-  }
-  for (const auto& [directory, entries] : marks_) {
-    for (const auto& [name, mark] : entries) {
-      if (mark.since <= number) return false;
-    }
-  }
-  return true;
-}
+std::vector<Location> Marks::waiting() const { return due(Clock::time_point::max()); }
 
 bool Marks::decided_through(SequenceNumber number) const {
+  if (clean_through(number)) return true;
   for (const auto& [directory, entries] : marks_) {
     for (const auto& [name, mark] : entries) {
-      if (mark.cause.empty() && !mark.from_walk && mark.since <= number) return false;
+      if (mark.cause.empty() && mark.origin == Origin::kOperation && mark.since <= number) {
+        return false;
+      }
     }
   }
   return true;
@@ -126,6 +162,7 @@ bool Marks::decided_through(SequenceNumber number) const {
 
 std::vector<std::pair<Location, std::string>> Marks::failures(std::size_t most) const {
   std::vector<std::pair<Location, std::string>> result;
+  if (failing_ == 0) return result;
   for (const auto& [directory, entries] : marks_) {
     for (const auto& [name, mark] : entries) {
       if (mark.cause.empty()) continue;

@@ -1,13 +1,13 @@
-// Marks: «this object may differ between source and replica».
+// Marks: «this entry may differ between source and replica».
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "mirrorfs/operation.h"
@@ -21,78 +21,105 @@ using Clock = std::chrono::steady_clock;
 /// on it, however long ago it completed.
 inline constexpr SequenceNumber kSinceEver{};
 
-/// What is known of one entry that may differ.
-struct Mark {
-  SequenceNumber since;    ///< the first operation that the replica may lack
-  unsigned attempts = 0;   ///< reconciles that failed in a row
-  Clock::time_point due;   ///< not to be tried before
-  std::string cause;       ///< why the replica cannot take it; empty: that is not known yet
-  bool from_walk = false;  ///< put off by the walk of its directory, which met it first
+/// What becomes of a marked entry. Who causes a change: request() by whoever finds that the entry
+/// may differ, begin_reading() by its reconcile under its claims, done() and failed() at its end, a
+/// walk of its directory that began after the last request.
+///
+///   from \ event    request        begin_reading  done      failed    walked
+///   (no mark)       Queued         -              -         -         -
+///   Queued          Queued         Reading        -         Waiting   (no mark)
+///   Reading         ReadingAgain   -              (no mark) Waiting   (no mark)
+///   ReadingAgain    ReadingAgain   -              Queued    Queued    (no mark)
+///   Waiting         Queued         -              -         -         (no mark)
+///
+/// abandon_reading() leads from Reading and ReadingAgain back to Queued.
+enum class MarkState : std::uint8_t {
+  kQueued,        ///< a reconcile is to come that has not read the source yet
+  kReading,       ///< a reconcile reads the source, or has read it
+  kReadingAgain,  ///< the same, and it was asked for once more since
+  kWaiting,       ///< the last reconcile failed; the next is due later
 };
 
-/// The marks of the running daemon. Directory entries are marked one by one; a directory whose
-/// listing is unknown covers everything below it. While the first baseline runs, every directory
-/// is unknown until it was walked. Ring thread only.
+/// Why somebody asks for a reconcile.
+enum class Origin : std::uint8_t {
+  kOperation,
+  kWalk,  ///< the walk of its directory, which met it first, left it to a reconcile of its own
+};
+
+struct Mark {
+  MarkState state = MarkState::kQueued;
+  Origin origin = Origin::kOperation;
+  SequenceNumber since;            ///< the first operation that the replica may lack
+  unsigned attempts = 0;           ///< reconciles that failed in a row
+  Clock::time_point due;           ///< with kWaiting
+  std::string cause;               ///< why the replica cannot take it; empty: that is not known yet
+  std::uint64_t last_request = 0;  ///< Marks::requests() as of the last request
+  std::uint64_t reading = 0;       ///< tells this reading from one of a mark that was here before
+};
+
+/// A reconcile's right to end the mark that it began to read; null: there was nothing to read.
+struct MarkReading {
+  std::uint64_t number = 0;
+  [[nodiscard]] explicit operator bool() const { return number != 0; }
+};
+
+/// The marked entries. Ring thread only.
 class Marks {
  public:
-  /// Every directory is unknown from now on, until known() says otherwise.
-  void begin_baseline(SequenceNumber since);
-  /// Every directory not marked since is known from now on.
-  void end_baseline();
-  [[nodiscard]] bool baseline_running() const { return baseline_running_; }
+  /// True: the entry has to be put into the queue of reconciles. An older mark keeps its `since`.
+  [[nodiscard]] bool request(const Location& entry, SequenceNumber since, Origin origin);
+  /// Null: there is no mark that waits for a reading any more.
+  [[nodiscard]] MarkReading begin_reading(const Location& entry);
+  /// The source showed another object than the claims are for: to be read again.
+  void abandon_reading(const Location& entry, MarkReading reading);
+  /// The entry is equal as of the reading. True: it was asked for again and has to be queued.
+  [[nodiscard]] bool done(const Location& entry, MarkReading reading);
+  /// The reconcile failed, before it read (a null reading) or afterwards. `cause` is empty while
+  /// the failure may pass by itself. True: it was asked for again and has to be queued.
+  [[nodiscard]] bool failed(const Location& entry, MarkReading reading, std::string cause,
+                            Clock::time_point due);
+  /// What covers the entry takes the mark over, or it is gone.
+  void clear(const Location& entry);
+  /// The directory is gone, and its entries' marks with it.
+  void forget_directory(const ObjectId& directory);
+  /// Its whole listing was reconciled by a walk that began when requests() was `before`.
+  void walked(const ObjectId& directory, std::uint64_t before);
+  /// Grows with each request.
+  [[nodiscard]] std::uint64_t requests() const { return requests_; }
 
-  [[nodiscard]] bool is_known(const ObjectId& directory) const;
-  void set_known(const ObjectId& directory);
-  void set_unknown(const ObjectId& directory, SequenceNumber since);
-
-  /// Changes whenever the directory becomes unknown again: a walk that began before does not make
-  /// it known.
-  [[nodiscard]] std::uint64_t unknown_generation(const ObjectId& directory) const;
-
-  /// Returns true when the entry had no mark. An older mark keeps its `since`.
-  bool mark(const Location& entry, SequenceNumber since);
-  [[nodiscard]] Mark* find(const Location& entry);
-  [[nodiscard]] bool is_marked(const Location& entry) const;
+  [[nodiscard]] const Mark* find(const Location& entry) const;
+  [[nodiscard]] bool is_marked(const Location& entry) const { return find(entry) != nullptr; }
   /// Was tried, and the replica cannot take it for now.
   [[nodiscard]] bool is_failing(const Location& entry) const;
-  void clear(const Location& entry);
 
-  /// The directory is gone or its whole listing was reconciled: its entries' marks with it.
-  void forget_directory(const ObjectId& directory);
-
-  /// Failed entries whose time has come.
+  /// Waiting entries whose time has come.
   [[nodiscard]] std::vector<Location> due(Clock::time_point now) const;
-  [[nodiscard]] std::vector<Location> all() const;
-
-  [[nodiscard]] std::size_t entries() const { return entries_; }
-  [[nodiscard]] std::size_t unknown_directories() const { return unknown_.size(); }
-  [[nodiscard]] std::size_t failing() const;
-  [[nodiscard]] bool none() const {
-    return entries_ == 0 && unknown_.empty() && !baseline_running_;
-  }
-
+  [[nodiscard]] std::vector<Location> waiting() const;
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::size_t waiting_count() const { return waiting_; }
+  /// Marks with a cause.
+  [[nodiscard]] std::size_t failing() const { return failing_; }
   /// Nothing that completed up to `number` is under a mark.
-  [[nodiscard]] bool clean_through(SequenceNumber number) const;
+  [[nodiscard]] bool clean_through(SequenceNumber number) const {
+    return since_.empty() || since_.begin()->first > number;
+  }
   /// Of each marked entry that lacks what completed up to `number` it is known that the replica
-  /// cannot take it for now. Unknown directories are left out.
+  /// cannot take it for now; what walks have left to reconciles is left out.
   [[nodiscard]] bool decided_through(SequenceNumber number) const;
-
   /// Marks with a cause, at most `most`.
   [[nodiscard]] std::vector<std::pair<Location, std::string>> failures(std::size_t most) const;
 
  private:
   using Entries = std::unordered_map<std::string, Mark>;
+  [[nodiscard]] Mark* find_mutable(const Location& entry);
+  void set_state(Mark& mark, MarkState state);
+  void set_cause(Mark& mark, std::string cause);
+  void leave(const Mark& mark);
+
   std::unordered_map<ObjectId, Entries> marks_;
-  std::size_t entries_ = 0;
-  struct Unknown {
-    SequenceNumber since;
-    std::uint64_t generation = 0;
-  };
-  std::unordered_map<ObjectId, Unknown> unknown_;
-  std::uint64_t generations_ = 0;
-  std::unordered_set<ObjectId> known_;  ///< only while the baseline runs
-  bool baseline_running_ = false;
-  SequenceNumber baseline_since_;
+  std::map<SequenceNumber, std::size_t> since_;  ///< how many marks have this `since`
+  std::size_t size_ = 0, waiting_ = 0, failing_ = 0;
+  std::uint64_t requests_ = 0, readings_ = 0;
 };
 
 }  // namespace mirrorfs::state

@@ -4,11 +4,11 @@
 #include <optional>
 #include <unordered_map>
 
+#include "engine/objects/rights.h"
 #include "engine/ring/task.h"
 #include "engine/state/directory_table.h"
 #include "engine/state/file_cache.h"
 #include "engine/state/link_names.h"
-#include "engine/tree/rights.h"
 #include "mirrorfs/error.h"
 #include "mirrorfs/operation.h"
 
@@ -22,11 +22,11 @@ struct ReplicaView {
 };
 
 /// Applies one operation whose claims are held. An error means that the replica may lack it, or
-/// have it in part: the caller marks what the operation touched. Times are left to Settling, since
-/// the next operation on the object would disturb them again. Ring thread only.
+/// have it in part: the caller marks what the operation touched. Times are left to PendingTimes,
+/// since the next operation on the object would disturb them again. Ring thread only.
 class Applier {
  public:
-  Applier(ring::Ring& ring, ReplicaView view, tree::Rights rights)
+  Applier(ring::Ring& ring, ReplicaView view, objects::Rights rights)
       : ring_(ring), view_(view), rights_(rights) {}
 
   [[nodiscard]] ring::Task<Result<void>> apply(const Operation& operation);
@@ -67,13 +67,12 @@ class Applier {
   Outcome create_regular(const CreateNode& node, int parent);
   Outcome create_special(const CreateNode& node, int parent);
   void exchanged(const Rename& rename);
-  [[nodiscard]] bool given_up(const ObjectId& object, mode_t type) const;
-  void moved_directory(const ObjectId& directory, const Location& to);
+  [[nodiscard]] bool stands_at(const ObjectId& directory, const Location& place) const;
   void moved(const ObjectId& object, mode_t type, const Location& from, const Location& to);
 
   ring::Ring& ring_;
   ReplicaView view_;
-  tree::Rights rights_;
+  objects::Rights rights_;
   std::uint64_t bytes_written_ = 0;
 };
 

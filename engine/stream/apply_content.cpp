@@ -2,11 +2,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "engine/objects/attributes.h"
+#include "engine/objects/dir_fd.h"
+#include "engine/objects/xattrs.h"
 #include "engine/ring/ring.h"
 #include "engine/stream/apply.h"
-#include "engine/tree/attributes.h"
-#include "engine/tree/dir_fd.h"
-#include "engine/tree/xattrs.h"
 
 namespace mirrorfs::stream {
 
@@ -48,7 +48,7 @@ ring::Task<Result<state::FileHandle>> Applier::open_object(ObjectId object,
   }
   auto parent = co_await view_.directories.open_replica(where->parent);
   if (!parent) co_return pass_on(std::move(parent));
-  auto opened = co_await tree::open_path_at(ring_, (*parent)->get(), where->name.c_str());
+  auto opened = co_await objects::open_path_at(ring_, (*parent)->get(), where->name.c_str());
   if (!opened) co_return pass_on(std::move(opened));
   co_return std::make_shared<const UniqueFd>(std::move(*opened));
 }
@@ -88,15 +88,15 @@ ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
   if (*object == nullptr) co_return Result<void>{};
   const int fd = (*object)->get();
   if ((change.changed & SetAttributes::kOwner) != 0) {
-    auto set = tree::set_owner(fd, change.after.uid, change.after.gid, rights_);
+    auto set = objects::set_owner(fd, change.after.uid, change.after.gid, rights_);
     if (!set) co_return set;
   }
   const bool mode = (change.changed & (SetAttributes::kMode | SetAttributes::kOwner)) != 0;
   if (mode && !change.after.is_symlink()) {
-    auto set = tree::set_mode(fd, change.after.permissions());
+    auto set = objects::set_mode(fd, change.after.permissions());
     if (!set) co_return set;
   }
-  co_return tree::set_times(fd, change.after);
+  co_return objects::set_times(fd, change.after);
 }
 
 ring::Task<Result<void>> Applier::run(const SetXattr& set) {
@@ -105,10 +105,10 @@ ring::Task<Result<void>> Applier::run(const SetXattr& set) {
   if (*object == nullptr) co_return Result<void>{};
   const auto bytes = set.value.view();
   const std::string_view value(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  auto done = tree::set_xattr((*object)->get(), set.name.c_str(), value);
+  auto done = objects::set_xattr((*object)->get(), set.name.c_str(), value);
   // An access ACL changes the mode (acl(5)), and a chmod the ACL's mask: the mode comes last.
   if (done && !set.after.is_symlink() && set.name.starts_with("system.posix_acl")) {
-    done = tree::set_mode((*object)->get(), set.after.permissions());
+    done = objects::set_mode((*object)->get(), set.after.permissions());
   }
   co_return done;
 }
@@ -117,7 +117,7 @@ ring::Task<Result<void>> Applier::run(const RemoveXattr& removed) {
   auto object = co_await open_object(removed.object, removed.where, removed.after.nlink);
   if (!object) co_return pass_on(std::move(object));
   if (*object == nullptr) co_return Result<void>{};
-  co_return tree::remove_xattr((*object)->get(), removed.name.c_str());
+  co_return objects::remove_xattr((*object)->get(), removed.name.c_str());
 }
 
 }  // namespace mirrorfs::stream

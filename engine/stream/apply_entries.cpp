@@ -4,10 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/objects/attributes.h"
+#include "engine/objects/dir_fd.h"
 #include "engine/ring/ring.h"
 #include "engine/stream/apply.h"
-#include "engine/tree/attributes.h"
-#include "engine/tree/dir_fd.h"
 
 namespace mirrorfs::stream {
 namespace {
@@ -23,17 +23,17 @@ constexpr mode_t kSpecialBits = S_ISUID | S_ISGID | S_ISVTX;
 /// ACL that is younger than the object: what this one inherited on the source is told by operations
 /// of its own.
 Result<void> Applier::own(int parent, int fd, const Metadata& after) const {
-  if (auto set = tree::set_owner(fd, after.uid, after.gid, rights_); !set) return set;
+  if (auto set = objects::set_owner(fd, after.uid, after.gid, rights_); !set) return set;
   if (after.is_symlink()) return {};
-  const bool inherits = tree::has_xattr(parent, kDefaultAcl);
+  const bool inherits = objects::has_xattr(parent, kDefaultAcl);
   if (inherits) {
-    if (auto removed = tree::remove_xattr(fd, kAccessAcl); !removed) return removed;
+    if (auto removed = objects::remove_xattr(fd, kAccessAcl); !removed) return removed;
     if (after.is_directory()) {
-      if (auto removed = tree::remove_xattr(fd, kDefaultAcl); !removed) return removed;
+      if (auto removed = objects::remove_xattr(fd, kDefaultAcl); !removed) return removed;
     }
   }
   if (!inherits && (after.mode & kSpecialBits) == 0) return {};
-  return tree::set_mode(fd, after.permissions());
+  return objects::set_mode(fd, after.permissions());
 }
 
 ring::Task<Result<void>> Applier::create_regular(const CreateNode& node, int parent) {
@@ -50,7 +50,7 @@ ring::Task<Result<void>> Applier::create_special(const CreateNode& node, int par
   const char* name = node.where.name.c_str();
   const mode_t mode = node.after.type() | node.after.permissions();
   if (::mknodat(parent, name, mode, node.after.rdev) != 0) co_return fail_errno("mknodat", name);
-  auto made = co_await tree::open_path_at(ring_, parent, name);
+  auto made = co_await objects::open_path_at(ring_, parent, name);
   if (!made) co_return pass_on(std::move(made));
   co_return own(parent, made->get(), node.after);
 }
@@ -72,8 +72,9 @@ ring::Task<Result<void>> Applier::run(const MakeDirectory& made) {
   const char* name = made.where.name.c_str();
   auto done = co_await ring_.mkdirat((*parent)->get(), name, made.after.permissions());
   if (!done) co_return done;
-  view_.directories.put(made.object, made.where);
-  view_.directories.replaced_on_replica(made.object);
+  // A reading ahead of a rename may have met it elsewhere meanwhile, and has made it there.
+  if (view_.directories.contains(made.object)) co_return fail(ESTALE, "mkdirat", name);
+  view_.directories.made(made.object, made.where);
   auto directory = co_await view_.directories.open_replica(made.object);
   if (!directory) co_return pass_on(std::move(directory));
   co_return own((*parent)->get(), (*directory)->get(), made.after);
@@ -85,7 +86,7 @@ ring::Task<Result<void>> Applier::run(const MakeSymlink& made) {
   const char* name = made.where.name.c_str();
   auto done = co_await ring_.symlinkat(made.target.c_str(), (*parent)->get(), name);
   if (!done) co_return done;
-  auto link = co_await tree::open_path_at(ring_, (*parent)->get(), name);
+  auto link = co_await objects::open_path_at(ring_, (*parent)->get(), name);
   if (!link) co_return pass_on(std::move(link));
   co_return own((*parent)->get(), link->get(), made.after);
 }
@@ -125,23 +126,16 @@ ring::Task<Result<void>> Applier::run(const RemoveDirectory& removed) {
   auto parent = co_await view_.directories.open_replica(removed.where.parent);
   if (!parent) co_return pass_on(std::move(parent));
   auto done = co_await ring_.unlinkat((*parent)->get(), removed.where.name.c_str(), AT_REMOVEDIR);
-  if (done) view_.directories.erase(removed.object);
   co_return done;
 }
 
-/// Unless a reconcile gave up what stood for it on the replica meanwhile, which then was moved when
-/// it may have been half removed: the operation has failed, and a walk has to meet it.
-bool Applier::given_up(const ObjectId& object, mode_t type) const {
-  return S_ISDIR(type) && !view_.directories.contains(object);
-}
-
-void Applier::moved_directory(const ObjectId& directory, const Location& to) {
-  if (view_.directories.contains(directory)) view_.directories.put(directory, to);
+bool Applier::stands_at(const ObjectId& directory, const Location& place) const {
+  return view_.directories.where(directory) == place;
 }
 
 void Applier::moved(const ObjectId& object, mode_t type, const Location& from, const Location& to) {
   if (S_ISDIR(type)) {
-    moved_directory(object, to);
+    if (stands_at(object, from)) view_.directories.moved(object, to);
   } else {
     view_.links.rename(object, from, to);
     view_.files.moved(object, to);
@@ -154,8 +148,11 @@ void Applier::exchanged(const Rename& rename) {
   const bool other_had_links = view_.links.contains(*rename.replaced);
   view_.links.release(rename.from);
   view_.links.release(rename.to);
-  if (S_ISDIR(rename.type)) moved_directory(rename.object, rename.to);
-  if (S_ISDIR(rename.replaced_type)) moved_directory(*rename.replaced, rename.from);
+  const bool one = stands_at(rename.object, rename.from);
+  const bool other = stands_at(*rename.replaced, rename.to);
+  if (one && other) view_.directories.exchanged(rename.object, *rename.replaced);
+  if (one && !other) view_.directories.moved(rename.object, rename.to);
+  if (other && !one) view_.directories.moved(*rename.replaced, rename.from);
   view_.files.moved(rename.object, rename.to);
   view_.files.moved(*rename.replaced, rename.from);
   if (had_links) view_.links.add(rename.object, rename.to);
@@ -169,34 +166,40 @@ ring::Task<Result<void>> Applier::run(const Rename& rename) {
   if (!to) co_return pass_on(std::move(to));
   std::optional<state::DirectoryTable::Move> move;
   if (S_ISDIR(rename.type) || S_ISDIR(rename.replaced_type)) move.emplace(view_.directories);
+  const bool stood = stands_at(rename.object, rename.from);
+  const bool other_stood = rename.replaced && stands_at(*rename.replaced, rename.to);
   // The source has decided that nothing stood in the way; RENAME_NOREPLACE would add nothing.
   const unsigned flags = rename.flags & RENAME_EXCHANGE;
   auto done = co_await ring_.renameat2((*from)->get(), rename.from.name.c_str(), (*to)->get(),
                                        rename.to.name.c_str(), flags);
   if (!done) co_return done;
+  // A reconcile gave up a copy meanwhile, which then was moved when it may have been half removed,
+  // or met the directory elsewhere: the operation has failed, and a walk has to meet the directory.
+  const bool lost = (stood && !stands_at(rename.object, rename.from)) ||
+                    (other_stood && !stands_at(*rename.replaced, rename.to));
+  if (lost) co_return fail(ESTALE, "renameat2", rename.to.name);
   if (flags != 0 && rename.replaced) {
     exchanged(rename);
-    if (given_up(rename.object, rename.type) || given_up(*rename.replaced, rename.replaced_type)) {
-      co_return fail(ESTALE, "renameat2", rename.to.name);
-    }
     co_return done;
   }
   if (rename.replaced) {
-    view_.directories.erase(*rename.replaced);
     view_.links.release(rename.to);
     if (!view_.links.contains(*rename.replaced)) view_.files.erase(*rename.replaced);
   }
   moved(rename.object, rename.type, rename.from, rename.to);
-  if (given_up(rename.object, rename.type)) co_return fail(ESTALE, "renameat2", rename.to.name);
   co_return done;
 }
 
+/// A session that trusts the replica takes the directory that stands there for the source's.
 ring::Task<Result<void>> Applier::run(const LearnDirectory& learn) {
-  // Below a directory that is still to be met by a walk, the walk tells.
-  const bool placed = view_.directories.contains(learn.where.parent);
-  if (placed && !view_.directories.contains(learn.object)) {
-    view_.directories.put(learn.object, learn.where);
-  }
+  auto parent = co_await view_.directories.open_replica(learn.where.parent);
+  if (!parent) co_return pass_on(std::move(parent));
+  const char* name = learn.where.name.c_str();
+  const auto copy = co_await ring_.statx((*parent)->get(), name);
+  if (!copy) co_return std::unexpected(copy.error());
+  if (!copy->is_directory()) co_return fail(ENOTDIR, "statx", name);
+  if (view_.directories.contains(learn.object)) co_return Result<void>{};
+  view_.directories.trusted(learn.object, learn.where, copy->id());
   co_return Result<void>{};
 }
 

@@ -31,7 +31,7 @@ std::vector<Location> touched_entries(const Operation& operation) {
       []<class Op>(const Op& op) -> std::vector<Location> {
         if constexpr (ChangesObject<Op>) {
           if (op.where) return {*op.where};
-        } else if constexpr (ChangesEntry<Op>) {
+        } else if constexpr (ChangesEntry<Op> || std::is_same_v<Op, LearnDirectory>) {
           return {op.where};
         } else if constexpr (std::is_same_v<Op, Rename>) {
           return {op.from, op.to};

@@ -10,7 +10,7 @@
 
 #include "engine/journal/pairing.h"
 #include "engine/journal/sync_history.h"
-#include "engine/tree/rights.h"
+#include "engine/objects/rights.h"
 #include "fs/control/status_json.h"
 #include "fs/ctl/commands.h"
 #include "fs/ctl/daemon_calls.h"
@@ -51,7 +51,8 @@ Answer<Pair> open_pair(const Arguments& arguments, bool for_change) {
     return std::unexpected(apart.error());
   }
   if (for_change) {
-    pair.history.emplace(began, pair.source, pair.replica, tree::Rights::current().trusted_xattrs);
+    pair.history.emplace(began, pair.source, pair.replica,
+                         objects::Rights::current().trusted_xattrs);
     auto pairing = journal::Pairing::acquire(pair.source, pair.replica, {.adopt = arguments.adopt});
     if (!pairing) return std::unexpected(pairing.error());
     pair.pairing.emplace(std::move(*pairing));

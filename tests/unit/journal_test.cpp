@@ -1,4 +1,4 @@
-// Marks, the session record, the pairing record and the small files they live in.
+// The session record, the pairing record and the small files they live in.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -10,72 +10,12 @@
 #include "engine/journal/pair_record.h"
 #include "engine/journal/session_record.h"
 #include "engine/journal/small_file.h"
-#include "engine/state/marks.h"
 #include "mirrorfs/mirror.h"
 
 namespace mirrorfs::journal {
 namespace {
 
 namespace fs = std::filesystem;
-
-ObjectId object(std::uint64_t inode) { return {.device = 1, .inode = inode, .birth_ns = 0}; }
-
-TEST(Marks, AMarkKeepsItsFirstNumber) {
-  state::Marks marks;
-  EXPECT_TRUE(marks.mark({object(1), "f"}, {5}));
-  EXPECT_FALSE(marks.mark({object(1), "f"}, {9}));
-  EXPECT_EQ(marks.find({object(1), "f"})->since.value, 5U);
-  EXPECT_FALSE(marks.clean_through({5}));
-  EXPECT_TRUE(marks.clean_through({4}));
-  marks.clear({object(1), "f"});
-  EXPECT_TRUE(marks.none());
-}
-
-TEST(Marks, DuringTheBaselineOnlyWalkedDirectoriesAreKnown) {
-  state::Marks marks;
-  EXPECT_TRUE(marks.is_known(object(1)));
-  marks.begin_baseline({0});
-  EXPECT_FALSE(marks.is_known(object(1)));
-  marks.set_known(object(1));
-  EXPECT_TRUE(marks.is_known(object(1)));
-  EXPECT_FALSE(marks.clean_through({0}));
-  marks.end_baseline();
-  EXPECT_TRUE(marks.is_known(object(2)));
-  EXPECT_TRUE(marks.none());
-}
-
-TEST(Marks, AnUnknownDirectoryHoldsTheWholeMirrorBack) {
-  state::Marks marks;
-  marks.set_unknown(object(7), {3});
-  EXPECT_FALSE(marks.none());
-  EXPECT_FALSE(marks.clean_through({3}));
-  EXPECT_TRUE(marks.clean_through({2}));
-  marks.set_known(object(7));
-  EXPECT_TRUE(marks.none());
-}
-
-TEST(Marks, ForgettingADirectoryForgetsItsEntries) {
-  state::Marks marks;
-  marks.mark({object(1), "a"}, {1});
-  marks.mark({object(1), "b"}, {1});
-  marks.mark({object(2), "c"}, {1});
-  marks.forget_directory(object(1));
-  EXPECT_EQ(marks.entries(), 1U);
-}
-
-TEST(Marks, FailuresAreNamedWithTheirCauseAndDueLater) {
-  state::Marks marks;
-  marks.mark({object(1), "a"}, {1});
-  state::Mark* mark = marks.find({object(1), "a"});
-  mark->attempts = 1;
-  mark->cause = "no space";
-  mark->due = state::Clock::now() + std::chrono::hours(1);
-  EXPECT_EQ(marks.failing(), 1U);
-  EXPECT_TRUE(marks.due(state::Clock::now()).empty());
-  EXPECT_EQ(marks.due(state::Clock::now() + std::chrono::hours(2)).size(), 1U);
-  ASSERT_EQ(marks.failures(10).size(), 1U);
-  EXPECT_EQ(marks.failures(10)[0].second, "no space");
-}
 
 StartUp<SessionRecord> open_record(const fs::path& directory) {
   auto state = StateDirectory::open(directory);

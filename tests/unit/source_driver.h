@@ -39,6 +39,11 @@ class SourceDriver {
 
   /// Called once, when the source shows the next change and the engine has not been told of it yet.
   void before_next_record(std::function<void()> action) { before_record_ = std::move(action); }
+  /// As after the kernel has forgotten the nodes: each directory is told anew when it is met again.
+  void forget_learnt() {
+    const std::lock_guard lock(order_);
+    learnt_.clear();
+  }
 
  private:
   /// One change: its intent is begun under the lock, before the source is looked at or changed. A

@@ -1,11 +1,11 @@
-// The parts of engine/log that need no ring: claims, dependencies, watermark, settling.
+// The parts of engine/log that need no ring: claims, dependencies, watermark, times.
 #include <gtest/gtest.h>
 
 #include <thread>
 
 #include "engine/state/file_cache.h"
 #include "engine/state/link_names.h"
-#include "engine/state/settling.h"
+#include "engine/state/pending_times.h"
 #include "engine/stream/claims.h"
 #include "engine/stream/dependencies.h"
 #include "engine/stream/watermark.h"
@@ -213,38 +213,38 @@ Metadata modified(time_t seconds) {
   return metadata;
 }
 
-TEST(Settling, KeepsTheNewestWhateverTheOrderOfNotes) {
-  state::Settling settling;
-  settling.note(object(1), modified(20), {20});
-  settling.note(object(1), modified(10), {10});
-  const auto taken = settling.take(object(1));
+TEST(PendingTimes, KeepsTheNewestWhateverTheOrderOfNotes) {
+  state::PendingTimes times;
+  times.note(object(1), modified(20), {20});
+  times.note(object(1), modified(10), {10});
+  const auto taken = times.take(object(1));
   ASSERT_TRUE(taken);
   EXPECT_EQ(taken->mtime.tv_sec, 20);
-  EXPECT_FALSE(settling.pending(object(1)));
+  EXPECT_FALSE(times.pending(object(1)));
 }
 
-TEST(Settling, AnEntryMovesItsParentsTimes) {
-  state::Settling settling;
+TEST(PendingTimes, AnEntryMovesItsParentsTimes) {
+  state::PendingTimes times;
   Rename rename;
   rename.object = object(5);
   rename.from = {object(1), "a"};
   rename.to = {object(2), "b"};
-  settling.note(Operation{rename}, {1});
-  EXPECT_TRUE(settling.pending(object(1)));
-  EXPECT_TRUE(settling.pending(object(2)));
-  EXPECT_FALSE(settling.pending(object(5)));
+  times.note(Operation{rename}, {1});
+  EXPECT_TRUE(times.pending(object(1)));
+  EXPECT_TRUE(times.pending(object(2)));
+  EXPECT_FALSE(times.pending(object(5)));
 }
 
-TEST(Settling, SettingAttributesSettlesTheTimes) {
-  state::Settling settling;
-  settling.note(
+TEST(PendingTimes, SettingAttributesSettlesTheTimes) {
+  state::PendingTimes times;
+  times.note(
       Operation{Write{.object = object(3), .where = {}, .offset = 0, .data = {}, .after = {}}},
       {1});
-  EXPECT_TRUE(settling.pending(object(3)));
+  EXPECT_TRUE(times.pending(object(3)));
   SetAttributes change;
   change.object = object(3);
-  settling.note(Operation{change}, {2});
-  EXPECT_FALSE(settling.pending(object(3)));
+  times.note(Operation{change}, {2});
+  EXPECT_FALSE(times.pending(object(3)));
 }
 
 TEST(LinkNames, FollowsRenamesAndRemovals) {

@@ -7,7 +7,7 @@
 #include <csignal>
 #include <string>
 
-#include "engine/tree/extents.h"
+#include "engine/copy/extents.h"
 #include "mirrorfs/unique_fd.h"
 #include "tree_fixture.h"
 
@@ -155,22 +155,22 @@ TEST_F(TreeContent, AFileThatDoesNotFitFailsAlone) {
 }
 
 TEST(TreeExtents, UnitedMergesTouchingRanges) {
-  const tree::Extents a{{0, 10}, {20, 10}};
-  const tree::Extents b{{10, 5}, {25, 10}, {50, 1}};
-  EXPECT_EQ(tree::united(a, b), (tree::Extents{{0, 15}, {20, 15}, {50, 1}}));
+  const copy::Extents a{{0, 10}, {20, 10}};
+  const copy::Extents b{{10, 5}, {25, 10}, {50, 1}};
+  EXPECT_EQ(copy::united(a, b), (copy::Extents{{0, 15}, {20, 15}, {50, 1}}));
 }
 
 TEST(TreeExtents, WithoutCutsInTheMiddleAndAcross) {
-  const tree::Extents a{{0, 100}, {200, 100}};
-  const tree::Extents b{{10, 10}, {50, 200}};
-  EXPECT_EQ(tree::without(a, b), (tree::Extents{{0, 10}, {20, 30}, {250, 50}}));
-  EXPECT_EQ(tree::without(a, {}), a);
-  EXPECT_EQ(tree::without(a, {{0, 1000}}), tree::Extents{});
+  const copy::Extents a{{0, 100}, {200, 100}};
+  const copy::Extents b{{10, 10}, {50, 200}};
+  EXPECT_EQ(copy::without(a, b), (copy::Extents{{0, 10}, {20, 30}, {250, 50}}));
+  EXPECT_EQ(copy::without(a, {}), a);
+  EXPECT_EQ(copy::without(a, {{0, 1000}}), copy::Extents{});
 }
 
 TEST(TreeExtents, PiecesCoverEverything) {
-  EXPECT_EQ(tree::in_pieces({{5, 10}, {100, 4}}, 4),
-            (tree::Extents{{5, 4}, {9, 4}, {13, 2}, {100, 4}}));
+  EXPECT_EQ(copy::in_pieces({{5, 10}, {100, 4}}, 4),
+            (copy::Extents{{5, 4}, {9, 4}, {13, 2}, {100, 4}}));
 }
 
 }  // namespace

@@ -12,8 +12,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "engine/compare/settled.h"
 #include "engine/journal/sync_history.h"
-#include "engine/tree/settled.h"
 #include "mirrorfs/mirror.h"
 #include "tree_fixture.h"
 
@@ -33,17 +33,18 @@ TEST(Settled, BothSidesMustBeOlder) {
   const SettledBefore before{.source = kBefore, .replica = kBefore};
   const Metadata old = changed_at(99, 1);
   const Metadata just_before = changed_at(100, 499);
-  EXPECT_TRUE(tree::is_settled(before, old, just_before));
-  EXPECT_FALSE(tree::is_settled(before, old, changed_at(100, 500))) << "the same tick";
-  EXPECT_FALSE(tree::is_settled(before, changed_at(101, 1), old));
-  EXPECT_FALSE(tree::is_settled(before, old, changed_at(99, 0))) << "whole seconds tell too little";
+  EXPECT_TRUE(compare::is_settled(before, old, just_before));
+  EXPECT_FALSE(compare::is_settled(before, old, changed_at(100, 500))) << "the same tick";
+  EXPECT_FALSE(compare::is_settled(before, changed_at(101, 1), old));
+  EXPECT_FALSE(compare::is_settled(before, old, changed_at(99, 0)))
+      << "whole seconds tell too little";
 }
 
 TEST(Settled, NotWhereSomethingIsMounted) {
   const SettledBefore before{.source = kBefore, .replica = kBefore};
   Metadata covered = changed_at(99, 1);
   covered.attributes = STATX_ATTR_MOUNT_ROOT;
-  EXPECT_FALSE(tree::is_settled(before, covered, changed_at(99, 1)));
+  EXPECT_FALSE(compare::is_settled(before, covered, changed_at(99, 1)));
 }
 
 timespec now() {

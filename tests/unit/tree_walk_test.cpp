@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "engine/tree/walk.h"
+#include "engine/compare/walk.h"
 #include "mirrorfs/unique_fd.h"
 #include "tree_fixture.h"
 
@@ -113,7 +113,7 @@ TEST_F(FewDescriptors, LeftByTheRestOfTheProcess) {
 }
 
 /// Takes all descriptors when the first directory was listed, and gives them back a little later.
-class Greed final : public tree::WalkListener {
+class Greed final : public compare::WalkListener {
  public:
   void listed(std::size_t) override {
     if (other_.joinable()) return;
@@ -151,7 +151,7 @@ TEST_F(FewDescriptors, TakenByOthersForATime) {
   const UniqueFd source(::open(source_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const UniqueFd replica(::open(replica_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   Greed greed;
-  const Result<void> walked = tree::walk_trees({source.get(), replica.get()}, {}, greed);
+  const Result<void> walked = compare::walk_trees({source.get(), replica.get()}, {}, greed);
   EXPECT_TRUE(walked) << walked.error().message();
   EXPECT_EQ(greed.finish(), 800U);
   expect_equal();

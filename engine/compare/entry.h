@@ -1,0 +1,79 @@
+// One entry on its way through reconcile_entry(): what the files of this folder share.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/compare/reconcile.h"
+#include "engine/copy/transfer.h"
+#include "engine/ring/task.h"
+#include "mirrorfs/error.h"
+#include "mirrorfs/metadata.h"
+
+namespace mirrorfs::compare {
+
+/// Lives in the frame of reconcile_entry(), which outlives every task given a reference to it; so
+/// do the arguments of the constructor.
+struct Entry {
+  Entry(const Context& its_context, const DirectoryPair& its_directory, const std::string& its_name,
+        const Policy& its_policy)
+      : context(its_context), directory(its_directory), name(its_name), policy(its_policy) {}
+  Entry(const Entry&) = delete;
+  Entry& operator=(const Entry&) = delete;
+
+  const Context& context;
+  const DirectoryPair& directory;
+  const std::string& name;
+  const Policy& policy;
+  const copy::Context copying = context.copying();
+  /// What is known of both sides, and the way to write the replica's.
+  copy::Transfer transfer{
+      .tools = copying,
+      .place = {directory.source, directory.replica, directory.hidden != nullptr},
+      .name = name,
+      .source = {},
+      .replica = {}};
+  Metadata& source = transfer.source;
+  std::optional<Metadata>& replica = transfer.replica;
+
+  void differs(std::string_view what) const { context.observer.difference(name, what); }
+};
+
+enum class Outcome {
+  kEqual,     ///< nothing was to be done
+  kChanged,   ///< the replica was changed (dry_run: would be)
+  kVanished,  ///< the source object is gone or another one now: look again
+};
+
+/// What is known of one side before reconcile_entry(): nothing, that it is absent, or its metadata.
+struct Known {
+  bool looked = false;
+  std::optional<Metadata> metadata;
+};
+
+/// reconcile_entry() for a caller who may know that a side is absent.
+[[nodiscard]] ring::Task<Result<EntryResult>> reconcile_known(Context context,
+                                                              DirectoryPair directory,
+                                                              std::string name, Known source,
+                                                              Known replica, Policy policy);
+
+/// "file", "directory", "symlink", …
+[[nodiscard]] const char* type_name(mode_t mode);
+
+/// The replica object shares its inode with a name that must not change with it.
+[[nodiscard]] bool wrongly_shared(const Entry& entry);
+
+[[nodiscard]] ring::Task<Result<Outcome>> reconcile_file(Entry& entry);
+/// Symlinks, FIFOs, sockets and devices.
+[[nodiscard]] ring::Task<Result<Outcome>> reconcile_small(Entry& entry);
+/// Either of them for an object with several names: made once, then linked.
+[[nodiscard]] ring::Task<Result<Outcome>> reconcile_linked(Entry& entry);
+
+/// Sets `which` on the replica's object, and tells.
+[[nodiscard]] ring::Task<Result<Outcome>> correct_attributes(Entry& entry,
+                                                             objects::AttributeSet which,
+                                                             const objects::Xattrs& wanted,
+                                                             const objects::Xattrs& present);
+
+}  // namespace mirrorfs::compare

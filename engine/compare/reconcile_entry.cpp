@@ -1,0 +1,209 @@
+#include <cerrno>
+#include <utility>
+
+#include "engine/compare/entry.h"
+#include "engine/compare/reconcile.h"
+#include "engine/copy/remove_tree.h"
+#include "engine/objects/dir_fd.h"
+#include "engine/objects/owner_access.h"
+#include "engine/objects/shortage.h"
+#include "engine/ring/ring.h"
+
+namespace mirrorfs::compare {
+namespace {
+
+constexpr int kAttempts = 4;
+
+ring::Task<Result<void>> look_if_unknown(ring::Ring& ring, int dirfd, const std::string& name,
+                                         Known& side) {
+  if (side.looked) co_return Result<void>{};
+  side.metadata.reset();
+  if (dirfd >= 0) {
+    Result<Metadata> found = co_await ring.statx(dirfd, name.c_str());
+    if (!found && found.error().code != ENOENT) co_return pass_on(std::move(found));
+    if (found) side.metadata = *found;
+  }
+  side.looked = true;
+  co_return Result<void>{};
+}
+
+/// Removes what stands in the replica, whatever it is.
+ring::Task<Result<void>> remove_object(Entry& entry) {
+  const int dirfd = entry.directory.replica;
+  if (entry.replica->is_directory()) {
+    Result<void> gone = co_await copy::remove_tree(entry.copying, dirfd, entry.name.c_str());
+    if (!gone) co_return gone;
+  } else {
+    Result<void> gone = co_await entry.context.ring.unlinkat(dirfd, entry.name.c_str(), 0);
+    if (!gone && gone.error().code != ENOENT) co_return gone;
+  }
+  entry.context.observer.removed(entry.name);
+  entry.replica.reset();
+  co_return Result<void>{};
+}
+
+void tell_missing_or_type(const Entry& entry) {
+  if (!entry.replica) return entry.differs("missing on the replica");
+  entry.differs(std::string("type ") + type_name(entry.source.mode) +
+                " != " + type_name(entry.replica->mode));
+}
+
+ring::Task<Result<Outcome>> reconcile_subdirectory(Entry& entry, EntryResult& result) {
+  const Context& context = entry.context;
+  const int dirfd = entry.directory.replica;
+  const char* name = entry.name.c_str();
+  result.is_directory = true;
+  if (entry.replica && entry.replica->is_directory()) {
+    result.replica_directory = entry.replica;
+    const bool closed = (entry.replica->mode & S_IRWXU) != S_IRWXU;
+    if (!closed || entry.policy.dry_run || context.rights.override_access) {
+      co_return Outcome::kEqual;
+    }
+    Result<UniqueFd> object = co_await objects::open_path_at(context.ring, dirfd, name);
+    if (!object) co_return pass_on(std::move(object));
+    Result<void> opened = objects::set_mode(object->get(), entry.replica->permissions() | S_IRWXU);
+    if (!opened) co_return pass_on(std::move(opened));
+    result.opened_up = true;
+    co_return Outcome::kEqual;
+  }
+  tell_missing_or_type(entry);
+  result.created_directory = true;
+  if (entry.policy.dry_run) co_return Outcome::kChanged;
+  if (entry.replica) {
+    Result<void> removed = co_await remove_object(entry);
+    if (!removed) co_return pass_on(std::move(removed));
+  }
+  if (!entry.policy.hide_new_directories) {
+    Result<void> made = co_await context.ring.mkdirat(dirfd, name, 0700);
+    if (!made) co_return pass_on(std::move(made));
+  }
+  context.observer.created(entry.name);
+  co_return Outcome::kChanged;
+}
+
+ring::Task<Result<Outcome>> reconcile_object(Entry& entry) {
+  if (entry.replica && entry.replica->type() != entry.source.type()) {
+    tell_missing_or_type(entry);
+    if (entry.policy.dry_run) co_return Outcome::kChanged;
+    // A directory has to go first; everything else is replaced by the rename that publishes.
+    if (entry.replica->is_directory()) {
+      Result<void> removed = co_await remove_object(entry);
+      if (!removed) co_return pass_on(std::move(removed));
+    }
+  } else if (!entry.replica) {
+    tell_missing_or_type(entry);
+  }
+  if (entry.source.nlink > 1) {
+    ring::Task<Result<Outcome>> linked = reconcile_linked(entry);
+    co_return co_await std::move(linked);
+  }
+  ring::Task<Result<Outcome>> single =
+      entry.source.is_regular() ? reconcile_file(entry) : reconcile_small(entry);
+  co_return co_await std::move(single);
+}
+
+ring::Task<Result<Outcome>> remove_extraneous(Entry& entry) {
+  if (!entry.replica) co_return Outcome::kEqual;
+  entry.differs("extraneous");
+  if (entry.policy.dry_run) co_return Outcome::kChanged;
+  Result<void> removed = co_await remove_object(entry);
+  if (!removed) co_return pass_on(std::move(removed));
+  co_return Outcome::kChanged;
+}
+
+/// One attempt: looks at what is not known, then does what the source's type asks for.
+ring::Task<Result<Outcome>> attempt(Entry& entry, Known source, Known replica, bool first,
+                                    EntryResult& result) {
+  const Context& context = entry.context;
+  const DirectoryPair& directory = entry.directory;
+  Result<void> looked =
+      co_await look_if_unknown(context.ring, directory.source, entry.name, source);
+  if (!looked) co_return pass_on(std::move(looked));
+  looked = co_await look_if_unknown(context.ring, directory.replica, entry.name, replica);
+  if (!looked) co_return pass_on(std::move(looked));
+  result = EntryResult{};
+  result.source = source.metadata;
+  entry.replica = replica.metadata;
+  if (!source.metadata) {
+    ring::Task<Result<Outcome>> removal = remove_extraneous(entry);
+    co_return co_await std::move(removal);
+  }
+  entry.source = *source.metadata;
+  if (first) context.observer.seen(entry.source);
+  ring::Task<Result<Outcome>> work =
+      entry.source.is_directory() ? reconcile_subdirectory(entry, result) : reconcile_object(entry);
+  co_return co_await std::move(work);
+}
+
+/// Not even root may change what is immutable or append-only: then that is the cause to tell.
+ring::Task<void> explain_denial(const Entry& entry, Error& error) {
+  constexpr std::uint64_t kFixed = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND;
+  if (error.code != EPERM || entry.directory.replica < 0) co_return;
+  ring::Ring& ring = entry.context.ring;
+  const Result<Metadata> parent = co_await ring.statx(entry.directory.replica, "", AT_EMPTY_PATH);
+  const Result<Metadata> object = co_await ring.statx(entry.directory.replica, entry.name.c_str());
+  const bool fixed = (parent && (parent->attributes & kFixed) != 0) ||
+                     (object && (object->attributes & kFixed) != 0);
+  if (fixed) error.operation = "change (immutable or append-only on the replica, see chattr)";
+}
+
+bool is_denied(const Result<Outcome>& outcome) {
+  return !outcome && (outcome.error().code == EACCES || outcome.error().code == EPERM);
+}
+
+}  // namespace
+
+ring::Task<Result<EntryResult>> reconcile_known(Context context, DirectoryPair directory,
+                                                std::string name, Known source, Known replica,
+                                                Policy policy) {
+  Entry entry(context, directory, name, policy);
+  EntryResult result;
+  Result<Outcome> outcome = Outcome::kVanished;
+  bool opened_parent = false;
+  objects::Shortages shortages;
+  for (int tries = 0; tries < kAttempts; ++tries) {
+    ring::Task<Result<Outcome>> one =
+        attempt(entry, std::exchange(source, {}), std::exchange(replica, {}), tries == 0, result);
+    outcome = co_await std::move(one);
+    if (!outcome && objects::is_shortage(outcome.error().code)) {
+      // With fewer objects in flight there will be enough.
+      context.limits.entries.shrink(copy::Limits::kFewestEntries);
+      const bool again = co_await objects::wait_out(context.ring, shortages);
+      if (!again) break;
+      tries = 0;
+      continue;
+    }
+    if (is_denied(outcome) && !policy.dry_run && !opened_parent) {
+      opened_parent = co_await objects::open_up(context.ring, directory.replica, context.rights);
+      if (opened_parent) continue;
+    }
+    if (!outcome || *outcome != Outcome::kVanished) break;
+  }
+  if (outcome && *outcome == Outcome::kVanished) {
+    outcome = fail(EBUSY, "copy (the source keeps changing)", name);
+  }
+  if (!outcome) {
+    if (outcome.error().name.empty()) outcome.error().name = name;
+    co_await explain_denial(entry, outcome.error());
+    context.observer.failed(name, outcome.error());
+    co_return pass_on(std::move(outcome));
+  }
+  if (result.source) {
+    if (!result.is_directory) result.source = entry.source;
+    context.observer.reconciled(*result.source);
+  }
+  result.changed = *outcome == Outcome::kChanged || opened_parent;
+  co_return result;
+}
+
+ring::Task<Result<EntryResult>> reconcile_entry(Context context, DirectoryPair directory,
+                                                std::string name,
+                                                std::optional<Metadata> known_source,
+                                                std::optional<Metadata> known_replica,
+                                                Policy policy) {
+  const Known source{known_source.has_value(), known_source};
+  const Known replica{known_replica.has_value(), known_replica};
+  return reconcile_known(context, directory, std::move(name), source, replica, policy);
+}
+
+}  // namespace mirrorfs::compare

@@ -1,0 +1,140 @@
+// Regular files: what differs, and which of the three ways removes it.
+#include <fmt/core.h>
+
+#include <cerrno>
+
+#include "engine/compare/entry.h"
+#include "engine/copy/content.h"
+#include "engine/objects/dir_fd.h"
+#include "engine/ring/ring.h"
+
+namespace mirrorfs::compare {
+namespace {
+
+struct FileDifference {
+  objects::Xattrs source_xattrs, replica_xattrs;
+  objects::AttributeSet attributes;
+  bool size = false;
+  bool content = false;  ///< known or, in a quick compare, presumed from size and mtime
+  bool shared = false;   ///< linked on the replica with what it must not be linked with
+};
+
+/// Whether to read both files where size and mtime do not decide it.
+bool must_compare_content(const Entry& entry) {
+  if (entry.policy.compare == Compare::kFull) return true;
+  const timespec& since = entry.policy.changed_since;
+  return (since.tv_sec != 0 || since.tv_nsec != 0) && !is_before(entry.source.ctime, since);
+}
+
+ring::Task<Result<bool>> same_content(Entry& entry) {
+  ring::Ring& ring = entry.context.ring;
+  const char* name = entry.name.c_str();
+  Result<UniqueFd> source = co_await objects::open_for_reading(ring, entry.directory.source, name);
+  if (!source) co_return pass_on(std::move(source));
+  Result<UniqueFd> replica =
+      co_await objects::open_for_reading(ring, entry.directory.replica, name);
+  // An ordinary user's own file without read permission: not comparable, so replaced.
+  if (!replica && replica.error().code == EACCES && !entry.policy.dry_run) co_return false;
+  if (!replica) co_return pass_on(std::move(replica));
+  Result<bool> same = co_await copy::compare_content(
+      ring, source->get(), replica->get(), entry.source.size, entry.context.limits.pieces);
+  Result<void> closed = co_await ring.close(std::move(*source));
+  if (!closed) co_return pass_on(std::move(closed));
+  closed = co_await ring.close(std::move(*replica));
+  if (!closed) co_return pass_on(std::move(closed));
+  co_return same;
+}
+
+ring::Task<Result<FileDifference>> compare_file(Entry& entry) {
+  const objects::Rights rights = entry.context.rights;
+  const char* name = entry.name.c_str();
+  FileDifference found;
+  Result<objects::Xattrs> ours = objects::read_xattrs_at(entry.directory.source, name, rights);
+  if (!ours) co_return pass_on(std::move(ours));
+  Result<objects::Xattrs> theirs = objects::read_xattrs_at(entry.directory.replica, name, rights);
+  if (!theirs) co_return pass_on(std::move(theirs));
+  found.source_xattrs = std::move(*ours);
+  found.replica_xattrs = std::move(*theirs);
+  found.attributes = objects::differing(entry.source, found.source_xattrs, *entry.replica,
+                                        found.replica_xattrs, rights);
+  found.shared = wrongly_shared(entry);
+  found.size = entry.source.size != entry.replica->size;
+  if (found.size) {
+    found.content = true;
+  } else if (must_compare_content(entry)) {
+    Result<bool> same = co_await same_content(entry);
+    if (!same) co_return pass_on(std::move(same));
+    found.content = !*same;
+  } else {
+    found.content = found.attributes.times;
+  }
+  co_return found;
+}
+
+std::string describe(const FileDifference& found, const Entry& entry) {
+  std::string text;
+  const auto add = [&text](const std::string& what) {
+    if (!text.empty()) text += ", ";
+    text += what;
+  };
+  if (found.size) {
+    add(fmt::format("size {} != {}", entry.source.size, entry.replica->size));
+  } else if (found.content && must_compare_content(entry)) {
+    add("content");
+  }
+  if (found.attributes.any()) add(describe(found.attributes, entry.source, *entry.replica));
+  if (found.shared) add("hard link: shares its file with another name on the replica");
+  return text;
+}
+
+/// Where the object must stay the same (other names) or copying all of it is expensive.
+bool wants_update_in_place(const Entry& entry) {
+  if (!entry.policy.update_in_place) return false;
+  return entry.replica->nlink > 1 ||
+         (entry.source.size >= copy::kUpdateInPlace && entry.replica->size > 0);
+}
+
+/// What writing the file came to.
+Result<Outcome> told(const Entry& entry, Result<copy::WrittenOrVanished> result) {
+  if (!result) return pass_on(std::move(result));
+  if (!*result) return Outcome::kVanished;
+  const copy::Written& written = **result;
+  Observer& observer = entry.context.observer;
+  if (written.published && !entry.replica) observer.created(entry.name);
+  if (written.published || written.bytes > 0) {
+    observer.copied(entry.name, written.bytes);
+  } else {
+    observer.attributes_set(entry.name);
+  }
+  return Outcome::kChanged;
+}
+
+}  // namespace
+
+ring::Task<Result<Outcome>> reconcile_file(Entry& entry) {
+  if (!entry.replica || !entry.replica->is_regular()) {
+    if (entry.policy.dry_run) co_return Outcome::kChanged;
+    Result<copy::WrittenOrVanished> fresh = co_await copy::publish_file(entry.transfer);
+    co_return told(entry, std::move(fresh));
+  }
+  Result<FileDifference> found = co_await compare_file(entry);
+  if (!found) {
+    if (objects::means_vanished(found.error().code)) co_return Outcome::kVanished;
+    co_return pass_on(std::move(found));
+  }
+  if (!found->content && !found->attributes.any() && !found->shared) co_return Outcome::kEqual;
+  entry.differs(describe(*found, entry));
+  if (entry.policy.dry_run) co_return Outcome::kChanged;
+  if (!found->content && !found->shared) {
+    Result<Outcome> updated = co_await correct_attributes(
+        entry, found->attributes, found->source_xattrs, found->replica_xattrs);
+    co_return updated;
+  }
+  const bool in_place = !found->shared && wants_update_in_place(entry);
+  ring::Task<Result<copy::WrittenOrVanished>> work =
+      in_place ? copy::update_file(entry.transfer) : copy::publish_file(entry.transfer);
+  Result<copy::WrittenOrVanished> written = co_await std::move(work);
+  co_return told(entry, std::move(written));
+}
+
+}  // namespace mirrorfs::compare

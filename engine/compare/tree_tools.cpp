@@ -1,0 +1,37 @@
+#include "mirrorfs/tree_tools.h"
+
+#include <limits>
+
+#include "engine/compare/report.h"
+#include "engine/compare/walk.h"
+
+namespace mirrorfs {
+
+Result<VerifyReport> verify_trees(int source_root, int replica_root, const VerifyOptions& options) {
+  compare::ReportListener listener(options.most_differences, nullptr);
+  const compare::Policy policy{
+      .compare = options.full ? compare::Compare::kFull : compare::Compare::kQuick,
+      .dry_run = !options.repair};
+  Result<void> walked = compare::walk_trees({source_root, replica_root}, policy, listener);
+  if (!walked) return pass_on(std::move(walked));
+  return listener.verify_report();
+}
+
+Result<SyncReport> sync_trees(int source_root, int replica_root, const SyncOptions& options) {
+  // Only a dry run lists what differs.
+  const std::size_t most = options.dry_run ? std::numeric_limits<std::size_t>::max() : 0;
+  compare::ReportListener listener(most, options.on_progress);
+  const compare::Policy policy{
+      .compare = options.check == Check::kFull ? compare::Compare::kFull : compare::Compare::kQuick,
+      .dry_run = options.dry_run,
+      .changed_since = {},
+      .sight_device = {},
+      .settled_before = options.settled_before,
+      .update_in_place = false};
+  Result<void> walked = compare::walk_trees({source_root, replica_root, options.source_root},
+                                            policy, listener, options.interrupted);
+  if (!walked) return pass_on(std::move(walked));
+  return listener.sync_report();
+}
+
+}  // namespace mirrorfs

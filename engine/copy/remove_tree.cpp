@@ -1,0 +1,112 @@
+// Removing directories of any depth with two descriptors: each is first moved into the staging
+// folder.
+#include "engine/copy/remove_tree.h"
+
+#include <dirent.h>
+
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include "engine/objects/attributes.h"
+#include "engine/objects/dir_fd.h"
+#include "engine/objects/listing.h"
+#include "engine/ring/ring.h"
+
+namespace mirrorfs::copy {
+namespace {
+
+constexpr std::size_t kRemovalsInFlight = 64;
+constexpr int kMostRefills = 100;  ///< of one removal: what an operation under way still made there
+
+struct Removal {
+  const Context& context;
+  std::vector<std::string> waiting;  ///< directories in the staging folder
+  std::optional<Error> error;        ///< the first
+  int refills = 0;
+
+  void failed(Error&& cause) {
+    if (!error) error = std::move(cause);
+  }
+};
+
+/// An ordinary user has no right to move or empty his own directory without write permission.
+ring::Task<Result<void>> make_movable(const Context& context, int dirfd, const char* name) {
+  if (context.rights.override_access) co_return Result<void>{};
+  Result<UniqueFd> object = co_await objects::open_path_at(context.ring, dirfd, name);
+  if (!object) co_return pass_on(std::move(object));
+  co_return objects::set_mode(object->get(), 0700);
+}
+
+/// Moves the directory into the staging folder, where it waits to be emptied.
+ring::Task<Result<void>> move_away(Removal& removal, int dirfd, const char* name) {
+  const Context& context = removal.context;
+  Result<void> movable = co_await make_movable(context, dirfd, name);
+  if (!movable) co_return movable;
+  std::string moved = context.staging->next_name();
+  Result<void> renamed =
+      co_await context.ring.renameat2(dirfd, name, context.staging->dirfd(), moved.c_str(), 0);
+  if (!renamed) {
+    renamed.error().name = name;
+    co_return renamed;
+  }
+  removal.waiting.push_back(std::move(moved));
+  co_return Result<void>{};
+}
+
+ring::Task<void> remove_child(Removal& removal, int dirfd, const objects::Dirent& child,
+                              ring::Permit permit) {
+  const ring::Permit held = std::move(permit);
+  const char* name = child.name.c_str();
+  if (child.type != DT_DIR) {
+    Result<void> gone = co_await removal.context.ring.unlinkat(dirfd, name, 0);
+    if (gone || gone.error().code == ENOENT) co_return;
+    if (gone.error().code != EISDIR) co_return removal.failed(std::move(gone.error()));
+  }
+  Result<void> moved = co_await move_away(removal, dirfd, name);
+  if (!moved) removal.failed(std::move(moved.error()));
+}
+
+ring::Task<Result<void>> empty_directory(Removal& removal, const std::string& name) {
+  const Context& context = removal.context;
+  Result<objects::DirFd> directory =
+      co_await objects::open_dir_at(context.ring, context.staging->dirfd(), name.c_str());
+  if (!directory) co_return pass_on(std::move(directory));
+  Result<std::vector<objects::Dirent>> children =
+      co_await objects::list_directory(context.ring, directory->get());
+  if (!children) co_return pass_on(std::move(children));
+  ring::Semaphore depth(kRemovalsInFlight);
+  ring::TaskGroup group(context.ring);
+  for (const objects::Dirent& child : *children) {
+    ring::Permit permit = co_await depth.acquire();
+    group.spawn(remove_child(removal, directory->get(), child, std::move(permit)));
+  }
+  co_await group.join();
+  Result<void> gone =
+      co_await context.ring.unlinkat(context.staging->dirfd(), name.c_str(), AT_REMOVEDIR);
+  co_return gone;
+}
+
+}  // namespace
+
+ring::Task<Result<void>> remove_tree(Context context, int dirfd, const char* name) {
+  Removal removal{context, {}, {}};
+  Result<void> moved = co_await move_away(removal, dirfd, name);
+  if (!moved) co_return moved;
+  while (!removal.waiting.empty()) {
+    const std::string next = std::move(removal.waiting.back());
+    removal.waiting.pop_back();
+    Result<void> emptied = co_await empty_directory(removal, next);
+    if (emptied) continue;
+    const bool refilled = emptied.error().code == ENOTEMPTY && !removal.error;
+    if (refilled && ++removal.refills <= kMostRefills) {
+      removal.waiting.push_back(next);
+    } else {
+      removal.failed(std::move(emptied.error()));
+    }
+  }
+  if (removal.error) co_return std::unexpected(std::move(*removal.error));
+  co_return Result<void>{};
+}
+
+}  // namespace mirrorfs::copy

@@ -1,0 +1,117 @@
+// The place in the replica where objects are built before they get their real name, and where trees
+// that are to go are taken apart.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "engine/objects/attributes.h"
+#include "engine/objects/dir_fd.h"
+#include "engine/ring/task.h"
+#include "mirrorfs/error.h"
+#include "mirrorfs/unique_fd.h"
+
+namespace mirrorfs::ring {
+class Ring;
+}
+
+namespace mirrorfs::copy {
+
+class Staging;
+
+/// Where an object is to go.
+struct Target {
+  int dirfd;
+  const char* name;
+  bool hidden;  ///< nobody sees the directory yet: the object is built in it under its own name
+};
+
+/// One object under construction. Destroying it without publish() removes it. Ring thread.
+class Staged {
+ public:
+  Staged(Staged&& other) noexcept;
+  Staged& operator=(Staged&&) = delete;
+  ~Staged();
+
+  /// The object: O_RDWR for files, O_PATH for symlinks and specials; -1 for links.
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  /// Gives the descriptor up, to be closed on the ring.
+  [[nodiscard]] UniqueFd take_fd() { return std::move(fd_); }
+  /// Permissions it was made with; files only.
+  [[nodiscard]] mode_t permissions() const { return permissions_; }
+  /// Owner that it was made with, if known; files only.
+  [[nodiscard]] const std::optional<objects::Owner>& owner() const { return owner_; }
+
+ private:
+  friend class Staging;
+  struct Site {
+    int dirfd;  // -1 once there is nothing to remove
+    std::string name;
+    bool is_target;
+  };
+  explicit Staged(Site site);
+  Site site_;
+  UniqueFd fd_;
+  mode_t permissions_ = 0;
+  std::optional<objects::Owner> owner_;
+};
+
+/// DST/.mirrorfs/staging. Names are unique for the lifetime of the object; only one process uses
+/// one replica (G8), so everything found at the start is a leftover. Ring thread, but for open().
+class Staging {
+ public:
+  /// Makes the folder where it is missing (mode 0700, without inherited ACLs) and removes
+  /// leftovers. Direct calls: start-up only, while no other thread makes files (it has to ask for
+  /// the umask). `replica_root` stays the caller's.
+  [[nodiscard]] static Result<Staging> open(int replica_root);
+
+  /// For a replica that is not paired with a mount: removes the staging folder and the reserved
+  /// folder, if they hold nothing else. True: the replica's root was changed. The last call but the
+  /// destructor.
+  bool remove_if_unpaired(int replica_root);
+  /// Whether open() changed the replica's root.
+  [[nodiscard]] bool made_reserved() const { return made_reserved_; }
+
+  /// The owner of new files is learned from the first one that is made, and not asked for again:
+  /// for a walk, not for a daemon, under which somebody may give the folder to another group.
+  void learn_owner() { wants_owner_ = true; }
+
+  [[nodiscard]] int dirfd() const { return directory_.get(); }
+
+  /// `mode`: as few calls as possible will have to change it later; the folder keeps everybody out.
+  [[nodiscard]] ring::Task<Result<Staged>> create_file(ring::Ring& ring, Target target,
+                                                       mode_t mode = 0600);
+  [[nodiscard]] ring::Task<Result<Staged>> create_symlink(ring::Ring& ring, Target target,
+                                                          const char* link);
+  /// FIFO, socket or device: type bits in `mode`.
+  [[nodiscard]] ring::Task<Result<Staged>> create_special(ring::Ring& ring, Target target,
+                                                          mode_t mode, dev_t rdev);
+  /// A further link to `name` in `dirfd`.
+  [[nodiscard]] ring::Task<Result<Staged>> create_link(ring::Ring& ring, int dirfd,
+                                                       const char* name);
+
+  /// Gives the object its real name, replacing what stands there (never a directory: EISDIR).
+  [[nodiscard]] ring::Task<Result<void>> publish(ring::Ring& ring, Staged& staged, Target target);
+
+  /// A name that is not in use here.
+  [[nodiscard]] std::string next_name();
+
+ private:
+  Staging(objects::DirFd directory, bool made_reserved, mode_t umask);
+  [[nodiscard]] Staged::Site site_for(const Target& target);
+
+  objects::DirFd directory_;
+  bool made_reserved_;
+  const mode_t umask_;
+  /// Of files made here, and in directories made here. Nothing but a look at one tells: a server
+  /// may map users, and the group may be the process's or the folder's (mount option grpid).
+  std::optional<objects::Owner> owner_;
+  bool wants_owner_ = false;
+  std::uint64_t epoch_;  // tells the names of two runs apart when a leftover could not be removed
+  std::uint64_t counter_ = 0;
+};
+
+}  // namespace mirrorfs::copy

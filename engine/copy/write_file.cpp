@@ -1,0 +1,129 @@
+// publish_file() and update_file(): the two ways a file's content gets into the replica.
+#include <cerrno>
+
+#include "engine/copy/content.h"
+#include "engine/copy/transfer.h"
+#include "engine/objects/dir_fd.h"
+#include "engine/ring/ring.h"
+
+namespace mirrorfs::copy {
+namespace {
+
+constexpr int kCopyAttempts = 3;
+
+/// Same object, and neither content nor attributes were touched in between (ctime tells).
+bool unchanged(const Metadata& before, const Metadata& after) {
+  return before.id() == after.id() && before.size == after.size &&
+         same_time(before.mtime, after.mtime) && same_time(before.ctime, after.ctime);
+}
+
+enum class Step { kDone, kAgain, kVanished };
+
+/// After content was read from `from`: is it what transfer.source describes? If not,
+/// transfer.source is brought up to date for another try.
+ring::Task<Result<Step>> check_source(Transfer& transfer, int from) {
+  Result<Metadata> after = co_await transfer.tools.ring.statx(from, "", AT_EMPTY_PATH);
+  if (!after) co_return pass_on(std::move(after));
+  if (unchanged(transfer.source, *after)) co_return Step::kDone;
+  if (after->id() != transfer.source.id() || !after->is_regular()) co_return Step::kVanished;
+  transfer.source = *after;
+  co_return Step::kAgain;
+}
+
+ring::Task<Result<Step>> publish_once(Transfer& transfer, int from, Written& done) {
+  const Context& context = transfer.tools;
+  Result<Staged> staged = co_await context.staging->create_file(context.ring, transfer.target(),
+                                                                transfer.source.mode & 0777);
+  if (!staged) co_return pass_on(std::move(staged));
+  Result<std::uint64_t> written = co_await copy_content(context.ring, from, staged->fd(),
+                                                        transfer.source, context.limits.pieces);
+  Result<Step> step = co_await check_source(transfer, from);
+  if (!step || *step != Step::kDone) co_return step;
+  if (!written) co_return pass_on(std::move(written));
+  Result<void> attributes = copy_attributes(transfer, from, *staged);
+  if (!attributes) co_return pass_on(std::move(attributes));
+  Result<void> published =
+      co_await context.staging->publish(context.ring, *staged, transfer.target());
+  if (!published) co_return pass_on(std::move(published));
+  Result<void> closed = co_await context.ring.close(staged->take_fd());
+  if (!closed) co_return pass_on(std::move(closed));
+  done = {.bytes = *written, .published = true};
+  co_return Step::kDone;
+}
+
+ring::Task<Result<Step>> update_once(Transfer& transfer, int from, int to, Written& done) {
+  const Context& context = transfer.tools;
+  const ByteRange whole{0, transfer.source.size};
+  Result<std::uint64_t> written = co_await update_content_in_place(
+      context.ring, from, to, transfer.source, whole, context.limits.pieces);
+  Result<Step> step = co_await check_source(transfer, from);
+  if (!step || *step != Step::kDone) co_return step;
+  if (!written) co_return pass_on(std::move(written));
+  // Read after writing: a write removes file capabilities.
+  Result<objects::Xattrs> present = objects::read_xattrs(to, context.rights);
+  if (!present) co_return pass_on(std::move(present));
+  Result<objects::Xattrs> wanted = objects::read_xattrs(from, context.rights);
+  if (!wanted) co_return pass_on(std::move(wanted));
+  Result<void> attributes = objects::apply_attributes(
+      to, objects::AttributeSet::all(), transfer.source, *wanted, *present, context.rights);
+  if (!attributes) co_return pass_on(std::move(attributes));
+  done = {.bytes = *written, .published = false};
+  co_return Step::kDone;
+}
+
+}  // namespace
+
+Result<void> copy_attributes(const Transfer& transfer, int from, const Staged& to) {
+  const objects::Rights rights = transfer.tools.rights;
+  Result<objects::Xattrs> wanted = objects::read_xattrs(from, rights);
+  if (!wanted) return pass_on(std::move(wanted));
+  const objects::AttributeSet which =
+      objects::to_set_on_new(transfer.source, *wanted, to.permissions(), to.owner());
+  return objects::apply_attributes(to.fd(), which, transfer.source, *wanted, {}, rights);
+}
+
+ring::Task<Result<WrittenOrVanished>> publish_file(Transfer& transfer) {
+  ring::Ring& ring = transfer.tools.ring;
+  Result<UniqueFd> from =
+      co_await objects::open_for_reading(ring, transfer.place.source, transfer.name.c_str());
+  if (!from && objects::means_vanished(from.error().code)) co_return WrittenOrVanished{};
+  if (!from) co_return pass_on(std::move(from));
+  Written done;
+  for (int tries = 0; tries < kCopyAttempts; ++tries) {
+    Result<Step> step = co_await publish_once(transfer, from->get(), done);
+    if (!step) co_return pass_on(std::move(step));
+    if (*step == Step::kAgain) continue;
+    Result<void> closed = co_await ring.close(std::move(*from));
+    if (!closed) co_return pass_on(std::move(closed));
+    co_return *step == Step::kDone ? WrittenOrVanished(done) : WrittenOrVanished{};
+  }
+  co_return fail(EBUSY, "copy (the source keeps changing)", transfer.name);
+}
+
+ring::Task<Result<WrittenOrVanished>> update_file(Transfer& transfer) {
+  ring::Ring& ring = transfer.tools.ring;
+  const char* name = transfer.name.c_str();
+  Result<UniqueFd> to =
+      co_await ring.open(transfer.place.replica, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+  if (!to) {
+    // Not writable for its owner, or being executed: replaced as a whole. Other names of it are
+    // linked anew when they are met.
+    ring::Task<Result<WrittenOrVanished>> fresh = publish_file(transfer);
+    co_return co_await std::move(fresh);
+  }
+  Result<UniqueFd> from = co_await objects::open_for_reading(ring, transfer.place.source, name);
+  if (!from && objects::means_vanished(from.error().code)) co_return WrittenOrVanished{};
+  if (!from) co_return pass_on(std::move(from));
+  Written done;
+  for (int tries = 0; tries < kCopyAttempts; ++tries) {
+    Result<Step> step = co_await update_once(transfer, from->get(), to->get(), done);
+    if (!step) co_return pass_on(std::move(step));
+    if (*step == Step::kAgain) continue;
+    Result<void> closed = co_await ring.close(std::move(*to));
+    if (!closed) co_return pass_on(std::move(closed));
+    co_return *step == Step::kDone ? WrittenOrVanished(done) : WrittenOrVanished{};
+  }
+  co_return fail(EBUSY, "copy (the source keeps changing)", transfer.name);
+}
+
+}  // namespace mirrorfs::copy

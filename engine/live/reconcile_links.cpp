@@ -1,0 +1,57 @@
+// Objects with several names: a further name is linked to what the replica has already.
+#include "engine/live/pass_observer.h"
+#include "engine/live/reconciler.h"
+
+namespace mirrorfs::live {
+namespace {
+
+constexpr std::uint32_t kUnknownNumberOfNames = 1U << 30;
+
+}  // namespace
+
+/// Tells the copier where the replica has this object already, if a clean name of it is known.
+ring::Task<bool> Reconciler::offer_links(const Location& entry, const Metadata& source) {
+  const ObjectId id = source.id();
+  hardlinks_.forget(id);
+  for (const Location& name : state_.links.all(id)) {
+    if (name == entry || !state_.directories.is_known(name.parent) ||
+        state_.marks.is_marked(name)) {
+      continue;
+    }
+    const auto directory = co_await state_.directories.open_replica(name.parent);
+    if (!directory) continue;
+    const auto there = co_await state_.ring.statx((*directory)->get(), name.name.c_str());
+    if (!there || there->type() != source.type()) continue;
+    hardlinks_.remember(id, {.where = name, .replica = there->id()}, kUnknownNumberOfNames);
+    co_return true;
+  }
+  co_return false;
+}
+
+/// The name is a link to the right object now, but what marked it may have been lost content.
+ring::Task<Result<void>> Reconciler::compare_linked(const Location& entry, const Metadata& source,
+                                                    const compare::DirectoryPair& pair) {
+  const auto there = co_await state_.ring.statx(pair.replica, entry.name.c_str());
+  if (!there) co_return std::unexpected(there.error());
+  const ObjectId id = source.id();
+  hardlinks_.forget(id);
+  hardlinks_.remember(id, {.where = entry, .replica = there->id()}, kUnknownNumberOfNames);
+  PassObserver observer(progress_, state_.totals);
+  const compare::Policy policy{.compare = compare::Compare::kFull};
+  auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, source,
+                                                  std::nullopt, policy);
+  if (!result) co_return pass_on(std::move(result));
+  co_return Result<void>{};
+}
+
+/// What stands there under several names may belong to another source object, whose other names are
+/// right: it must not be taken for this one and be written to.
+ring::Task<void> Reconciler::detach_shared(const Location& entry, int replica_directory) {
+  const char* name = entry.name.c_str();
+  const auto there = co_await state_.ring.statx(replica_directory, name);
+  if (!there || there->is_directory() || there->nlink < 2) co_return;
+  const auto removed = co_await state_.ring.unlinkat(replica_directory, name, 0);
+  if (!removed) state_.count_error(removed.error().message());
+}
+
+}  // namespace mirrorfs::live

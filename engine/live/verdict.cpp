@@ -1,0 +1,133 @@
+#include "engine/live/verdict.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+namespace mirrorfs::live {
+namespace {
+
+using stream::Relation;
+
+/// How the entries that an operation touches stand to marks, walks and readings, taken together.
+struct Standing {
+  bool any_known = false;     ///< the directory of one of them is known
+  bool all_clean = true;      ///< all directories are known, and no entry is marked
+  bool any_before = false;    ///< the last reading of one has the operation
+  bool all_before = true;     ///< those of all
+  bool any_across = false;    ///< that of one may have it
+  bool other_object = false;  ///< a reading showed another object in its place
+};
+
+Standing standing_of(const LiveState& state, const stream::Recorded& recorded,
+                     const std::vector<Location>& entries) {
+  Standing standing;
+  const auto object = stream::changed_object(recorded.operation);
+  for (const Location& entry : entries) {
+    const bool known = state.directories.is_known(entry.parent);
+    standing.any_known |= known;
+    if (!known || state.marks.is_marked(entry)) standing.all_clean = false;
+    const Relation relation = state.readings.relation(entry, recorded);
+    standing.any_before |= relation == Relation::kBefore;
+    standing.all_before &= relation == Relation::kBefore;
+    standing.any_across |= relation == Relation::kAcross;
+    standing.other_object |= object && state.readings.showed_another(entry, *object, recorded);
+  }
+  if (entries.empty()) standing.all_before = false;
+  return standing;
+}
+
+/// Whether the table has directories only where the operation says that they were.
+class AgreesWithTable {
+ public:
+  explicit AgreesWithTable(const LiveState& state) : state_(state) {}
+
+  bool operator()(const MakeDirectory& made) const {
+    return !state_.directories.contains(made.object) && nothing_at(made.where);
+  }
+  bool operator()(const RemoveDirectory& removed) const {
+    return stands(removed.object, S_IFDIR, removed.where);
+  }
+  bool operator()(const Rename& rename) const {
+    const bool moved = stands(rename.object, rename.type, rename.from);
+    if (!rename.replaced) return moved && nothing_at(rename.to);
+    return moved && stands(*rename.replaced, rename.replaced_type, rename.to);
+  }
+  template <class Entry>
+    requires requires(const Entry& entry) {
+      entry.where.parent;
+      entry.parent_after;
+    }
+  bool operator()(const Entry& entry) const {
+    return nothing_at(entry.where);
+  }
+  template <class Other>
+  bool operator()(const Other&) const {
+    return true;
+  }
+
+ private:
+  [[nodiscard]] bool nothing_at(const Location& place) const {
+    return !state_.directories.at(place);
+  }
+  [[nodiscard]] bool stands(const ObjectId& object, mode_t type, const Location& place) const {
+    if (!S_ISDIR(type)) return nothing_at(place);
+    if (!state_.directories.contains(object)) return state_.trusting && nothing_at(place);
+    return state_.directories.where(object) == place;
+  }
+
+  const LiveState& state_;
+};
+
+/// A link is made from another name, which has to be the right object on the replica.
+bool can_link_from(const LiveState& state, const Location& existing,
+                   const stream::Recorded& recorded) {
+  return state.directories.is_known(existing.parent) && !state.marks.is_marked(existing) &&
+         state.readings.relation(existing, recorded) != Relation::kAcross;
+}
+
+/// A directory is told once; what a reading or a mark tells better is left to it.
+Verdict judge_learnt(const LiveState& state, const LearnDirectory& learn,
+                     const stream::Recorded& recorded) {
+  if (state.directories.contains(learn.object)) return Verdict::kSkip;
+  if (!state.directories.is_known(learn.where.parent)) return Verdict::kSkip;
+  if (state.marks.is_marked(learn.where)) return Verdict::kSkip;
+  const bool untouched = state.readings.relation(learn.where, recorded) == Relation::kAfter;
+  return state.trusting && untouched && !state.directories.at(learn.where) ? Verdict::kApply
+                                                                           : Verdict::kMark;
+}
+
+}  // namespace
+
+Verdict judge(const LiveState& state, const stream::Recorded& recorded) {
+  const Operation& operation = recorded.operation;
+  if (const auto* learn = std::get_if<LearnDirectory>(&operation)) {
+    return judge_learnt(state, *learn, recorded);
+  }
+  const Standing standing = standing_of(state, recorded, stream::touched_entries(operation));
+  if (standing.all_clean && standing.all_before) return Verdict::kSkip;
+  if (stream::is_replayable(operation)) {
+    if (!standing.all_clean || standing.other_object) return Verdict::kSkip;
+    return Verdict::kApply;
+  }
+  bool exact = standing.all_clean && !standing.any_before && !standing.any_across &&
+               std::visit(AgreesWithTable(state), operation);
+  if (const auto* link = std::get_if<Link>(&operation); link != nullptr && link->existing) {
+    exact = exact && can_link_from(state, *link->existing, recorded);
+  }
+  if (exact) return Verdict::kApply;
+  return standing.any_known ? Verdict::kMark : Verdict::kSkip;
+}
+
+/// An absent directory may be one that an operation still under way makes.
+bool is_covered(const LiveState& state, const Operation& operation) {
+  const std::vector<Location> entries = stream::touched_entries(operation);
+  return !entries.empty() && std::ranges::all_of(entries, [&](const Location& entry) {
+    const auto directory = state.directories.state(entry.parent);
+    if (directory && *directory != state::DirectoryState::kKnown) return true;
+    return state.marks.is_marked(entry);
+  });
+}
+
+}  // namespace mirrorfs::live

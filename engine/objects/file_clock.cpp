@@ -1,0 +1,37 @@
+#include "engine/objects/file_clock.h"
+
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace mirrorfs::objects {
+namespace {
+
+// Not in every linux/magic.h.
+constexpr std::uint32_t kZfs = 0x2fc12fc1;
+constexpr std::uint32_t kBcachefs = 0xca451a4e;
+
+constexpr std::array<std::uint32_t, 10> kLocal = {EXT4_SUPER_MAGIC,
+                                                  XFS_SUPER_MAGIC,
+                                                  BTRFS_SUPER_MAGIC,
+                                                  TMPFS_MAGIC,
+                                                  F2FS_SUPER_MAGIC,
+                                                  RAMFS_MAGIC,
+                                                  kZfs,
+                                                  EROFS_SUPER_MAGIC_V1,
+                                                  SQUASHFS_MAGIC,
+                                                  kBcachefs};
+
+}  // namespace
+
+bool stamps_with_our_clock(int fd) {
+  struct statfs filesystem{};
+  if (::fstatfs(fd, &filesystem) != 0) return false;
+  const auto type = static_cast<std::uint32_t>(filesystem.f_type);
+  return std::ranges::find(kLocal, type) != kLocal.end();
+}
+
+}  // namespace mirrorfs::objects

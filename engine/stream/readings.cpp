@@ -1,0 +1,67 @@
+#include "engine/stream/readings.h"
+
+namespace mirrorfs::stream {
+
+Relation Readings::Reading::relation(const Recorded& operation) const {
+  if (operation.number <= before) return Relation::kBefore;
+  return operation.begun < ended ? Relation::kAcross : Relation::kAfter;
+}
+
+Readings::Reading Readings::end(const Look& from, const ObjectId& object) {
+  const Look to = intake_.look();
+  return {.before = from.recorded,
+          .ended = to.number,
+          .recorded = to.recorded,
+          .object = object,
+          .under_way = to.under_way,
+          .last_shown = to.recorded};
+}
+
+void Readings::note_entry(const Location& entry, const Look& from, const ObjectId& object) {
+  entries_[entry] = end(from, object);
+}
+
+void Readings::note_directory(const ObjectId& directory, const Look& from) {
+  directories_[directory] = end(from, {});
+}
+
+/// The last reading counts: it has all that an earlier one had, and more.
+Relation Readings::relation(const Location& entry, const Recorded& operation) const {
+  const Reading* last = nullptr;
+  if (const auto found = entries_.find(entry); found != entries_.end()) last = &found->second;
+  if (const auto found = directories_.find(entry.parent); found != directories_.end()) {
+    if (last == nullptr || last->ended < found->second.ended) last = &found->second;
+  }
+  return last == nullptr ? Relation::kAfter : last->relation(operation);
+}
+
+/// By numbers: when another object takes the name, all that was done to this one through it has
+/// been recorded, for that takes the locks of both.
+bool Readings::showed_another(const Location& entry, const ObjectId& object,
+                              const Recorded& operation) const {
+  const auto found = entries_.find(entry);
+  return found != entries_.end() && operation.number <= found->second.recorded &&
+         found->second.object != object;
+}
+
+bool Readings::has_passed(Reading& reading, SequenceNumber finished) {
+  if (reading.under_way && intake_.all_recorded(reading.ended)) {
+    reading.under_way = false;
+    reading.last_shown = intake_.last_recorded();
+  }
+  return !reading.under_way && reading.last_shown <= finished;
+}
+
+template <class Map>
+void Readings::drop_passed(Map& readings, SequenceNumber finished) {
+  for (auto at = readings.begin(); at != readings.end();) {
+    at = has_passed(at->second, finished) ? readings.erase(at) : std::next(at);
+  }
+}
+
+void Readings::prune(SequenceNumber finished) {
+  drop_passed(entries_, finished);
+  drop_passed(directories_, finished);
+}
+
+}  // namespace mirrorfs::stream

@@ -1,0 +1,73 @@
+// What a reconcile has read of the source, and what that means for the operations around it.
+#pragma once
+
+#include <unordered_map>
+
+#include "engine/stream/intake.h"
+#include "mirrorfs/operation.h"
+
+namespace mirrorfs::stream {
+
+/// Where an operation on an entry stands to the last reading of that entry.
+enum class Relation : std::uint8_t {
+  kBefore,  ///< recorded before the reading began: its effect was read
+  kAcross,  ///< begun before the reading ended: its effect may have been read
+  kAfter,   ///< begun afterwards, or there was no reading: it is still to be applied
+};
+
+/// The one place that relates readings to operations. A reconcile reads the source while
+/// applications go on; an operation is begun before it changes the source and recorded afterwards.
+/// So a reading has no position in the stream but an interval: all that was recorded before it
+/// began is in it, nothing that began after it ended is, and of what lies between nobody can tell.
+///
+/// | relation | content and attributes       | directory entries                 |
+/// | kBefore  | left out: the reading has it | left out: the reading has it      |
+/// | kAcross  | applied again, in order      | its entries are marked once more  |
+/// | kAfter   | applied                      | applied                           |
+///
+/// Ring thread only.
+class Readings {
+ public:
+  explicit Readings(Intake& intake) : intake_(intake) {}
+
+  /// To be called right before the source is read.
+  [[nodiscard]] Look begin() { return intake_.look(); }
+
+  /// The entry was made equal to what was read since `from`; `object` is what stood there, null for
+  /// nothing.
+  void note_entry(const Location& entry, const Look& from, const ObjectId& object);
+  /// All entries of the directory were.
+  void note_directory(const ObjectId& directory, const Look& from);
+
+  [[nodiscard]] Relation relation(const Location& entry, const Recorded& operation) const;
+  /// The reading showed another object there than the one that the operation means.
+  [[nodiscard]] bool showed_another(const Location& entry, const ObjectId& object,
+                                    const Recorded& operation) const;
+
+  /// Forgets readings that every operation still to come began after. `finished`: all operations up
+  /// to it have ended.
+  void prune(SequenceNumber finished);
+  [[nodiscard]] std::size_t size() const { return entries_.size() + directories_.size(); }
+
+ private:
+  struct Reading {
+    SequenceNumber before;    ///< recorded up to it: read
+    std::uint64_t ended = 0;  ///< a Look: what began before it may have been read
+    SequenceNumber recorded;  ///< by the end
+    ObjectId object;
+    bool under_way = false;     ///< something had begun that was not recorded by the end
+    SequenceNumber last_shown;  ///< no later operation may be in it, once none is under way
+
+    [[nodiscard]] Relation relation(const Recorded& operation) const;
+  };
+  [[nodiscard]] Reading end(const Look& from, const ObjectId& object);
+  [[nodiscard]] bool has_passed(Reading& reading, SequenceNumber finished);
+  template <class Map>
+  void drop_passed(Map& readings, SequenceNumber finished);
+
+  Intake& intake_;
+  std::unordered_map<Location, Reading> entries_;
+  std::unordered_map<ObjectId, Reading> directories_;
+};
+
+}  // namespace mirrorfs::stream
