@@ -1,5 +1,6 @@
 #include "engine/live/durability.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -52,7 +53,7 @@ ring::Task<bool> Durability::sync() {
     if (error == 0) {
       note_good(applied, reconciled, started);
     } else {
-      note_failed(error);
+      note_failed(error, "syncfs of the replica");
     }
     round_done_.set();
   }
@@ -72,8 +73,8 @@ void Durability::note_good(SequenceNumber applied, std::uint64_t reconciled,
 
 /// The kernel reports a failed write-back once and drops the pages' dirty state (fsync(2)): what
 /// they hold is in memory, and never gets to the disk unless it is written again.
-void Durability::note_failed(int error) {
-  const std::string line = Error{error, "syncfs of the replica", {}}.message();
+void Durability::note_failed(int error, const char* what) {
+  const std::string line = Error{error, what, {}}.message();
   state_.count_error(line);
   log_error("{}", line);
   suspect_ = true;
@@ -81,9 +82,45 @@ void Durability::note_failed(int error) {
 }
 
 ring::Task<bool> Durability::reach(SequenceNumber number) {
-  if (suspect_ && !state_.clean()) co_return false;
+  if (suspect_) co_return co_await sync_suspect();
   // What was reconciled since may have been missing from what was durable then.
-  if (!suspect_ && durable_ >= number && reconciled_ == state_.reconciled) co_return true;
+  if (durable_ >= number && reconciled_ == state_.reconciled) co_return true;
+  const bool done = co_await sync();
+  co_return done && !suspect_;
+}
+
+ring::Task<Result<void>> Durability::fsync(ObjectId object, Location where) {
+  if (const state::FileHandle open = state_.files.find(object, where)) {
+    co_return co_await state_.ring.fsync(open->get());
+  }
+  auto parent = co_await state_.directories.open_replica(where.parent);
+  if (!parent) co_return pass_on(std::move(parent));
+  auto opened = co_await state_.ring.open((*parent)->get(), where.name.c_str(),
+                                          O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!opened) co_return pass_on(std::move(opened));
+  Result<void> synced = co_await state_.ring.fsync(opened->get());
+  Result<void> closed = co_await state_.ring.close(std::move(*opened));
+  co_return synced ? closed : synced;
+}
+
+/// Where the object cannot be opened, everything is synced instead.
+ring::Task<bool> Durability::sync_object(ObjectId object, Location where) {
+  if (suspect_) co_return co_await sync_suspect();
+  const Result<void> synced = co_await fsync(object, std::move(where));
+  if (synced) co_return true;
+  const bool written_back_badly =
+      synced.error().code == EIO || synced.error().code == ENOSPC || synced.error().code == EDQUOT;
+  if (written_back_badly) {
+    note_failed(synced.error().code, "fsync on the replica");
+    co_return false;
+  }
+  const bool done = co_await sync();
+  co_return done && !suspect_;
+}
+
+/// After a failure: not before what it may have lost was written again.
+ring::Task<bool> Durability::sync_suspect() {
+  if (!state_.clean()) co_return false;
   const bool done = co_await sync();
   co_return done && !suspect_;
 }

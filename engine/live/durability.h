@@ -21,6 +21,10 @@ class Durability {
   /// yet.
   [[nodiscard]] ring::Task<bool> reach(SequenceNumber number);
 
+  /// The same of one object, which stands there on the replica, and of nothing else: what others
+  /// have written does not have to go to the disk for it.
+  [[nodiscard]] ring::Task<bool> sync_object(ObjectId object, Location where);
+
   /// Syncs now, also what no operation stands for (reconciled objects).
   [[nodiscard]] ring::Task<bool> sync();
 
@@ -30,10 +34,13 @@ class Durability {
 
  private:
   void note_good(SequenceNumber applied, std::uint64_t reconciled, const timespec& started);
-  void note_failed(int error);
+  void note_failed(int error, const char* what);
   [[nodiscard]] bool behind() const {
     return durable_ < state_.finished.closed_through() || reconciled_ != state_.reconciled;
   }
+
+  [[nodiscard]] ring::Task<bool> sync_suspect();
+  [[nodiscard]] ring::Task<Result<void>> fsync(ObjectId object, Location where);
 
   LiveState& state_;
   Reconciler& reconciler_;

@@ -114,7 +114,7 @@ bool Reconciler::meet(const ObjectId& directory, const Location& where,
   for (const ObjectId& forgotten : met.forgotten) forget(forgotten);
   note_displaced();
   // A reading ahead of a rename: its old copy is an orphan in the old place, and has to go.
-  if (before && *before != where && state_.directories.is_known(before->parent)) {
+  if (before && *before != where && state_.directories.takes_marks(before->parent)) {
     request(*before, state::kSinceEver);
   }
   if (!met.must_be_walked) return false;

@@ -109,7 +109,7 @@ Verdict judge(const LiveState& state, const stream::Recorded& recorded) {
   if (const auto object = stream::changed_object(operation)) {
     if (!standing.all_clean || standing.other_object) return Verdict::kSkip;
     if (state.readings.relation(*object, recorded) == Relation::kBefore) return Verdict::kSkip;
-    return recorded.payload_lost ? Verdict::kMark : Verdict::kApply;
+    return Verdict::kApply;
   }
   if (standing.all_clean && standing.all_before) return Verdict::kSkip;
   bool exact = standing.all_clean && !standing.any_before && !standing.any_across &&

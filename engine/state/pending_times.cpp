@@ -42,6 +42,7 @@ struct Noter {
   }
   void operator()(const LearnDirectory&) {}
   void operator()(const Barrier&) {}
+  void operator()(const Unknown&) {}  // what it marks is reconciled with its times
 };
 
 }  // namespace
