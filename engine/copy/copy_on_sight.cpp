@@ -23,12 +23,12 @@ timespec earliest_ctime_of_a_change() {
   return now;
 }
 
-/// What of a source file was read before it is looked at.
+/// What was read of a source file before the look at it.
 struct Reading {
   int fd;
   timespec earliest;               ///< the ctime of any change since reading began
   std::span<const std::byte> all;  ///< the content of a small file; else empty
-  Metadata layout;                 ///< size, and blocks as far as they tell of holes
+  Metadata layout;                 ///< size, and blocks as far as they show holes
 };
 
 /// Size and whether there are holes, by lseek(2): all that a copy of the content has to know.
@@ -91,12 +91,10 @@ ring::Task<Result<bool>> publish(Transfer& transfer, const SightRules& rules, St
   if (!published) co_return pass_on(std::move(published));
   const Location here{rules.directory, transfer.name};
   if (linked) context.hardlinks.remember(source, {here, {}}, transfer.source.nlink - 1);
-  Result<void> closed = co_await context.ring.close(staged.take_fd());
-  if (!closed) co_return pass_on(std::move(closed));
   co_return true;
 }
 
-/// The one statx. Not `as_read`: the file has to be copied in the ordinary way.
+/// The one statx. Without `as_read` the file has to be copied the ordinary way.
 ring::Task<Result<Sighting>> look(Transfer& transfer, const SightRules& rules,
                                   const Reading& reading, bool& as_read) {
   as_read = false;
