@@ -66,7 +66,7 @@ struct Work {
   std::vector<Job> put_off;  ///< until the directory is not hidden any more
 };
 
-/// What stands under a listed name: nothing is asked for where the listing has it not.
+/// The object under a name; one that was not listed needs no statx.
 ring::Task<Result<Known>> look(Work& work, bool listed, int dirfd, const char* name) {
   if (!listed) co_return Known{true, std::nullopt};
   Result<Metadata> found = co_await work.context.ring.statx(dirfd, name);
@@ -77,7 +77,7 @@ ring::Task<Result<Known>> look(Work& work, bool listed, int dirfd, const char* n
 }
 
 void note_failure(Work& work, std::string&& name, Error&& error) {
-  work.result.changed = true;  // it may have got halfway: the directory's times are set anew
+  work.result.changed = true;  // it may be half done: the directory's times are set again
   work.result.failed.push_back({std::move(name), std::move(error)});
 }
 
@@ -91,7 +91,7 @@ void note_result(Work& work, std::string&& name, EntryResult&& entry) {
                                   .missing = entry.created_directory && work.policy.dry_run});
 }
 
-/// A name of an object that stands in the replica already is linked, not copied.
+/// A name of an object that is in the replica already is linked, not copied.
 bool may_copy_on_sight(const Work& work, const Name& item) {
   return work.policy.sight_device == work.directory.id.device && !work.policy.dry_run &&
          !work.defer && item.in_source && !item.in_replica && item.type == DT_REG &&
@@ -107,7 +107,7 @@ ring::Task<bool> copied_on_sight(Work& work, Name& item, Known& source) {
   };
   const copy::SightRules rules{work.directory.id, *work.policy.sight_device, expected};
   Result<copy::Sighting> sighting = co_await copy::copy_on_sight(entry.transfer, rules);
-  if (!sighting) co_return false;  // told when it happens again, on the ordinary way
+  if (!sighting) co_return false;  // reported if it happens again on the ordinary path
   if (sighting->too_large) {
     work.put_off.push_back({std::move(item), {}});
     co_return true;

@@ -27,7 +27,7 @@ ring::Task<Result<void>> look_if_unknown(ring::Ring& ring, int dirfd, const std:
   co_return Result<void>{};
 }
 
-/// Removes what stands in the replica, whatever it is.
+/// Removes the replica's object, whatever its type.
 ring::Task<Result<void>> remove_object(EntryPair& entry) {
   const int dirfd = entry.directory.replica;
   if (entry.replica->is_directory()) {
@@ -85,7 +85,8 @@ ring::Task<Result<Reconciled>> reconcile_object(EntryPair& entry) {
   if (entry.replica && entry.replica->type() != entry.source.type()) {
     tell_missing_or_type(entry);
     if (entry.policy.dry_run) co_return Reconciled::kChanged;
-    // A directory has to go first; everything else is replaced by the rename that publishes.
+    // A directory has to be removed first; everything else is replaced by the rename that
+    // publishes.
     if (entry.replica->is_directory()) {
       Result<void> removed = co_await remove_object(entry);
       if (!removed) co_return pass_on(std::move(removed));
@@ -111,7 +112,7 @@ ring::Task<Result<Reconciled>> remove_extraneous(EntryPair& entry) {
   co_return Reconciled::kChanged;
 }
 
-/// One attempt: looks at what is not known, then does what the source's type asks for.
+/// One attempt: looks at what is not known, then does what the source's type requires.
 ring::Task<Result<Reconciled>> attempt(EntryPair& entry, Known source, Known replica, bool first,
                                        EntryResult& result) {
   const Context& context = entry.context;

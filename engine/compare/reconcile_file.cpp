@@ -108,7 +108,7 @@ bool wants_update_in_place(const EntryPair& entry) {
          (entry.source.size >= copy::kUpdateInPlace && entry.replica->size > 0);
 }
 
-/// What writing the file came to.
+/// Reports what was written.
 Result<Reconciled> told(const EntryPair& entry, Result<copy::WrittenOrVanished> result) {
   if (!result) return pass_on(std::move(result));
   if (!*result) return Reconciled::kVanished;

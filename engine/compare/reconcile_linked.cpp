@@ -1,5 +1,5 @@
 // Objects with several names: the first name met is reconciled like any other object, the further
-// ones become links to what stands there.
+// ones become links to that object.
 #include <cerrno>
 
 #include "engine/compare/entry.h"
@@ -8,7 +8,7 @@
 namespace mirrorfs::compare {
 namespace {
 
-/// Opens the directory of `place` if the object remembered still stands there.
+/// Opens the directory of `place` if the remembered object is still there.
 ring::Task<Result<std::shared_ptr<const objects::DirFd>>> find_again(
     const Context& context, const copy::HardlinkMap::Place& place) {
   Result<std::shared_ptr<const objects::DirFd>> directory =
@@ -21,8 +21,8 @@ ring::Task<Result<std::shared_ptr<const objects::DirFd>>> find_again(
   co_return directory;
 }
 
-/// Links the name to the object at `place`. ENOENT: it does not stand there any more; EMLINK: the
-/// replica's filesystem takes no further name of it.
+/// Links the name to the object at `place`. ENOENT: it is no longer there; EMLINK: the replica's
+/// filesystem allows no further name for it.
 ring::Task<Result<Reconciled>> link_to(EntryPair& entry, const copy::HardlinkMap::Place& place) {
   const Context& context = entry.context;
   if (place.replica && entry.replica && entry.replica->id() == place.replica) {
@@ -43,7 +43,7 @@ ring::Task<Result<Reconciled>> link_to(EntryPair& entry, const copy::HardlinkMap
 }
 
 /// Identity of the replica's object after the entry was reconciled. That of a new object is left
-/// out where nobody will have to recognise it: no name that was there before can be one of it.
+/// out where it will not have to be recognised: no name that was there before can belong to it.
 ring::Task<Result<ObjectId>> replica_identity(EntryPair& entry, Reconciled outcome) {
   if (entry.policy.dry_run || outcome == Reconciled::kEqual) {
     co_return entry.replica ? entry.replica->id() : ObjectId{};

@@ -227,7 +227,7 @@ ring::Task<void> Walk::look_again(std::shared_ptr<WalkNode> node) {
   const DirectoryPair pair = pair_of(*node->parent, **open);
   Result<EntryResult> entry =
       co_await reconcile_entry(context, pair, node->name, std::nullopt, std::nullopt, policy_);
-  if (!entry) co_return;  // told
+  if (!entry) co_return;  // already reported
   node->parent->touched |= entry->changed;
   if (entry->is_directory) {
     const Error error{EBUSY, "copy (the source keeps changing)", node->name};
@@ -263,7 +263,7 @@ ring::Task<void> Walk::finish(std::shared_ptr<WalkNode> node) {
   const DirectoryPair pair = pair_of(*node, **open);
   Result<bool> finished =
       co_await finish_directory(context, pair, std::string(), std::move(options), policy_);
-  static_cast<void>(finished);  // a failure was told to the observer
+  static_cast<void>(finished);  // a failure was reported to the observer
 }
 
 ring::Task<Result<std::shared_ptr<const objects::DirFd>>> Walk::open_replica(ObjectId id) {

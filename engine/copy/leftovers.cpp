@@ -19,8 +19,8 @@ UniqueFd open_folder(int dirfd, const char* name) {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY;
   UniqueFd fd(calls::open_beneath(dirfd, name, kFlags));
   if (fd.get() != -EACCES) return fd;
-  // An ordinary user's own directory without permissions; the folder is ours, nobody swaps names in
-  // it.
+  // An ordinary user's own directory without permissions; the folder is ours, so no name is swapped
+  // in it.
   if (::fchmodat(dirfd, name, 0700, 0) == 0) fd.reset(calls::open_beneath(dirfd, name, kFlags));
   return fd;
 }

@@ -17,7 +17,8 @@ namespace mirrorfs::copy {
 namespace {
 
 constexpr std::size_t kRemovalsInFlight = 64;
-constexpr int kMostRefills = 100;  ///< of one removal: what an operation under way still made there
+constexpr int kMostRefills =
+    100;  ///< of one removal: operations under way may still create entries there
 
 struct Removal {
   const Context& context;

@@ -175,7 +175,7 @@ ring::Task<Result<void>> Staging::publish(ring::Ring& ring, Staged& staged, Targ
   }
   Result<void> renamed =
       co_await ring.renameat2(site.dirfd, site.name.c_str(), target.dirfd, target.name, 0);
-  // Of two names of one object rename removes neither (rename(2)): a link stays for the destructor.
+  // If both names are of one object, rename removes neither (rename(2)): the destructor does.
   if (renamed && !site.is_link) site.dirfd = -1;
   if (!renamed) renamed.error().name = target.name;
   co_return renamed;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kCopyAttempts = 3;
 
-/// Same object, and neither content nor attributes were touched in between (ctime tells).
+/// Same object, and neither content nor attributes changed in between (ctime shows).
 bool unchanged(const Metadata& before, const Metadata& after) {
   return before.id() == after.id() && before.size == after.size &&
          same_time(before.mtime, after.mtime) && same_time(before.ctime, after.ctime);
@@ -112,7 +112,7 @@ ring::Task<Result<WrittenOrVanished>> update_file(Transfer& transfer) {
       co_await ring.open(transfer.place.replica, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   if (!to) {
     // Not writable for its owner, or being executed: replaced as a whole. Other names of it are
-    // linked anew when they are met.
+    // linked again when they are met.
     ring::Task<Result<WrittenOrVanished>> fresh = publish_file(transfer);
     co_return co_await std::move(fresh);
   }

@@ -14,10 +14,10 @@
 namespace mirrorfs::objects {
 namespace {
 
-/// The ring and its wake-up, staging, both roots, and what others in the process may need.
+/// The ring and its wake-up, staging, both roots, and what the rest of the process may need.
 constexpr std::size_t kOthers = 16;
 
-/// poll(2) tells of each number whether it is an open descriptor, all in one call.
+/// poll(2) says for each number whether it is an open descriptor, all in one call.
 std::size_t free_descriptors(std::size_t limit) {
   std::vector<pollfd> all(limit);
   for (std::size_t i = 0; i < limit; ++i) all[i].fd = static_cast<int>(i);

@@ -29,7 +29,9 @@ TEST_F(TreePairs, APairOpenedForReadingIsNotChanged) {
   const auto synced = (*pair)->sync({});
   ASSERT_FALSE(synced);
   EXPECT_EQ(synced.error().code, EINVAL);
-  const auto planned = (*pair)->sync({.dry_run = true});
+  SyncOptions dry_run;
+  dry_run.dry_run = true;
+  const auto planned = (*pair)->sync(dry_run);
   ASSERT_TRUE(planned) << planned.error().message();
   EXPECT_EQ(planned->planned.size(), 1U);
   EXPECT_TRUE(fs::is_empty(replica_));
