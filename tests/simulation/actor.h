@@ -4,6 +4,7 @@
 #include <coroutine>
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "engine/ring/task.h"
@@ -32,11 +33,17 @@ class Actor {
   /// For the report of a run that does not end.
   [[nodiscard]] const char* doing() const { return doing_; }
 
+  /// For SchedulingPoint.
+  void suspend(std::coroutine_handle<> coroutine, const char* doing, Condition until) {
+    at_ = coroutine;
+    doing_ = doing;
+    until_ = std::move(until);
+  }
+
   /// The one inside step().
   [[nodiscard]] static Actor& current() { return *current_; }
 
  private:
-  friend class SchedulingPoint;
   struct Root {
     struct promise_type {
       Root get_return_object() {
@@ -61,30 +68,31 @@ class Actor {
   const char* doing_ = "begins";
 };
 
+/// Trivially copyable, with all it holds: GCC 12 destroys others twice within co_await expressions.
+template <class Condition>
 class [[nodiscard]] SchedulingPoint {
+  static_assert(std::is_trivially_copyable_v<Condition>);
+
  public:
-  explicit SchedulingPoint(const char* doing, Actor::Condition until = nullptr)
-      : doing_(doing), until_(std::move(until)) {}
+  SchedulingPoint(const char* doing, Condition until) : doing_(doing), until_(until) {}
   static bool await_ready() noexcept { return false; }
   void await_suspend(std::coroutine_handle<> coroutine) {
-    Actor& actor = Actor::current();
-    actor.at_ = coroutine;
-    actor.until_ = std::move(until_);
-    actor.doing_ = doing_;
+    Actor::current().suspend(coroutine, doing_, until_);
   }
   static void await_resume() noexcept {}
 
  private:
   const char* const doing_;
-  Actor::Condition until_;
+  const Condition until_;
 };
 
 /// Others may run between what is before and what is behind `co_await step(…)`. The text says what
 /// comes next.
-inline SchedulingPoint step(const char* doing) { return SchedulingPoint(doing); }
+inline auto step(const char* doing) { return SchedulingPoint(doing, nullptr); }
 /// The same, not before the condition holds.
-inline SchedulingPoint wait_until(const char* doing, Actor::Condition condition) {
-  return SchedulingPoint(doing, std::move(condition));
+template <class Condition>
+auto wait_until(const char* doing, Condition condition) {
+  return SchedulingPoint(doing, condition);
 }
 
 }  // namespace mirrorfs::simulation

@@ -38,8 +38,8 @@ Request Mount::Recording::settle() {
   EngineUnderTest& engine = mount_.parts_.engine;
   const AwaitedRef awaited = barrier_ ? engine.settle_barrier(*last_) : engine.settle(*last_);
   if (awaited == nullptr) co_return 0;
-  // By reference: GCC 12 destroys the captures of a lambda in a co_await expression twice.
-  co_await wait_until("waits for the replica", [&awaited] { return awaited->done; });
+  const Awaited* const waiting = awaited.get();
+  co_await wait_until("waits for the replica", [waiting] { return waiting->done; });
   co_return awaited->good ? 0 : EIO;
 }
 
