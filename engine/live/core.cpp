@@ -30,14 +30,16 @@ Core::Core(Parts parts)
              descriptors_to_keep(), objects::Rights::current()),
       reconciler_(state_, staging_),
       dispatcher_(state_, reconciler_),
-      durability_(state_, reconciler_, parts.replica_root),
-      waits_(state_, durability_, dispatcher_) {}
+      times_(state_, reconciler_),
+      durability_(state_, reconciler_, times_, parts.replica_root),
+      waits_(state_, durability_, times_, dispatcher_) {}
 
 void Core::run(std::optional<compare::Policy> baseline) {
   if (baseline) ring_->post([this, policy = *baseline] { reconciler_.start_baseline(policy); });
   ring_->spawn(reconciler_.retry_loop());
   ring_->spawn(durability_.watch());
   ring_->spawn(close_unused_files());
+  ring_->spawn(times_.run());
   ring_->spawn(waits_.serve());
   ring_->run();
 }
@@ -58,6 +60,7 @@ ring::Task<void> Core::pause(std::shared_ptr<std::promise<void>> stands_still) {
     const bool slept = co_await ring_->sleep(kRestTick);
     if (!slept) break;
   }
+  co_await times_.flush();
   stands_still->set_value();
 }
 
@@ -72,6 +75,7 @@ MirrorState Core::judge_state(double lag_seconds) const {
   if (state_.marks.failing() > 0) return MirrorState::kDegraded;
   const bool behind_marks = state_.finished.closed_through() < state_.watermark.closed_through();
   if (state_.catching_up || !state_.clean() || behind_marks) return MirrorState::kCatchingUp;
+  if (state_.times.size() > 0) return MirrorState::kLagging;
   return lag_seconds >= kLaggingFrom ? MirrorState::kLagging : MirrorState::kInSync;
 }
 
@@ -111,6 +115,8 @@ ring::Task<bool> Core::drain_everything() {
         state_.finished.closed_through() >= last && dispatcher_.idle() && reconciler_.idle();
     if (!quiet) {
       co_await state_.progress.wait();
+    } else if (state_.times.size() > 0) {
+      co_await times_.flush();
     } else if (!state_.clean() && !tried_again) {
       tried_again = true;
       reconciler_.retry_all();
@@ -135,6 +141,7 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
   waits_.stop();
   state_.progressed();
   reconciler_.stop();
+  times_.stop();
   state_.unsynced.set();
   ring_->stop();
   clean->set_value(done);

@@ -13,6 +13,7 @@
 #include "engine/live/durability.h"
 #include "engine/live/live_state.h"
 #include "engine/live/reconciler.h"
+#include "engine/live/time_setter.h"
 #include "engine/live/waits.h"
 #include "mirrorfs/mirror.h"
 
@@ -62,6 +63,7 @@ class Core {
   LiveState state_;
   Reconciler reconciler_;
   Dispatcher dispatcher_;
+  TimeSetter times_;
   Durability durability_;
   Waits waits_;
 };

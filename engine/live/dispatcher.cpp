@@ -206,48 +206,36 @@ void Dispatcher::follow_names(const Operation& operation) {
 }
 
 ring::Task<Result<void>> Dispatcher::apply(const stream::Recorded& recorded) {
-  auto ready = co_await set_times_before_names_change(recorded.operation);
-  if (!ready) co_return ready;
   auto applied = co_await applier_.apply(recorded.operation);
   if (!applied) co_return applied;
   follow_names(recorded.operation);
-  state_.times.note(recorded.operation, recorded.number);
-  auto set = co_await set_times_of_objects(recorded.operation);
-  co_return set;
+  state_.times.note(recorded.operation, recorded.number, state::PendingTimes::Clock::now());
+  co_return applied;
 }
 
-/// True: the replica has it.
-ring::Task<bool> Dispatcher::carry_out(const stream::Recorded& recorded) {
+ring::Task<void> Dispatcher::carry_out(const stream::Recorded& recorded) {
   if (is_unknown(recorded)) {
     mark_unknown(recorded);
-    co_return false;
+    co_return;
   }
   const Verdict verdict = judge(state_, recorded);
   if (verdict == Verdict::kApply) {
     const auto applied = co_await apply(recorded);
     if (applied) {
       ++state_.totals.operations;
-      co_return true;
+      co_return;
     }
     mark_touched(recorded, &applied.error());
   }
   if (verdict == Verdict::kMark) mark_touched(recorded, nullptr);
   mark_other_names(recorded);
   remember_unapplied(recorded, verdict == Verdict::kApply);
-  co_return false;
 }
 
 ring::Task<void> Dispatcher::run(std::shared_ptr<Job> job) {
   const stream::Recorded& recorded = job->recorded;
-  const bool done = co_await carry_out(recorded);
-  if (!done) co_await set_times_of_unapplied(recorded.operation);
+  co_await carry_out(recorded);
   follow_removed_directories(recorded.operation);
-  // Others may have deferred the times of the directory that the operation is about, too.
-  std::vector<ObjectId> directories = stream::directories_held_by(recorded.operation);
-  for (const stream::ObjectAfter& object : stream::objects_after(recorded.operation)) {
-    if (state_.directories.contains(object.object)) directories.push_back(object.object);
-  }
-  co_await reconciler_.set_directory_times(std::move(directories));
   state_.dependencies.leave(*job);
   --in_flight_;
   if (!job->covered) {

@@ -48,7 +48,7 @@ class Dispatcher {
   void advance();
   void start(stream::Recorded&& recorded);
   [[nodiscard]] ring::Task<void> run(std::shared_ptr<Job> job);
-  [[nodiscard]] ring::Task<bool> carry_out(const stream::Recorded& recorded);
+  [[nodiscard]] ring::Task<void> carry_out(const stream::Recorded& recorded);
   [[nodiscard]] ring::Task<Result<void>> apply(const stream::Recorded& recorded);
   void mark_touched(const stream::Recorded& recorded, const Error* error);
   void mark_unknown(const stream::Recorded& recorded);
@@ -58,12 +58,6 @@ class Dispatcher {
   void follow_removed_directories(const Operation& operation);
   void follow_names(const Operation& operation);
   void remember_unapplied(const stream::Recorded& recorded, bool tried);
-
-  // Times that operations leave to be set.
-  [[nodiscard]] ring::Task<Result<void>> set_times(const stream::ObjectAfter& object);
-  [[nodiscard]] ring::Task<Result<void>> set_times_before_names_change(const Operation& operation);
-  [[nodiscard]] ring::Task<Result<void>> set_times_of_objects(const Operation& operation);
-  [[nodiscard]] ring::Task<void> set_times_of_unapplied(const Operation& operation);
 
   void close(SequenceNumber number);
   void finish(const stream::Recorded& recorded);

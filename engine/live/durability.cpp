@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/live/reconciler.h"
+#include "engine/live/time_setter.h"
 #include "engine/objects/file_clock.h"
 #include "mirrorfs/log.h"
 
@@ -27,14 +28,20 @@ timespec now() {
 
 }  // namespace
 
-Durability::Durability(LiveState& state, Reconciler& reconciler, int replica_root)
-    : state_(state), reconciler_(reconciler), replica_root_(replica_root), good_since_(now()) {
+Durability::Durability(LiveState& state, Reconciler& reconciler, TimeSetter& times,
+                       int replica_root)
+    : state_(state),
+      reconciler_(reconciler),
+      times_(times),
+      replica_root_(replica_root),
+      good_since_(now()) {
   // By a server's clock nothing can be said.
   if (!objects::stamps_with_our_clock(replica_root)) good_since_ = {.tv_sec = 0, .tv_nsec = 1};
 }
 
 /// A round that began before the call may have missed what the caller means: the next one counts.
 ring::Task<bool> Durability::sync() {
+  co_await times_.flush();
   const std::uint64_t wanted = started_ + 1;
   while (ended_ < wanted) {
     if (started_ > ended_) {
@@ -106,6 +113,7 @@ ring::Task<Result<void>> Durability::fsync(ObjectId object, Location where) {
 /// Where the object cannot be opened, everything is synced instead.
 ring::Task<bool> Durability::sync_object(ObjectId object, Location where) {
   if (suspect_) co_return co_await sync_suspect();
+  co_await times_.flush(object);
   const Result<void> synced = co_await fsync(object, std::move(where));
   if (synced) co_return true;
   const bool written_back_badly =

@@ -8,11 +8,12 @@
 namespace mirrorfs::live {
 
 class Reconciler;
+class TimeSetter;
 
 /// One syncfs(2) at a time serves everybody who waits for it. Ring thread only.
 class Durability {
  public:
-  Durability(LiveState& state, Reconciler& reconciler, int replica_root);
+  Durability(LiveState& state, Reconciler& reconciler, TimeSetter& times, int replica_root);
 
   [[nodiscard]] SequenceNumber durable() const { return durable_; }
 
@@ -44,6 +45,7 @@ class Durability {
 
   LiveState& state_;
   Reconciler& reconciler_;
+  TimeSetter& times_;
   int replica_root_;
   SequenceNumber durable_;
   std::uint64_t reconciled_ = 0;  ///< LiveState::reconciled when durable_ was reached

@@ -67,8 +67,10 @@ struct LiveState {
     progress.set();
     progress.reset();
     unsynced.set();
+    if (times.size() > 0) times_noted.set();
   }
   ring::Event progress;
+  ring::Event times_noted;
   ring::Event unsynced;  ///< something may have been written since it was reset
 
   void count_error(const std::string& line) {

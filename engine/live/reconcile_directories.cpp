@@ -38,8 +38,6 @@ ring::Task<Reconciler::Attempt> Reconciler::try_directory(ObjectId directory) {
   Hold hold(state_.dependencies);
   co_await hold.acquire(claims);
   const Attempt attempt = co_await directory_held(directory);
-  std::vector<ObjectId> directories(1, directory);
-  co_await set_directory_times(std::move(directories));
   co_return attempt;
 }
 

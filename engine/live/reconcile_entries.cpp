@@ -70,8 +70,7 @@ ring::Task<Reconciler::Attempt> Reconciler::try_entry(const Location& entry) {
   co_return attempt;
 }
 
-/// Takes the claims that go with what the source showed, and sets the parent's times before it
-/// leaves them.
+/// Takes the claims that go with what the source showed.
 ring::Task<Reconciler::Attempt> Reconciler::entry_held(const Location& entry,
                                                        const Metadata* expected,
                                                        const state::DirHandle& source) {
@@ -88,18 +87,6 @@ ring::Task<Reconciler::Attempt> Reconciler::entry_held(const Location& entry,
     return std::ranges::find(doomed, id) != doomed.end();
   });
   if (holds_all) attempt = co_await look_again(entry, expected, source);
-  std::vector<ObjectId> directories = doomed;
-  directories.push_back(entry.parent);
-  if (expected != nullptr && expected->is_directory()) directories.push_back(expected->id());
-  co_await set_directory_times(std::move(directories));
-  // An operation deferred the times to a successor that never came.
-  const bool left = expected != nullptr && !expected->is_directory() &&
-                    state_.times.pending(expected->id()) &&
-                    !state_.dependencies.contended(stream::object_key(expected->id()));
-  if (left && state_.directories.is_known(entry.parent)) {
-    state_.times.drop(expected->id());
-    request(entry, state::kSinceEver);
-  }
   co_return attempt;
 }
 
@@ -132,7 +119,7 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
   const ObjectId object = metadata ? metadata->id() : ObjectId{};
   state_.readings.note_entry(entry, from, object, finished);
   if (done && metadata) state_.readings.note_object(object, from, finished);
-  co_await set_parent_times(entry, source, from.recorded);
+  co_await note_parent_times(entry, source, from.recorded);
   if (!metadata || !metadata->is_directory()) no_directory_at(entry);
   if (!done) {
     entry_failed(entry, reading, done.error());
@@ -213,10 +200,14 @@ ring::Task<Result<void>> Reconciler::directory_entry(const Location& entry,
 }
 
 /// The parent's entries moved on the replica: its times are the source's, as of now or later.
-ring::Task<void> Reconciler::set_parent_times(const Location& entry, const state::DirHandle& source,
-                                              SequenceNumber before) {
+ring::Task<void> Reconciler::note_parent_times(const Location& entry,
+                                               const state::DirHandle& source,
+                                               SequenceNumber before) {
   const auto parent = co_await state_.ring.statx(source->get(), "", AT_EMPTY_PATH);
-  if (parent) state_.times.note(entry.parent, *parent, before);
+  if (parent) {
+    const auto now = state::PendingTimes::Clock::now();
+    state_.times.note(entry.parent, std::nullopt, *parent, before, now);
+  }
   if (!parent || state_.rights.override_access) co_return;
   // An ordinary user may have had to make the directory writable: give it its mode again.
   const auto replica = co_await state_.directories.open_replica(entry.parent);

@@ -41,11 +41,6 @@ class Reconciler {
   void note_displaced();
   void forget_links(const ObjectId& object) { hardlinks_.forget(object); }
 
-  /// Called by somebody who holds claims on `directories`, right before leaving them: sets the
-  /// times of those that nobody else works in. When it returns nothing has run since the last
-  /// question was asked, so that of two who leave one surely sees itself alone.
-  [[nodiscard]] ring::Task<void> set_directory_times(std::vector<ObjectId> directories);
-
   /// Tries failed entries again when their time has come, and searches for lost directories; ends
   /// when the ring stops.
   [[nodiscard]] ring::Task<void> retry_loop();
@@ -82,10 +77,6 @@ class Reconciler {
   [[nodiscard]] compare::Context context(compare::Observer& observer);
   void need_retries() { retries_needed_.set(); }
 
-  // Times of directories (directory_times.cpp).
-  void set_times_now(const ObjectId& directory, const state::DirHandle& handle);
-  void times_not_set(const ObjectId& directory);
-
   // What the source shows no more in its place (search.cpp).
   [[nodiscard]] Attempt not_in_its_place(const ObjectId& directory);
   [[nodiscard]] ring::Task<Result<state::DirHandle>> open_reachable_source(ObjectId directory);
@@ -109,9 +100,9 @@ class Reconciler {
                                                          const compare::EntryResult& result);
   void parent_is_damaged(const Location& entry);
   void entry_failed(const Location& entry, state::MarkReading reading, const Error& error);
-  [[nodiscard]] ring::Task<void> set_parent_times(const Location& entry,
-                                                  const state::DirHandle& source,
-                                                  SequenceNumber before);
+  [[nodiscard]] ring::Task<void> note_parent_times(const Location& entry,
+                                                   const state::DirHandle& source,
+                                                   SequenceNumber before);
 
   // Objects with several names (reconcile_links.cpp).
   [[nodiscard]] bool lacks_names(const Location& entry, const Metadata& source) const;

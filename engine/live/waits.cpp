@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/live/dispatcher.h"
+#include "engine/live/time_setter.h"
 
 namespace mirrorfs::live {
 
@@ -78,17 +79,24 @@ bool Waits::is_decided(const Wait& wait) const {
 }
 
 void Waits::decided(std::vector<Wait> waits) {
-  std::vector<Wait> to_sync;
+  std::vector<Wait> to_sync, applied;
   for (Wait& wait : waits) {
     if (covers_one_object(wait)) {
       state_.ring.spawn(sync_object_for(std::move(wait)));
-    } else if (wait.what != WaitFor::kApplied) {
-      to_sync.push_back(std::move(wait));
     } else {
-      wait.then(dispatcher_.refused(wait.number) ? Waited::kFailed : Waited::kDone);
+      (wait.what == WaitFor::kApplied ? applied : to_sync).push_back(std::move(wait));
     }
   }
   if (!to_sync.empty()) state_.ring.spawn(sync_for(std::move(to_sync)));
+  if (!applied.empty()) state_.ring.spawn(answer_applied(std::move(applied)));
+}
+
+/// The times that an operation left to be set belong to it.
+ring::Task<void> Waits::answer_applied(std::vector<Wait> waits) {
+  co_await times_.flush();
+  for (Wait& wait : waits) {
+    wait.then(dispatcher_.refused(wait.number) ? Waited::kFailed : Waited::kDone);
+  }
 }
 
 bool Waits::stands(const Wait& wait, bool synced) const {

@@ -14,6 +14,7 @@
 namespace mirrorfs::live {
 
 class Dispatcher;
+class TimeSetter;
 
 /// How a wait ended.
 enum class Waited { kDone, kFailed, kStopped };
@@ -38,8 +39,8 @@ struct Wait {
 /// Ring thread only.
 class Waits {
  public:
-  Waits(LiveState& state, Durability& durability, const Dispatcher& dispatcher)
-      : state_(state), durability_(durability), dispatcher_(dispatcher) {}
+  Waits(LiveState& state, Durability& durability, TimeSetter& times, const Dispatcher& dispatcher)
+      : state_(state), durability_(durability), times_(times), dispatcher_(dispatcher) {}
 
   void add(Wait wait);
   /// Nothing is left of it; its callback may be on its way.
@@ -57,6 +58,7 @@ class Waits {
   [[nodiscard]] bool is_decided(const Wait& wait) const;
   [[nodiscard]] bool is_decided(const Location& entry, SequenceNumber number) const;
   void decided(std::vector<Wait> waits);
+  [[nodiscard]] ring::Task<void> answer_applied(std::vector<Wait> waits);
   [[nodiscard]] bool covers_one_object(const Wait& wait) const;
   [[nodiscard]] ring::Task<void> sync_object_for(Wait wait);
   [[nodiscard]] ring::Task<void> sync_for(std::vector<Wait> waits);
@@ -64,6 +66,7 @@ class Waits {
 
   LiveState& state_;
   Durability& durability_;
+  TimeSetter& times_;
   const Dispatcher& dispatcher_;
   ByNumber unclosed_, unfinished_;  ///< of barriers; of the others
   std::vector<Wait> undecided_;     ///< for marks

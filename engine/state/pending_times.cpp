@@ -1,19 +1,26 @@
 #include "engine/state/pending_times.h"
 
+#include <stdio.h>
+
 namespace mirrorfs::state {
 namespace {
 
 struct Noter {
   PendingTimes& times;
   SequenceNumber number;
+  PendingTimes::Clock::time_point now;
 
-  void operator()(const Write& write) { times.note(write.object, write.after, number); }
-  void operator()(const Truncate& cut) { times.note(cut.object, cut.after, number); }
-  void operator()(const Allocate& allocate) { times.note(allocate.object, allocate.after, number); }
+  void note(const ObjectId& object, const std::optional<Location>& where, const Metadata& after) {
+    times.note(object, where, after, number, now);
+  }
+
+  void operator()(const Write& write) { note(write.object, write.where, write.after); }
+  void operator()(const Truncate& cut) { note(cut.object, cut.where, cut.after); }
+  void operator()(const Allocate& change) { note(change.object, change.where, change.after); }
   void operator()(const SetAttributes& change) {
     if ((change.changed & SetAttributes::kTimes) != 0) times.set_by(change.object, number);
   }
-  void operator()(const SetXattr&) {}                                          // moves ctime only
+  void operator()(const SetXattr&) {}  // moves ctime only
   void operator()(const RemoveXattr&) {}
 
   template <class Made>
@@ -22,23 +29,32 @@ struct Noter {
       made.parent_after;
     }
   void operator()(const Made& made) {
-    times.note(made.object, made.after, number);
-    times.note(made.where.parent, made.parent_after, number);
+    note(made.object, made.where, made.after);
+    note(made.where.parent, std::nullopt, made.parent_after);
   }
-  void operator()(const Link& link) { times.note(link.where.parent, link.parent_after, number); }
+  void operator()(const Link& link) { note(link.where.parent, std::nullopt, link.parent_after); }
   void operator()(const Unlink& unlink) {
-    if (unlink.last_link) times.drop(unlink.object);
-    times.note(unlink.where.parent, unlink.parent_after, number);
+    if (unlink.last_link) {
+      times.drop(unlink.object);
+    } else {
+      times.renamed(unlink.object, unlink.other_name);
+    }
+    note(unlink.where.parent, std::nullopt, unlink.parent_after);
   }
   void operator()(const RemoveDirectory& removed) {
     times.drop(removed.object);
-    times.note(removed.where.parent, removed.parent_after, number);
+    note(removed.where.parent, std::nullopt, removed.parent_after);
   }
   void operator()(const Rename& rename) {
-    times.note(rename.from.parent, rename.from_parent_after, number);
-    times.note(rename.to.parent, rename.to_parent_after, number);
-    if (rename.object_after) times.note(rename.object, *rename.object_after, number);
-    if (rename.exchanged_after) times.note(*rename.replaced, *rename.exchanged_after, number);
+    times.renamed(rename.object, rename.to);
+    if (rename.replaced) {
+      const bool exchanged = (rename.flags & RENAME_EXCHANGE) != 0;
+      times.renamed(*rename.replaced, exchanged ? std::optional(rename.from) : std::nullopt);
+    }
+    note(rename.from.parent, std::nullopt, rename.from_parent_after);
+    note(rename.to.parent, std::nullopt, rename.to_parent_after);
+    if (rename.object_after) note(rename.object, std::nullopt, *rename.object_after);
+    if (rename.exchanged_after) note(*rename.replaced, std::nullopt, *rename.exchanged_after);
   }
   void operator()(const LearnDirectory&) {}
   void operator()(const Barrier&) {}
@@ -47,13 +63,19 @@ struct Noter {
 
 }  // namespace
 
-void PendingTimes::note(const Operation& operation, SequenceNumber number) {
-  std::visit(Noter{*this, number}, operation);
+void PendingTimes::note(const Operation& operation, SequenceNumber number, Clock::time_point now) {
+  std::visit(Noter{*this, number, now}, operation);
 }
 
-void PendingTimes::note(const ObjectId& object, const Metadata& after, SequenceNumber number) {
-  const auto [place, added] = pending_.try_emplace(object, Pending{number, after});
-  if (!added && place->second.number <= number) place->second = {number, after};
+void PendingTimes::note(const ObjectId& object, const std::optional<Location>& where,
+                        const Metadata& after, SequenceNumber number, Clock::time_point now) {
+  const auto [place, added] = pending_.try_emplace(object, Pending{number, after, where, now, now});
+  Pending& pending = place->second;
+  if (added || number < pending.number) return;
+  pending.number = number;
+  pending.after = after;
+  pending.where = where;
+  pending.last = now;
 }
 
 void PendingTimes::set_by(const ObjectId& object, SequenceNumber number) {
@@ -61,12 +83,27 @@ void PendingTimes::set_by(const ObjectId& object, SequenceNumber number) {
   if (found != pending_.end() && found->second.number <= number) pending_.erase(found);
 }
 
-std::optional<Metadata> PendingTimes::take(const ObjectId& object) {
+void PendingTimes::renamed(const ObjectId& object, const std::optional<Location>& where) {
   const auto found = pending_.find(object);
-  if (found == pending_.end()) return std::nullopt;
-  const Metadata after = found->second.after;
-  pending_.erase(found);
-  return after;
+  if (found != pending_.end()) found->second.where = where;
+}
+
+const PendingTimes::Pending* PendingTimes::find(const ObjectId& object) const {
+  const auto found = pending_.find(object);
+  return found == pending_.end() ? nullptr : &found->second;
+}
+
+std::vector<ObjectId> PendingTimes::due(Clock::time_point quiet_since,
+                                        Clock::time_point longest) const {
+  std::vector<ObjectId> result;
+  for (const auto& [object, pending] : pending_) {
+    if (pending.last <= quiet_since || pending.first <= longest) result.push_back(object);
+  }
+  return result;
+}
+
+std::vector<ObjectId> PendingTimes::all() const {
+  return due(Clock::time_point::max(), Clock::time_point::max());
 }
 
 }  // namespace mirrorfs::state

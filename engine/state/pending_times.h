@@ -1,8 +1,10 @@
 // Times that still have to be set, once nothing disturbs them any more.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "mirrorfs/operation.h"
 #include "mirrorfs/types.h"
@@ -10,28 +12,39 @@
 namespace mirrorfs::state {
 
 /// Every write moves a file's mtime on the replica, every entry made or removed its directory's.
-/// The source's value, known from each operation, is set when no further operation waits for the
-/// object. Ring thread only.
+/// The source's value, known from each operation, is set some time later, once for many. Ring
+/// thread only.
 class PendingTimes {
  public:
+  using Clock = std::chrono::steady_clock;
+
+  struct Pending {
+    SequenceNumber number;  ///< `after` is the source's state at least as of this
+    Metadata after;
+    std::optional<Location> where;  ///< a name of the object; of directories the table tells
+    Clock::time_point first, last;  ///< when something was noted
+  };
+
   /// What an applied operation left to set.
-  void note(const Operation& operation, SequenceNumber number);
-  /// `after` is the source's state at least as of `number`; an older note changes nothing.
-  void note(const ObjectId& object, const Metadata& after, SequenceNumber number);
+  void note(const Operation& operation, SequenceNumber number, Clock::time_point now);
+  /// An older note than the one that is there changes nothing.
+  void note(const ObjectId& object, const std::optional<Location>& where, const Metadata& after,
+            SequenceNumber number, Clock::time_point now);
 
   /// That operation has set them itself; what a later reading found is still to be set.
   void set_by(const ObjectId& object, SequenceNumber number);
+  /// The object has another name now, or none that is known.
+  void renamed(const ObjectId& object, const std::optional<Location>& where);
 
-  [[nodiscard]] bool pending(const ObjectId& object) const { return pending_.contains(object); }
-  [[nodiscard]] std::optional<Metadata> take(const ObjectId& object);
+  [[nodiscard]] const Pending* find(const ObjectId& object) const;
   void drop(const ObjectId& object) { pending_.erase(object); }
   [[nodiscard]] std::size_t size() const { return pending_.size(); }
+  /// Those with nothing noted since `quiet_since`, and those that wait since `longest` or longer.
+  [[nodiscard]] std::vector<ObjectId> due(Clock::time_point quiet_since,
+                                          Clock::time_point longest) const;
+  [[nodiscard]] std::vector<ObjectId> all() const;
 
  private:
-  struct Pending {
-    SequenceNumber number;
-    Metadata after;
-  };
   std::unordered_map<ObjectId, Pending> pending_;
 };
 

@@ -213,44 +213,83 @@ Metadata modified(time_t seconds) {
   return metadata;
 }
 
-TEST(PendingTimes, KeepsTheNewestWhateverTheOrderOfNotes) {
-  state::PendingTimes times;
-  times.note(object(1), modified(20), {20});
-  times.note(object(1), modified(10), {10});
-  const auto taken = times.take(object(1));
-  ASSERT_TRUE(taken);
-  EXPECT_EQ(taken->mtime.tv_sec, 20);
-  EXPECT_FALSE(times.pending(object(1)));
+class PendingTimesTest : public ::testing::Test {
+ protected:
+  using Clock = state::PendingTimes::Clock;
+  void note(const Operation& operation, std::uint64_t number) {
+    times_.note(operation, {number}, now_);
+  }
+  void note(std::uint64_t inode, const Metadata& after, std::uint64_t number) {
+    times_.note(object(inode), Location{object(1), "f"}, after, {number}, now_);
+  }
+  [[nodiscard]] bool pending(std::uint64_t inode) const {
+    return times_.find(object(inode)) != nullptr;
+  }
+  state::PendingTimes times_;
+  Clock::time_point now_{std::chrono::seconds(100)};
+};
+
+TEST_F(PendingTimesTest, KeepsTheNewestWhateverTheOrderOfNotes) {
+  note(3, modified(20), 20);
+  note(3, modified(10), 10);
+  ASSERT_TRUE(pending(3));
+  EXPECT_EQ(times_.find(object(3))->after.mtime.tv_sec, 20);
 }
 
-TEST(PendingTimes, AnEntryMovesItsParentsTimes) {
-  state::PendingTimes times;
+TEST_F(PendingTimesTest, AnEntryMovesItsParentsTimes) {
   Rename rename;
   rename.object = object(5);
   rename.from = {object(1), "a"};
   rename.to = {object(2), "b"};
-  times.note(Operation{rename}, {1});
-  EXPECT_TRUE(times.pending(object(1)));
-  EXPECT_TRUE(times.pending(object(2)));
-  EXPECT_FALSE(times.pending(object(5)));
+  note(Operation{rename}, 1);
+  EXPECT_TRUE(pending(1));
+  EXPECT_TRUE(pending(2));
+  EXPECT_FALSE(pending(5));
 }
 
-TEST(PendingTimes, SettingTimesSettlesOlderOnes) {
-  state::PendingTimes times;
-  times.note(
-      Operation{Write{.object = object(3), .where = {}, .offset = 0, .data = {}, .after = {}}},
-      {1});
-  EXPECT_TRUE(times.pending(object(3)));
+TEST_F(PendingTimesTest, FollowsTheObjectsName) {
+  note(5, modified(20), 1);
+  Rename rename;
+  rename.object = object(5);
+  rename.from = {object(1), "f"};
+  rename.to = {object(2), "b"};
+  note(Operation{rename}, 2);
+  EXPECT_EQ(times_.find(object(5))->where, rename.to);
+  Unlink unlink{.object = object(5),
+                .where = rename.to,
+                .last_link = false,
+                .other_name = Location{object(2), "c"},
+                .parent_after = {}};
+  note(Operation{unlink}, 3);
+  EXPECT_EQ(times_.find(object(5))->where, (Location{object(2), "c"}));
+  unlink.last_link = true;
+  note(Operation{unlink}, 4);
+  EXPECT_FALSE(pending(5));
+}
+
+TEST_F(PendingTimesTest, SettingTimesSettlesOlderOnes) {
+  note(3, modified(20), 1);
   SetAttributes change;
   change.object = object(3);
   change.changed = SetAttributes::kMode;
-  times.note(Operation{change}, {2});
-  EXPECT_TRUE(times.pending(object(3))) << "a new mode does not set the times";
+  note(Operation{change}, 2);
+  EXPECT_TRUE(pending(3)) << "a new mode does not set the times";
   change.changed = SetAttributes::kTimes;
-  times.note(Operation{change}, {0});
-  EXPECT_TRUE(times.pending(object(3))) << "what was read later is still to be set";
-  times.note(Operation{change}, {2});
-  EXPECT_FALSE(times.pending(object(3)));
+  note(Operation{change}, 0);
+  EXPECT_TRUE(pending(3)) << "what was read later is still to be set";
+  note(Operation{change}, 2);
+  EXPECT_FALSE(pending(3));
+}
+
+TEST_F(PendingTimesTest, IsDueWhenLeftAloneOrWhenItHasWaitedForLong) {
+  using std::chrono::milliseconds;
+  note(3, modified(20), 1);
+  EXPECT_TRUE(times_.due(now_ - milliseconds(1), now_ - milliseconds(1)).empty());
+  EXPECT_EQ(times_.due(now_, now_ - milliseconds(1)).size(), 1U);
+  now_ += milliseconds(10);
+  note(3, modified(21), 2);
+  EXPECT_TRUE(times_.due(now_ - milliseconds(2), now_ - milliseconds(20)).empty());
+  EXPECT_EQ(times_.due(now_ - milliseconds(2), now_ - milliseconds(10)).size(), 1U);
 }
 
 TEST(LinkNames, FollowsRenamesAndRemovals) {

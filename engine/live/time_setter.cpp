@@ -1,0 +1,138 @@
+#include "engine/live/time_setter.h"
+
+#include "engine/live/reconciler.h"
+#include "engine/objects/attributes.h"
+#include "engine/objects/dir_fd.h"
+#include "engine/stream/claims.h"
+
+namespace mirrorfs::live {
+namespace {
+
+constexpr std::chrono::milliseconds kQuiet{2};
+constexpr std::chrono::milliseconds kLongest{20};
+constexpr std::size_t kAtOnce = 32;
+
+}  // namespace
+
+ring::Task<void> TimeSetter::run() {
+  while (!state_.ring.stopping()) {
+    if (state_.times.size() == 0) {
+      state_.times_noted.reset();
+      co_await state_.times_noted.wait();
+    }
+    const bool slept = co_await state_.ring.sleep(kQuiet);
+    if (!slept) co_return;
+    const auto now = state::PendingTimes::Clock::now();
+    std::vector<ObjectId> due = state_.times.due(now - kQuiet, now - kLongest);
+    co_await set_all(std::move(due));
+  }
+}
+
+ring::Task<void> TimeSetter::flush() {
+  std::vector<ObjectId> all = state_.times.all();
+  co_await set_all(std::move(all));
+}
+
+ring::Task<void> TimeSetter::flush(ObjectId object) {
+  std::vector<ObjectId> one;
+  if (state_.times.find(object) != nullptr) one.push_back(object);
+  co_await set_all(std::move(one));
+}
+
+ring::Task<void> TimeSetter::set_all(std::vector<ObjectId> objects) {
+  if (objects.empty()) co_return;
+  ring::Semaphore turns(kAtOnce);
+  ring::TaskGroup group(state_.ring);
+  const auto one = [this](ObjectId object, ring::Permit permit) -> ring::Task<void> {
+    const ring::Permit held = std::move(permit);
+    if (state_.directories.contains(object)) {
+      co_await set_directory(object);
+    } else {
+      co_await set_object(object);
+    }
+  };
+  for (const ObjectId& object : objects) {
+    ring::Permit permit = co_await turns.acquire();
+    group.spawn(one(object, std::move(permit)));
+  }
+  co_await group.join();
+}
+
+/// Its walk, or the reconcile of its entry, sets them too.
+ring::Task<void> TimeSetter::set_directory(ObjectId directory) {
+  stream::ClaimSet claims;
+  claims.exclusive(stream::object_key(directory));
+  Hold hold(state_.dependencies);
+  co_await hold.acquire(claims);
+  if (state_.times.find(directory) == nullptr) co_return;
+  if (!state_.directories.is_known(directory)) {
+    state_.times.drop(directory);
+    co_return;
+  }
+  const auto opened = co_await state_.directories.open_replica(directory);
+  const state::PendingTimes::Pending* pending = state_.times.find(directory);
+  if (pending == nullptr) co_return;
+  const bool set = opened && objects::set_times((*opened)->get(), pending->after);
+  state_.times.drop(directory);
+  const auto where = state_.directories.where(directory);
+  if (!set && where && state_.directories.takes_marks(where->parent)) {
+    reconciler_.request(*where, state::kSinceEver);
+  }
+}
+
+/// A name under which the replica has the object; none: what is marked sets its times, too.
+std::optional<Location> TimeSetter::usable_name(const ObjectId& object) const {
+  const auto usable = [this](const Location& name) {
+    return state_.directories.is_known(name.parent) && !state_.marks.is_marked(name);
+  };
+  const state::PendingTimes::Pending* pending = state_.times.find(object);
+  if (pending != nullptr && pending->where && usable(*pending->where)) return pending->where;
+  for (const Location& name : state_.links.all(object)) {
+    if (usable(name)) return name;
+  }
+  return std::nullopt;
+}
+
+ring::Task<void> TimeSetter::set_object(ObjectId object) {
+  while (state_.times.find(object) != nullptr) {
+    const std::optional<Location> name = usable_name(object);
+    stream::ClaimSet claims;
+    claims.exclusive(stream::object_key(object));
+    if (name) {
+      claims.shared(stream::object_key(name->parent));
+      claims.shared(stream::entry_key(name->parent, name->name));
+    } else if (!state_.files.find(object, std::nullopt)) {
+      state_.times.drop(object);
+      co_return;
+    }
+    Hold hold(state_.dependencies);
+    co_await hold.acquire(claims);
+    if (usable_name(object) != name) continue;  // renamed meanwhile
+    const Result<void> set = co_await set_held(object, name);
+    if (!set && name) reconciler_.request(*name, state::kSinceEver);
+    co_return;
+  }
+}
+
+ring::Task<Result<void>> TimeSetter::set_held(ObjectId object, std::optional<Location> where) {
+  const auto take = [this, &object](int fd) -> Result<void> {
+    const state::PendingTimes::Pending* pending = state_.times.find(object);
+    if (pending == nullptr) return {};
+    const Metadata after = pending->after;
+    state_.times.drop(object);
+    return objects::set_times(fd, after);
+  };
+  if (const state::FileHandle open = state_.files.find(object, where)) co_return take(open->get());
+  if (!where) {
+    state_.times.drop(object);
+    co_return Result<void>{};
+  }
+  const auto parent = co_await state_.directories.open_replica(where->parent);
+  if (!parent) co_return std::unexpected(parent.error());
+  const auto opened =
+      co_await objects::open_path_at(state_.ring, (*parent)->get(), where->name.c_str());
+  if (!opened) co_return std::unexpected(opened.error());
+  co_return take(opened->get());
+}
+
+}  // namespace mirrorfs::live

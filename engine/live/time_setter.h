@@ -1,0 +1,39 @@
+// Sets the times that operations and reconciles have left to be set.
+#pragma once
+
+#include <vector>
+
+#include "engine/live/live_state.h"
+
+namespace mirrorfs::live {
+
+class Reconciler;
+
+/// Setting times at each operation would cost two system calls for each: they are set when an
+/// object has been left alone for a while, and at once for whoever waits. It holds claims as an
+/// operation on the object would. Ring thread only.
+class TimeSetter {
+ public:
+  TimeSetter(LiveState& state, Reconciler& reconciler) : state_(state), reconciler_(reconciler) {}
+
+  /// Sets what is due. Sleeps as long as nothing is pending; ends when the ring stops.
+  [[nodiscard]] ring::Task<void> run();
+  void stop() { state_.times_noted.set(); }
+
+  /// What is pending now is set when it returns, or marked.
+  [[nodiscard]] ring::Task<void> flush();
+  /// The same of one object.
+  [[nodiscard]] ring::Task<void> flush(ObjectId object);
+
+ private:
+  [[nodiscard]] ring::Task<void> set_all(std::vector<ObjectId> objects);
+  [[nodiscard]] ring::Task<void> set_directory(ObjectId directory);
+  [[nodiscard]] ring::Task<void> set_object(ObjectId object);
+  [[nodiscard]] ring::Task<Result<void>> set_held(ObjectId object, std::optional<Location> where);
+  [[nodiscard]] std::optional<Location> usable_name(const ObjectId& object) const;
+
+  LiveState& state_;
+  Reconciler& reconciler_;
+};
+
+}  // namespace mirrorfs::live
