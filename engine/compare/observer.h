@@ -31,6 +31,8 @@ class Observer {
   virtual void attributes_set(std::string_view name) { (void)name; }
   /// The content of a file was written: `bytes` of it.
   virtual void copied(std::string_view name, std::uint64_t bytes) { (void)name, (void)bytes; }
+  /// The replica's filesystem takes no further name of an object: it has more than one copy of it.
+  virtual void names_are_split(const Metadata& source) { (void)source; }
   virtual void failed(std::string_view name, const Error& error) { (void)name, (void)error; }
 };
 

@@ -67,6 +67,7 @@ ring::Task<Result<Reconciled>> reconcile_linked(EntryPair& entry) {
     Result<Reconciled> linked = co_await link_to(entry, *place);
     if (linked) links.met(source);
     const int code = linked ? 0 : linked.error().code;
+    if (code == EMLINK) entry.context.observer.names_are_split(entry.source);
     if (code != ENOENT && code != EMLINK && code != ESTALE) co_return linked;
   }
   ring::Task<Result<Reconciled>> first =

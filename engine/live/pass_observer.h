@@ -18,6 +18,7 @@ class Reconciler::PassObserver final : public compare::Observer {
   /// The non-directories looked at, when asked to remember them.
   void remember_objects() { remembering_ = true; }
   [[nodiscard]] const std::vector<ObjectId>& objects() const { return objects_; }
+  [[nodiscard]] bool names_were_split() const { return split_; }
 
   void seen(const Metadata& source) override {
     if (remembering_ && !source.is_directory()) objects_.push_back(source.id());
@@ -28,6 +29,7 @@ class Reconciler::PassObserver final : public compare::Observer {
     ++progress_.files_total;
     progress_.bytes_total += size;
   }
+  void names_are_split(const Metadata&) override { split_ = true; }
   void copied(std::string_view, std::uint64_t bytes) override { totals_.bytes_reconciled += bytes; }
 
  private:
@@ -35,6 +37,7 @@ class Reconciler::PassObserver final : public compare::Observer {
   Totals& totals_;
   std::uint64_t files_ = 0, bytes_ = 0;
   bool remembering_ = false;
+  bool split_ = false;
   std::vector<ObjectId> objects_;
 };
 

@@ -172,7 +172,10 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
     auto done = co_await directory_entry(entry, *result);
     co_return done;
   }
-  if (result->source && result->source->nlink > 1) state_.links.add(result->source->id(), entry);
+  if (result->source && result->source->nlink > 1) {
+    state_.links.add(result->source->id(), entry);
+    if (observer.names_were_split()) state_.links.set_split(result->source->id());
+  }
   if (offered && result->source) {
     auto compared = co_await compare_linked(entry, *result->source, pair, offered);
     co_return compared;

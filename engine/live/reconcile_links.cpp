@@ -48,7 +48,7 @@ ring::Task<Result<void>> Reconciler::compare_linked(const Location& entry, const
   const auto there = co_await state_.ring.statx(pair.replica, entry.name.c_str());
   if (!there) co_return std::unexpected(there.error());
   const ObjectId id = source.id();
-  if (there->id() != offered) {
+  if (there->id() != offered && !state_.links.is_split(id)) {
     for (const Location& name : state_.links.all(id)) {
       if (name != entry) request(name, state::kSinceEver);
     }

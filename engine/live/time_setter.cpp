@@ -8,8 +8,8 @@
 namespace mirrorfs::live {
 namespace {
 
-constexpr std::chrono::milliseconds kQuiet{2};
-constexpr std::chrono::milliseconds kLongest{20};
+constexpr std::chrono::milliseconds kQuiet{10};
+constexpr std::chrono::milliseconds kLongest{50};
 constexpr std::size_t kAtOnce = 32;
 
 }  // namespace
@@ -74,8 +74,11 @@ ring::Task<void> TimeSetter::set_directory(ObjectId directory) {
   if (pending == nullptr) co_return;
   const bool set = opened && objects::set_times((*opened)->get(), pending->after);
   state_.times.drop(directory);
+  if (set) co_return;
   const auto where = state_.directories.where(directory);
-  if (!set && where && state_.directories.takes_marks(where->parent)) {
+  if (directory == state_.directories.root()) {
+    reconciler_.request_listing(directory);
+  } else if (where && state_.directories.takes_marks(where->parent)) {
     reconciler_.request(*where, state::kSinceEver);
   }
 }

@@ -109,6 +109,7 @@ Verdict judge(const LiveState& state, const stream::Recorded& recorded) {
   if (const auto object = stream::changed_object(operation)) {
     if (!standing.all_clean || standing.other_object) return Verdict::kSkip;
     if (state.readings.relation(*object, recorded) == Relation::kBefore) return Verdict::kSkip;
+    if (state.links.is_split(*object)) return Verdict::kMark;
     return Verdict::kApply;
   }
   if (standing.all_clean && standing.all_before) return Verdict::kSkip;

@@ -45,10 +45,12 @@ void LinkNames::release_directory(const ObjectId& directory) {
 }
 
 void LinkNames::forget(const ObjectId& object) {
+  split_.erase(object);
   for (const Location& name : all(object)) release(name);
 }
 
 void LinkNames::clear() {
+  split_.clear();
   names_.clear();
   owners_.clear();
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "mirrorfs/operation.h"
@@ -24,6 +25,11 @@ class LinkNames {
   void forget(const ObjectId& object);
   void clear();
 
+  /// The replica has several copies of the object, since its filesystem takes no more names of one:
+  /// what changes the object has to be done to each. For as long as any name is known.
+  void set_split(const ObjectId& object) { split_.insert(object); }
+  [[nodiscard]] bool is_split(const ObjectId& object) const { return split_.contains(object); }
+
   [[nodiscard]] bool contains(const ObjectId& object) const { return names_.contains(object); }
   [[nodiscard]] std::vector<Location> all(const ObjectId& object) const;
   [[nodiscard]] std::optional<Location> any(const ObjectId& object) const;
@@ -34,6 +40,7 @@ class LinkNames {
   std::unordered_map<ObjectId, std::vector<Location>> names_;
   std::unordered_map<ObjectId, std::unordered_map<std::string, ObjectId>>
       owners_;  ///< by directory
+  std::unordered_set<ObjectId> split_;
 };
 
 }  // namespace mirrorfs::state
