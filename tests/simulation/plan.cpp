@@ -38,13 +38,15 @@ FaultPlan draw_faults(Random& random) {
   if (random.chance(1, 6)) faults.looks = static_cast<unsigned>(random.between(100, 1000));
   if (random.chance(1, 8)) faults.hangs = 20;
   if (random.chance(1, 8)) faults.pauses = 20;
+  if (random.chance(1, 8)) faults.write_backs = 3000;
+  if (random.chance(1, 8)) faults.allocations = static_cast<unsigned>(random.between(100, 1000));
   return faults;
 }
 
 /// Each run does some things often and others not at all: rare meetings become frequent in some.
 void draw_work(Random& random, Plan& plan) {
-  static constexpr std::array<unsigned, kKindsOfWork> kUsual = {10, 10, 3, 14, 4, 6, 4,
-                                                                8,  5,  6, 12, 6, 3, 4};
+  static constexpr std::array<unsigned, kKindsOfWork> kUsual = {10, 10, 3,  14, 4, 6, 4, 8,
+                                                                5,  6,  12, 6,  3, 4, 6};
   static constexpr std::array<unsigned, 6> kFactors = {0, 1, 1, 1, 2, 6};
   const bool usual = random.chance(1, 4);
   for (std::size_t kind = 0; kind < kKindsOfWork; ++kind) {
@@ -88,6 +90,8 @@ bool change_sessions(Plan& plan, std::string_view key, unsigned number) {
       session.mode = static_cast<Mode>(number);
     else if (key == "check" && number < 3)
       session.check = static_cast<Check>(number);
+    else if (key == "foreign" && number == 0)
+      session.foreign_edits = false;
     else if (key == "queue")
       session.queue_size = number;
     else if (key == "wait-for-baseline")
@@ -109,7 +113,9 @@ unsigned* value_of(Plan& plan, std::string_view key) {
       {"short", &plan.faults.short_transfers},
       {"looks", &plan.faults.looks},
       {"hangs", &plan.faults.hangs},
-      {"pauses", &plan.faults.pauses}};
+      {"pauses", &plan.faults.pauses},
+      {"write-backs", &plan.faults.write_backs},
+      {"allocations", &plan.faults.allocations}};
   for (const auto& [name, value] : values) {
     if (name == key) return value;
   }
@@ -153,6 +159,10 @@ Plan draw_plan(std::uint64_t seed) {
   const std::size_t sessions = random.chance(1, 2) ? 1 : random.between(2, 3);
   for (std::size_t at = 0; at < sessions; ++at) {
     plan.sessions.push_back(draw_session(random, at == 0, at + 1 == sessions));
+    // What was changed behind the daemon's back is found by a check, not by check=none.
+    if (at == 0 || !random.chance(1, 4)) continue;
+    plan.sessions[at - 1].foreign_edits = true;
+    if (plan.sessions[at].check == Check::kNone) plan.sessions[at].check = Check::kQuick;
   }
   if (random.chance(1, 2)) plan.faults = draw_faults(random);
   return plan;
@@ -177,10 +187,10 @@ std::string describe(const Plan& plan) {
   static constexpr const char* kChecks[] = {"none", "quick", "full"};
   std::string text = fmt::format(
       "{} applications, {} initial objects{}, faults of 10000: {} replica calls (at most {}), {} "
-      "short, {} looks, {} hangs, {} pauses; sessions:",
+      "short, {} looks, {} hangs, {} pauses, {} write-backs, {} allocations; sessions:",
       plan.actors, plan.initial_objects, plan.linked_names ? " with hard links" : "",
       plan.faults.replica_calls, plan.faults.most, plan.faults.short_transfers, plan.faults.looks,
-      plan.faults.hangs, plan.faults.pauses);
+      plan.faults.hangs, plan.faults.pauses, plan.faults.write_backs, plan.faults.allocations);
   for (const SessionPlan& session : plan.sessions) {
     text += fmt::format(
         " [check={} mode={} queue={} {} {} {} operations, {}]",
@@ -189,6 +199,7 @@ std::string describe(const Plan& plan) {
         session.wait_for_baseline ? "after the baseline," : "in the baseline,", session.operations,
         session.end == SessionEnd::kCrash ? fmt::format("crash after {}", session.crash_after)
                                           : "clean stop");
+    if (session.foreign_edits) text += " foreign edits";
   }
   return text;
 }
