@@ -60,6 +60,22 @@ void draw_work(Random& random, Plan& plan) {
   plan.application_share = random.one_of(kShares);
 }
 
+/// Many operations on few names while directories with content are walked and moved.
+void make_crowded(Random& random, Plan& plan) {
+  plan.actors = static_cast<unsigned>(random.between(3, 6));
+  plan.initial_objects = static_cast<unsigned>(random.between(20, 60));
+  plan.names = static_cast<unsigned>(random.between(2, 4));
+  plan.depth = static_cast<unsigned>(random.between(2, 4));
+  plan.forgets = static_cast<unsigned>(random.between(0, 60));
+  for (const Work work : {Work::kMakeDirectory, Work::kRename, Work::kExchange}) {
+    plan.weights[static_cast<std::size_t>(work)] = static_cast<unsigned>(random.between(10, 40));
+  }
+  SessionPlan& last = plan.sessions.back();
+  last.operations = static_cast<unsigned>(random.between(40, 160));
+  last.wait_for_baseline = random.chance(1, 4);
+  if (random.chance(1, 2)) last.queue_size = random.between(1000, 8000);
+}
+
 bool parse(std::string_view text, unsigned& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size();
@@ -165,6 +181,7 @@ Plan draw_plan(std::uint64_t seed) {
     if (plan.sessions[at].check == Check::kNone) plan.sessions[at].check = Check::kQuick;
   }
   if (random.chance(1, 2)) plan.faults = draw_faults(random);
+  if (random.chance(1, 6)) make_crowded(random, plan);
   return plan;
 }
 
