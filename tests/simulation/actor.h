@@ -2,6 +2,7 @@
 #pragma once
 
 #include <coroutine>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <type_traits>
@@ -32,6 +33,9 @@ class Actor {
   [[nodiscard]] const std::string& name() const { return name_; }
   /// For the report of a run that does not end.
   [[nodiscard]] const char* doing() const { return doing_; }
+
+  /// The entry of the ledger that it is about to make; 0: none.
+  std::uint64_t effect = 0;
 
   /// For SchedulingPoint.
   void suspend(std::coroutine_handle<> coroutine, const char* doing, Condition until) {

@@ -29,17 +29,38 @@ bool takes_space(Call call) {
 
 }  // namespace
 
-Faults::Faults(const Plan& plan, Identity& identity, std::string replica, Trace& trace)
+Faults::Faults(const Plan& plan, Identity& identity, std::string replica, int replica_root,
+               Trace& trace)
     : plan_(plan.faults),
       identity_(identity),
       replica_(std::move(replica)),
       trace_(trace),
-      random_(mixed(plan.schedule, 3)) {}
+      random_(mixed(plan.schedule, 3)) {
+  if (plan_.write_backs != 0) write_back_.emplace(replica_root);
+}
 
 bool Faults::look_fails() {
   if (!on_ || plan_.looks == 0 || !random_.chance(plan_.looks, kOutOf)) return false;
   trace_.say("fault   a look at the source fails");
   return true;
+}
+
+std::optional<unsigned> Faults::allocation_fails() {
+  if (!on_ || plan_.allocations == 0 || !random_.chance(plan_.allocations, kOutOf)) {
+    return std::nullopt;
+  }
+  trace_.say("fault   no memory while recording");
+  return static_cast<unsigned>(random_.below(4));
+}
+
+void Faults::after(Call call, int fd) {
+  const CallScope own(nullptr);
+  if (call == Call::kSyncFilesystem && synced_) synced_();
+  if (!write_back_) return;
+  if (call == Call::kSyncFilesystem) write_back_->succeeded();
+  if (call == Call::kWrite || call == Call::kClone || call == Call::kTruncate) {
+    write_back_->written(fd);
+  }
 }
 
 bool Faults::on_replica(int fd) const {
@@ -65,6 +86,13 @@ int Faults::before(Call call, int fd, const char* name) {
     const CallScope own(nullptr);
     others_();
     preempting_ = false;
+  }
+  if (on_ && write_back_ && call == Call::kSyncFilesystem &&
+      random_.chance(plan_.write_backs, kOutOf)) {
+    const CallScope own(nullptr);
+    trace_.say("fault   a write-back on the replica fails");
+    write_back_->failed();
+    return EIO;
   }
   if (!on_ || plan_.replica_calls == 0 || failed_ >= plan_.most) return 0;
   const bool hit = burst_ > 0 ? random_.chance(1, 2) : random_.chance(plan_.replica_calls, kOutOf);

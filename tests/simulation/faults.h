@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "identity.h"
@@ -9,12 +10,13 @@
 #include "random.h"
 #include "system_calls.h"
 #include "trace.h"
+#include "write_back.h"
 
 namespace mirrorfs::simulation {
 
 class Faults final : public CallHooks {
  public:
-  Faults(const Plan& plan, Identity& identity, std::string replica, Trace& trace);
+  Faults(const Plan& plan, Identity& identity, std::string replica, int replica_root, Trace& trace);
 
   /// Called now and then between two calls that the engine makes without waiting.
   void on_preemption(std::function<void()> others) { others_ = std::move(others); }
@@ -23,10 +25,16 @@ class Faults final : public CallHooks {
   /// The process is dead: what its destructors still try does not happen.
   void set_dead(bool dead) { dead_ = dead; }
   [[nodiscard]] bool look_fails();
+  /// How many allocations of the next record() succeed before one fails; nullopt: all do.
+  [[nodiscard]] std::optional<unsigned> allocation_fails();
+  /// The replica's disk and cache; null when write-backs never fail in this run.
+  [[nodiscard]] WriteBack* write_back() { return write_back_ ? &*write_back_ : nullptr; }
+  /// Called when the replica was synced.
+  void on_sync(std::function<void()> synced) { synced_ = std::move(synced); }
 
   int before(Call call, int fd, const char* name) override;
   std::size_t shortened(Call call, int fd, std::size_t size) override;
-  void after(Call, int) override {}
+  void after(Call call, int fd) override;
   void adjust(struct statx& found) override { identity_.adjust(found); }
 
  private:
@@ -38,7 +46,8 @@ class Faults final : public CallHooks {
   const std::string replica_;
   Trace& trace_;
   Random random_;
-  std::function<void()> others_;
+  std::function<void()> others_, synced_;
+  std::optional<WriteBack> write_back_;
   bool on_ = false;
   bool dead_ = false;
   bool preempting_ = false;

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "allocation.h"
 #include "recording.h"
 #include "simulated_time.h"
 
@@ -18,10 +19,16 @@ Task<Mount::Recording> Mount::Recording::begin(Mount& mount, std::size_t payload
 }
 
 void Mount::Recording::record(Operation operation) {
-  last_ = mount_.parts_.engine.record(std::move(admission_), std::move(operation));
-  admission_ = Admission();
+  EngineUnderTest& engine = mount_.parts_.engine;
   close();
-  mount_.parts_.recorded(*last_);
+  if (const auto allocations = mount_.parts_.allocation_fails()) {
+    const FailingAllocation failing(*allocations);
+    last_ = engine.record(std::move(admission_), std::move(operation));
+  } else {
+    last_ = engine.record(std::move(admission_), std::move(operation));
+  }
+  admission_ = Admission();
+  mount_.parts_.recorded(*last_, barrier_);
 }
 
 void Mount::Recording::record_unknown(const NodeRef& node) {
@@ -40,7 +47,9 @@ Request Mount::Recording::settle() {
   if (awaited == nullptr) co_return 0;
   const Awaited* const waiting = awaited.get();
   co_await wait_until("waits for the replica", [waiting] { return waiting->done; });
-  co_return awaited->good ? 0 : EIO;
+  if (!awaited->good) co_return EIO;
+  mount_.parts_.settled(*last_, barrier_);
+  co_return 0;
 }
 
 Mount::Mount(MountParts parts, int source_root) : parts_(std::move(parts)) {

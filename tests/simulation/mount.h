@@ -23,8 +23,12 @@ struct MountParts {
   Trace& trace;
   /// Whether the next look at the source after a change fails: abandoned intents.
   std::function<bool()> look_fails;
-  /// An operation was completed: its number, and whether it was a barrier.
-  std::function<void(SequenceNumber)> recorded;
+  /// Of the next record(): see Faults.
+  std::function<std::optional<unsigned>()> allocation_fails;
+  /// An operation was completed, by the current actor.
+  std::function<void(SequenceNumber, bool barrier)> recorded;
+  /// The engine has answered it as the mode demands, with success.
+  std::function<void(SequenceNumber, bool barrier)> settled;
 };
 
 struct OpenFile {

@@ -38,13 +38,15 @@ FaultPlan draw_faults(Random& random) {
   if (random.chance(1, 6)) faults.looks = static_cast<unsigned>(random.between(100, 1000));
   if (random.chance(1, 8)) faults.hangs = 20;
   if (random.chance(1, 8)) faults.pauses = 20;
+  if (random.chance(1, 8)) faults.write_backs = 3000;
+  if (random.chance(1, 8)) faults.allocations = static_cast<unsigned>(random.between(100, 1000));
   return faults;
 }
 
 /// Each run does some things often and others not at all: rare meetings become frequent in some.
 void draw_work(Random& random, Plan& plan) {
-  static constexpr std::array<unsigned, kKindsOfWork> kUsual = {10, 10, 3, 14, 4, 6, 4,
-                                                                8,  5,  6, 12, 6, 3, 4};
+  static constexpr std::array<unsigned, kKindsOfWork> kUsual = {10, 10, 3,  14, 4, 6, 4, 8,
+                                                                5,  6,  12, 6,  3, 4, 6};
   static constexpr std::array<unsigned, 6> kFactors = {0, 1, 1, 1, 2, 6};
   const bool usual = random.chance(1, 4);
   for (std::size_t kind = 0; kind < kKindsOfWork; ++kind) {
@@ -56,6 +58,22 @@ void draw_work(Random& random, Plan& plan) {
   plan.depth = static_cast<unsigned>(random.between(1, 4));
   static constexpr std::array<unsigned, 5> kShares = {2, 6, 8, 12, 15};
   plan.application_share = random.one_of(kShares);
+}
+
+/// Many operations on few names while directories with content are walked and moved.
+void make_crowded(Random& random, Plan& plan) {
+  plan.actors = static_cast<unsigned>(random.between(3, 6));
+  plan.initial_objects = static_cast<unsigned>(random.between(20, 60));
+  plan.names = static_cast<unsigned>(random.between(2, 4));
+  plan.depth = static_cast<unsigned>(random.between(2, 4));
+  plan.forgets = static_cast<unsigned>(random.between(0, 60));
+  for (const Work work : {Work::kMakeDirectory, Work::kRename, Work::kExchange}) {
+    plan.weights[static_cast<std::size_t>(work)] = static_cast<unsigned>(random.between(10, 40));
+  }
+  SessionPlan& last = plan.sessions.back();
+  last.operations = static_cast<unsigned>(random.between(40, 160));
+  last.wait_for_baseline = random.chance(1, 4);
+  if (random.chance(1, 2)) last.queue_size = random.between(1000, 8000);
 }
 
 bool parse(std::string_view text, unsigned& value) {
@@ -88,6 +106,8 @@ bool change_sessions(Plan& plan, std::string_view key, unsigned number) {
       session.mode = static_cast<Mode>(number);
     else if (key == "check" && number < 3)
       session.check = static_cast<Check>(number);
+    else if (key == "foreign" && number == 0)
+      session.foreign_edits = false;
     else if (key == "queue")
       session.queue_size = number;
     else if (key == "wait-for-baseline")
@@ -109,7 +129,9 @@ unsigned* value_of(Plan& plan, std::string_view key) {
       {"short", &plan.faults.short_transfers},
       {"looks", &plan.faults.looks},
       {"hangs", &plan.faults.hangs},
-      {"pauses", &plan.faults.pauses}};
+      {"pauses", &plan.faults.pauses},
+      {"write-backs", &plan.faults.write_backs},
+      {"allocations", &plan.faults.allocations}};
   for (const auto& [name, value] : values) {
     if (name == key) return value;
   }
@@ -153,8 +175,13 @@ Plan draw_plan(std::uint64_t seed) {
   const std::size_t sessions = random.chance(1, 2) ? 1 : random.between(2, 3);
   for (std::size_t at = 0; at < sessions; ++at) {
     plan.sessions.push_back(draw_session(random, at == 0, at + 1 == sessions));
+    // What was changed behind the daemon's back is found by a check, not by check=none.
+    if (at == 0 || !random.chance(1, 4)) continue;
+    plan.sessions[at - 1].foreign_edits = true;
+    if (plan.sessions[at].check == Check::kNone) plan.sessions[at].check = Check::kQuick;
   }
   if (random.chance(1, 2)) plan.faults = draw_faults(random);
+  if (random.chance(1, 6)) make_crowded(random, plan);
   return plan;
 }
 
@@ -177,10 +204,10 @@ std::string describe(const Plan& plan) {
   static constexpr const char* kChecks[] = {"none", "quick", "full"};
   std::string text = fmt::format(
       "{} applications, {} initial objects{}, faults of 10000: {} replica calls (at most {}), {} "
-      "short, {} looks, {} hangs, {} pauses; sessions:",
+      "short, {} looks, {} hangs, {} pauses, {} write-backs, {} allocations; sessions:",
       plan.actors, plan.initial_objects, plan.linked_names ? " with hard links" : "",
       plan.faults.replica_calls, plan.faults.most, plan.faults.short_transfers, plan.faults.looks,
-      plan.faults.hangs, plan.faults.pauses);
+      plan.faults.hangs, plan.faults.pauses, plan.faults.write_backs, plan.faults.allocations);
   for (const SessionPlan& session : plan.sessions) {
     text += fmt::format(
         " [check={} mode={} queue={} {} {} {} operations, {}]",
@@ -189,6 +216,7 @@ std::string describe(const Plan& plan) {
         session.wait_for_baseline ? "after the baseline," : "in the baseline,", session.operations,
         session.end == SessionEnd::kCrash ? fmt::format("crash after {}", session.crash_after)
                                           : "clean stop");
+    if (session.foreign_edits) text += " foreign edits";
   }
   return text;
 }

@@ -26,17 +26,20 @@ struct SessionPlan {
   bool wait_for_baseline = true;  ///< before the applications begin
   unsigned operations = 0;        ///< of all applications together
   SessionEnd end = SessionEnd::kCleanStop;
-  unsigned crash_after = 0;  ///< of these operations; then at some step soon
+  bool foreign_edits = false;  ///< after it, before the next
+  unsigned crash_after = 0;    ///< of these operations; then at some step soon
 };
 
 /// How often things go wrong, in cases of 10,000.
 struct FaultPlan {
   unsigned replica_calls = 0;
   unsigned short_transfers = 0;
-  unsigned looks = 0;   ///< at the source after a change
-  unsigned hangs = 0;   ///< of turns, for some time
-  unsigned pauses = 0;  ///< of turns
-  unsigned most = 0;    ///< replica calls that fail, in all
+  unsigned looks = 0;        ///< at the source after a change
+  unsigned hangs = 0;        ///< of turns, for some time
+  unsigned pauses = 0;       ///< of turns
+  unsigned write_backs = 0;  ///< of syncs of the replica
+  unsigned allocations = 0;  ///< of records
+  unsigned most = 0;         ///< replica calls that fail, in all
 };
 
 /// How often applications do what.
@@ -55,8 +58,9 @@ enum class Work : std::uint8_t {
   kExchange,
   kNameless,
   kFsync,
+  kLedger,  ///< see ledger.h
 };
-inline constexpr std::size_t kKindsOfWork = 14;
+inline constexpr std::size_t kKindsOfWork = 15;
 
 inline constexpr std::uint64_t kNumbersPerSession = 1000;
 inline constexpr std::uint64_t kInitialNumbers = 100'000;

@@ -20,8 +20,8 @@ class Mount::Recording {
 
   void record(Operation operation);
   void record_barrier() {
-    record(Barrier{});
     barrier_ = true;
+    record(Barrier{});
   }
   /// What a change of content came to when nobody can tell.
   void record_unknown(const NodeRef& node);

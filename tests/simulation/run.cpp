@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "foreign_edits.h"
 #include "oracle.h"
 
 namespace mirrorfs::simulation {
@@ -12,6 +13,7 @@ namespace {
 
 constexpr std::uint64_t kMostStepsToQuiesce = 50'000;
 constexpr std::chrono::minutes kMostTimeToQuiesce{10};
+constexpr unsigned kMostOrdersChecked = 8;
 constexpr unsigned kMostClaimsChecked = 3;  // a comparison costs as much as many steps
 
 UniqueFd open_root(const std::string& path) {
@@ -40,9 +42,11 @@ Run::Run(const Plan& plan, Playground& playground, Trace& trace)
       playground_(playground),
       trace_(trace),
       random_(mixed(plan.schedule, 4)),
-      faults_(plan, identity_, playground.replica(), trace),
       source_root_(open_root(playground.source())),
-      replica_root_(open_root(playground.replica())) {
+      replica_root_(open_root(playground.replica())),
+      faults_(plan, identity_, playground.replica(), replica_root_.get(), trace),
+      ledger_(replica_root_.get()) {
+  faults_.on_sync([this] { ledger_.synced(); });
   faults_.on_preemption([this] { static_cast<void>(step_application()); });
 }
 
@@ -50,6 +54,7 @@ Verdict Run::all_sessions() {
   make_initial_tree(source_root_.get(), plan_);
   for (std::size_t number = 0; number < plan_.sessions.size() && failure_.empty(); ++number) {
     session(number);
+    if (failure_.empty() && plan_.sessions[number].foreign_edits) edit_behind_its_back();
   }
   return {.failure = failure_, .digest = trace_.digest(), .steps = trace_.steps()};
 }
@@ -66,6 +71,54 @@ void Run::compare(const char* promise, const std::string& when) {
   std::string text = fmt::format("{}: the trees differ {}:", promise, when);
   for (const std::string& line : lines) text += "\n    " + line;
   fail(std::move(text));
+}
+
+void Run::fail_if(const std::optional<std::string>& broken) {
+  if (broken) fail(*broken);
+}
+
+void Run::edit_behind_its_back() {
+  for (const bool source : {true, false}) {
+    if (!random_.chance(1, 2)) continue;
+    const int root = source ? source_root_.get() : replica_root_.get();
+    for (const std::string& line : edit_tree(root, random_)) {
+      trace_.say("somebody {} on the {}", line, source ? "source" : "replica");
+    }
+  }
+}
+
+MountParts Run::mount_parts() {
+  return {
+      .engine = *engine_,
+      .identity = identity_,
+      .trace = trace_,
+      .look_fails = [this] { return faults_.look_fails(); },
+      .allocation_fails = [this] { return faults_.allocation_fails(); },
+      .recorded = [this](SequenceNumber number, bool barrier) { note_recorded(number, barrier); },
+      .settled = [this](SequenceNumber number, bool barrier) { note_settled(number, barrier); }};
+}
+
+void Run::note_recorded(SequenceNumber number, bool barrier) {
+  if (barrier) return ledger_.barrier(number);
+  if (Actor::current().effect != 0) ledger_.recorded(Actor::current().effect, number);
+}
+
+/// Order and durability are promised while nothing is to be reconciled.
+bool Run::claims_order() {
+  const EngineStatus status = engine_->status();
+  return status.marks == 0 && !status.baseline.running &&
+         (status.state == MirrorState::kInSync || status.state == MirrorState::kLagging);
+}
+
+void Run::note_settled(SequenceNumber number, bool barrier) {
+  if (!claims_order()) return;
+  const Mode mode = plan_.sessions[session_].mode;
+  if (barrier) fail_if(ledger_.not_durable(number));
+  if (mode == Mode::kSync) fail_if(ledger_.not_applied(number));
+}
+
+void Run::check_order() {
+  if (claims_order()) fail_if(ledger_.broken_order());
 }
 
 void Run::session(std::size_t number) {
@@ -87,12 +140,8 @@ void Run::session(std::size_t number) {
     if (!engine) return fail("the engine refuses to start: " + engine.error());
     engine_ = std::move(*engine);
   }
-  mount_ = std::make_unique<Mount>(MountParts{.engine = *engine_,
-                                              .identity = identity_,
-                                              .trace = trace_,
-                                              .look_fails = [this] { return faults_.look_fails(); },
-                                              .recorded = [](SequenceNumber) {}},
-                                   source_root_.get());
+  mount_ = std::make_unique<Mount>(mount_parts(), source_root_.get());
+  ledger_.begin_session();
   workload_ = std::make_unique<Workload>(*mount_, plan_, number, trace_);
   awaited_ = nullptr;
   crashed_ = false;
@@ -156,6 +205,11 @@ void Run::quiesce() {
 
 void Run::check_converged() {
   if (!awaited_->good) return fail("G2: wait failed");
+  if (WriteBack* const disk = faults_.write_back()) {
+    if (const unsigned changed = disk->drop_cache()) {
+      trace_.say("the replica's cache is dropped: {} files show what the disk has", changed);
+    }
+  }
   const EngineStatus status = engine_->status();
   if (status.marks != 0) return fail(fmt::format("G2: {} marks after wait", status.marks));
   compare("G2", "after wait");
@@ -199,6 +253,7 @@ void Run::maybe_crash() {
   if (plan.end != SessionEnd::kCrash || workload_->begun() < plan.crash_after) return;
   if (!random_.chance(1, 60)) return;
   trace_.say("CRASH");
+  check_order();
   crashed_ = true;
   engine_->cut();
 }
@@ -242,7 +297,12 @@ bool Run::end_disturbance(Driver& driver) {
 
 /// G1: whenever the engine says that nothing is missing, nothing is.
 void Run::maybe_check_claim(const Driver& driver) {
-  if (phase_ != Phase::kWorking || claims_checked_ >= kMostClaimsChecked) return;
+  if (phase_ != Phase::kWorking) return;
+  if (driver.posted() == 0 && orders_checked_ < kMostOrdersChecked && random_.chance(1, 32)) {
+    ++orders_checked_;
+    check_order();
+  }
+  if (claims_checked_ >= kMostClaimsChecked) return;
   // The daemon asks through post(), behind what was posted before.
   if (driver.posted() > 0 || mount_->under_way() > 0 || !random_.chance(1, 16)) return;
   if (!claims_equality(engine_->status())) return;

@@ -11,6 +11,7 @@
 #include "engine_under_test.h"
 #include "faults.h"
 #include "identity.h"
+#include "ledger.h"
 #include "mount.h"
 #include "plan.h"
 #include "playground.h"
@@ -58,6 +59,13 @@ class Run final : public Scheduler {
   [[nodiscard]] bool resume();
   void maybe_crash();
   void compare(const char* promise, const std::string& when);
+  void fail_if(const std::optional<std::string>& broken);
+  [[nodiscard]] bool claims_order();
+  void check_order();
+  void edit_behind_its_back();
+  [[nodiscard]] MountParts mount_parts();
+  void note_recorded(SequenceNumber number, bool barrier);
+  void note_settled(SequenceNumber number, bool barrier);
   void fail(std::string what);
   [[nodiscard]] bool step_application();
   [[nodiscard]] bool application_can_go();
@@ -71,8 +79,9 @@ class Run final : public Scheduler {
   Trace& trace_;
   Random random_;
   Identity identity_;
-  Faults faults_;
   UniqueFd source_root_, replica_root_;
+  Faults faults_;
+  Ledger ledger_;
 
   std::size_t session_ = 0;
   Phase phase_ = Phase::kStarting;
@@ -84,6 +93,7 @@ class Run final : public Scheduler {
   bool crashed_ = false;
   std::uint64_t disturbed_until_ = 0;  ///< step
   unsigned claims_checked_ = 0;
+  unsigned orders_checked_ = 0;
   std::uint64_t phase_began_ = 0;  ///< step
   SimulatedTime::Duration phase_began_at_{};
   std::string failure_;

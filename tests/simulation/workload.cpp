@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <new>
 
+#include "ledger.h"
 #include "simulated_time.h"
 
 namespace mirrorfs::simulation {
@@ -88,6 +90,11 @@ void make_initial_tree(int source_root, const Plan& plan) {
     SimulatedTime::advance(std::chrono::microseconds(1));
     set_time(source_root, path);
   }
+  if (plan.weights[static_cast<std::size_t>(Work::kLedger)] != 0) {
+    const UniqueFd ledger(
+        ::openat(source_root, Ledger::kName, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    set_time(source_root, Ledger::kName);
+  }
   set_time(source_root, ".");
 }
 
@@ -111,7 +118,12 @@ Task<void> Workload::application(unsigned number) {
 Task<void> Workload::operation(Application& application, std::uint64_t number) {
   Random random(mixed(plan_.seed, 1000 + number));
   std::string what;
-  const int error = co_await perform(application, random, what);
+  int error = 0;
+  try {
+    error = co_await perform(application, number, random, what);
+  } catch (const std::bad_alloc&) {  // the daemon answers the request with it
+    error = ENOMEM;
+  }
   if (trace_.in_words()) {
     trace_.say("app {}   operation {}: {}: {}", application.number, number, what,
                error == 0 ? "done" : std::strerror(error));
@@ -136,7 +148,8 @@ Work Workload::draw_work(Random& random) const {
   return static_cast<Work>(kind);
 }
 
-Request Workload::perform(Application& application, Random& random, std::string& what) {
+Request Workload::perform(Application& application, std::uint64_t number, Random& random,
+                          std::string& what) {
   const Work work = draw_work(random);
   int error = 0;
   switch (work) {
@@ -157,6 +170,7 @@ Request Workload::perform(Application& application, Random& random, std::string&
       what = "fsync";
       error = co_await mount_.fsync();
       break;
+    case Work::kLedger: error = co_await add_to_ledger(number, what); break;
   }
   co_return error;
 }
@@ -313,6 +327,30 @@ Request Workload::rename_something(Work work, Random& random, std::string& what)
   const NodeRef to = co_await mount_.walk(std::move(other));
   if (to == nullptr) co_return ENOENT;
   const int error = co_await mount_.rename(from, name, to, new_name, flags);
+  co_return error;
+}
+
+Request Workload::add_to_ledger(std::uint64_t number, std::string& what) {
+  const std::uint64_t effect = number + 1;
+  const bool makes_file = Ledger::is_file(effect);
+  what = makes_file ? "ledger: create " + Ledger::file_name(effect) : "ledger: write";
+  int error = 0;
+  if (makes_file) {
+    std::string name = Ledger::file_name(effect);
+    Actor::current().effect = effect;
+    error = co_await mount_.create(mount_.nodes().root(), std::move(name), 0600, nullptr);
+  } else {
+    std::string ledger = Ledger::kName;
+    const NodeRef node = co_await mount_.lookup(mount_.nodes().root(), std::move(ledger));
+    if (node == nullptr) co_return ENOENT;
+    OpenFile opened;
+    error = co_await mount_.open(node, &opened);
+    if (error != 0) co_return error;
+    std::string tag = Ledger::tag(effect);
+    Actor::current().effect = effect;
+    error = co_await mount_.write(opened, Ledger::offset(effect), std::move(tag));
+  }
+  Actor::current().effect = 0;
   co_return error;
 }
 

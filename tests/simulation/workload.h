@@ -30,7 +30,8 @@ class Workload {
   };
 
   [[nodiscard]] Task<void> operation(Application& application, std::uint64_t number);
-  [[nodiscard]] Request perform(Application& application, Random& random, std::string& what);
+  [[nodiscard]] Request perform(Application& application, std::uint64_t number, Random& random,
+                                std::string& what);
   [[nodiscard]] Request make_something(Application& application, Work work, Random& random,
                                        std::string& what);
   [[nodiscard]] Request change_content(Application& application, Work work, Random& random,
@@ -41,6 +42,7 @@ class Workload {
   [[nodiscard]] Request rename_something(Work work, Random& random, std::string& what);
   [[nodiscard]] Request use_nameless_file(Application& application, Random& random,
                                           std::string& what);
+  [[nodiscard]] Request add_to_ledger(std::uint64_t number, std::string& what);
   [[nodiscard]] Path draw_path(Random& random) const;
   [[nodiscard]] Work draw_work(Random& random) const;
   [[nodiscard]] Task<NodeRef> node_at(Path path);
