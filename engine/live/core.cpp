@@ -46,7 +46,10 @@ void Core::run(std::optional<compare::Policy> baseline) {
 
 ring::Task<void> Core::close_unused_files() {
   while (!ring_->stopping()) {
-    if (state_.files.size() == 0) co_await state_.unsynced.wait();
+    if (state_.files.size() == 0) {
+      state_.files_opened.reset();
+      co_await state_.files_opened.wait();
+    }
     const bool slept = co_await ring_->sleep(kKeepOpen);
     if (!slept) co_return;
     state_.files.close_unused_since(state::FileCache::Clock::now() - kKeepOpen);
@@ -82,7 +85,8 @@ MirrorState Core::judge_state(double lag_seconds) const {
 EngineStatus Core::status() const {
   EngineStatus status;
   const auto now = stream::Watermark::Clock::now();
-  const auto oldest = std::min(state_.finished.oldest(now), state_.intake.oldest(now));
+  const auto oldest =
+      std::min({state_.finished.oldest(now), state_.intake.oldest(now), state_.times.oldest(now)});
   status.lag_seconds = std::chrono::duration<double>(now - oldest).count();
   status.state = judge_state(status.lag_seconds);
   status.completed = state_.intake.last_recorded();
@@ -143,6 +147,7 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
   reconciler_.stop();
   times_.stop();
   state_.unsynced.set();
+  state_.files_opened.set();
   ring_->stop();
   clean->set_value(done);
 }

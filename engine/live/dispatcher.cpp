@@ -108,10 +108,15 @@ void Dispatcher::mark_touched(const stream::Recorded& recorded, const Error* err
   for (const Location& entry : entries) {
     if (state_.directories.takes_marks(entry.parent)) reconciler_.request(entry, recorded.number);
   }
-  if (entries.empty() && error != nullptr) reconciler_.request_everything();
+  if (!entries.empty() || error == nullptr) return;
+  const auto object = stream::changed_object(recorded.operation);
+  if (object == state_.directories.root()) return mark_object(*object, recorded.number);
+  reconciler_.request_everything();
 }
 
-void Dispatcher::mark_linked(const ObjectId& object, SequenceNumber since) {
+/// All names of it that are known. The root has none: its walk compares its attributes.
+void Dispatcher::mark_object(const ObjectId& object, SequenceNumber since) {
+  if (object == state_.directories.root()) return reconciler_.request_listing(object);
   for (const Location& name : state_.links.all(object)) {
     if (state_.directories.takes_marks(name.parent)) reconciler_.request(name, since);
   }
@@ -124,7 +129,7 @@ void Dispatcher::mark_unknown(const stream::Recorded& recorded) {
     if (state_.directories.takes_marks(entry.parent)) reconciler_.request(entry, recorded.number);
   }
   for (const ObjectId& object : recorded.footprint->objects()) {
-    mark_linked(object, recorded.number);
+    mark_object(object, recorded.number);
   }
 }
 
@@ -139,7 +144,7 @@ void Dispatcher::mark_overflow(const stream::Recorded& recorded) {
     if (entries.whole) reconciler_.request_listing(directory);
     for (const std::string& name : entries.names) reconciler_.request({directory, name}, since);
   }
-  for (const ObjectId& object : recorded.overflow->linked_objects()) mark_linked(object, since);
+  for (const ObjectId& object : recorded.overflow->loose_objects()) mark_object(object, since);
   for (const ObjectId& directory : recorded.overflow->removed_directories()) {
     reconciler_.directory_is_gone(directory);
   }
@@ -184,7 +189,7 @@ void Dispatcher::mark_other_names(const stream::Recorded& recorded) {
     }
   }
   const auto object = stream::changed_linked_object(recorded.operation);
-  if (object) mark_linked(*object, recorded.number);
+  if (object) mark_object(*object, recorded.number);
 }
 
 /// Applied or not: the source has them no more.

@@ -53,7 +53,7 @@ class Dispatcher {
   void mark_touched(const stream::Recorded& recorded, const Error* error);
   void mark_unknown(const stream::Recorded& recorded);
   void mark_overflow(const stream::Recorded& recorded);
-  void mark_linked(const ObjectId& object, SequenceNumber since);
+  void mark_object(const ObjectId& object, SequenceNumber since);
   void mark_other_names(const stream::Recorded& recorded);
   void follow_removed_directories(const Operation& operation);
   void follow_names(const Operation& operation);

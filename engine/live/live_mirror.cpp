@@ -90,10 +90,18 @@ EngineStatus LiveMirror::status() const {
   const std::lock_guard lock(status_mutex_);
   if (answered) {
     last_status_ = future.get();
+    last_answer_ = stream::Recorded::Clock::now();
   } else {  // the ring thread hangs in a call on the replica: tell what is known without it
     last_status_.completed = intake_.last_recorded();
     last_status_.queued_bytes = intake_.queued_bytes();
     last_status_.queued_ops = last_status_.completed.value - last_status_.applied.value;
+    const auto now = stream::Recorded::Clock::now();
+    const std::chrono::duration<double> unanswered = now - last_answer_;
+    const std::chrono::duration<double> untaken = now - intake_.oldest(now);
+    const bool behind = last_status_.queued_ops > 0;
+    last_status_.lag_seconds =
+        behind ? std::max(last_status_.lag_seconds + unanswered.count(), untaken.count()) : 0;
+    last_answer_ = now;
     last_status_.state = MirrorState::kDegraded;
   }
   return last_status_;

@@ -64,6 +64,8 @@ class LiveMirror final : public Mirror, public Replicator {
   std::future<void> thread_ended_;
   mutable std::mutex status_mutex_;
   mutable EngineStatus last_status_;  // guarded by status_mutex_
+  mutable stream::Recorded::Clock::time_point last_answer_ =
+      stream::Recorded::Clock::now();  // guarded by status_mutex_
 };
 
 }  // namespace mirrorfs::live

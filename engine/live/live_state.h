@@ -68,9 +68,11 @@ struct LiveState {
     progress.reset();
     unsynced.set();
     if (times.size() > 0) times_noted.set();
+    if (files.size() > 0) files_opened.set();
   }
   ring::Event progress;
   ring::Event times_noted;
+  ring::Event files_opened;
   ring::Event unsynced;  ///< something may have been written since it was reset
 
   void count_error(const std::string& line) {

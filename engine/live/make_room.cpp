@@ -35,8 +35,7 @@ void Reconciler::give_up_replica(const ObjectId& directory) {
   for (const ObjectId& below : state_.directories.give_up_replica(directory, recorded)) {
     forget(below);
   }
-  state_.links.release_directory(directory);
-  state_.files.erase_in(directory);
+  release_names_in(directory);
   lost_.missed(directory, std::nullopt, recorded, LostDirectories::Clock::now());
   need_retries();
 }

@@ -87,6 +87,7 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   const SequenceNumber done = state_.finished.closed_through();
   state_.readings.note_directory(directory, from, done);
   state_.files.erase_in(directory);
+  state_.times.release_directory(directory);
   for (const ObjectId& object : observer.objects()) {
     state_.readings.note_object(object, from, done);
     state_.files.erase(object);
@@ -117,8 +118,7 @@ bool Reconciler::meet(const ObjectId& directory, const Location& where,
   }
   if (!met.must_be_walked) return false;
   lost_.found(directory);
-  state_.links.release_directory(directory);
-  state_.files.erase_in(directory);
+  release_names_in(directory);
   queue_directory(directory);
   return true;
 }

@@ -50,6 +50,7 @@ void Reconciler::request(const Location& entry, SequenceNumber since, state::Ori
   const bool queue = state_.marks.request(entry, since, origin);
   state_.links.release(entry);
   state_.files.erase_at(entry);
+  state_.times.release(entry);
   if (!queue) return;
   entry_queue_.push_back(entry);
   pump();
@@ -58,9 +59,15 @@ void Reconciler::request(const Location& entry, SequenceNumber since, state::Ori
 void Reconciler::request_listing(const ObjectId& directory) {
   if (state_.directories.state(directory) == state::DirectoryState::kUnplaced) return;
   state_.directories.mark_unwalked(directory);
+  release_names_in(directory);
+  queue_directory(directory);
+}
+
+/// What was known to have a name in it is known no more.
+void Reconciler::release_names_in(const ObjectId& directory) {
   state_.links.release_directory(directory);
   state_.files.erase_in(directory);
-  queue_directory(directory);
+  state_.times.release_directory(directory);
 }
 
 /// Their new place is told by an operation still to come, or by a walk; until then they hold back
@@ -128,8 +135,7 @@ void Reconciler::directory_is_gone(const ObjectId& directory) {
 /// The table has it no more: neither has anything else.
 void Reconciler::forget(const ObjectId& directory) {
   state_.marks.forget_directory(directory);
-  state_.links.release_directory(directory);
-  state_.files.erase_in(directory);
+  release_names_in(directory);
   state_.times.drop(directory);
   lost_.found(directory);
 }

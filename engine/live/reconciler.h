@@ -67,6 +67,7 @@ class Reconciler {
 
   void request(const Location& entry, SequenceNumber since, state::Origin origin);
   void queue_directory(const ObjectId& directory);
+  void release_names_in(const ObjectId& directory);
   void retry_root();
   void pump();
   void after_work();

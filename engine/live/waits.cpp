@@ -141,11 +141,12 @@ ring::Task<void> Waits::sync_for(std::vector<Wait> waits) {
     } else if (stopped_) {
       wait.then(Waited::kStopped);
     } else if (wait.what == WaitFor::kDurable) {
-      undecided_.push_back(std::move(wait));  // looked at again when something has changed
+      undecided_.push_back(std::move(wait));
     } else {
       wait.then(Waited::kFailed);
     }
   }
+  look();  // what they wait for may have come and gone while they were synced
 }
 
 }  // namespace mirrorfs::live

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include <algorithm>
+
 namespace mirrorfs::state {
 namespace {
 
@@ -88,6 +90,18 @@ void PendingTimes::renamed(const ObjectId& object, const std::optional<Location>
   if (found != pending_.end()) found->second.where = where;
 }
 
+void PendingTimes::release(const Location& name) {
+  for (auto& [object, pending] : pending_) {
+    if (pending.where == name) pending.where.reset();
+  }
+}
+
+void PendingTimes::release_directory(const ObjectId& directory) {
+  for (auto& [object, pending] : pending_) {
+    if (pending.where && pending.where->parent == directory) pending.where.reset();
+  }
+}
+
 const PendingTimes::Pending* PendingTimes::find(const ObjectId& object) const {
   const auto found = pending_.find(object);
   return found == pending_.end() ? nullptr : &found->second;
@@ -100,6 +114,11 @@ std::vector<ObjectId> PendingTimes::due(Clock::time_point quiet_since,
     if (pending.last <= quiet_since || pending.first <= longest) result.push_back(object);
   }
   return result;
+}
+
+PendingTimes::Clock::time_point PendingTimes::oldest(Clock::time_point now) const {
+  for (const auto& [object, pending] : pending_) now = std::min(now, pending.first);
+  return now;
 }
 
 std::vector<ObjectId> PendingTimes::all() const {

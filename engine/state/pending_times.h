@@ -35,6 +35,9 @@ class PendingTimes {
   void set_by(const ObjectId& object, SequenceNumber number);
   /// The object has another name now, or none that is known.
   void renamed(const ObjectId& object, const std::optional<Location>& where);
+  /// Another object may have that name from now on.
+  void release(const Location& name);
+  void release_directory(const ObjectId& directory);
 
   [[nodiscard]] const Pending* find(const ObjectId& object) const;
   void drop(const ObjectId& object) { pending_.erase(object); }
@@ -43,6 +46,8 @@ class PendingTimes {
   [[nodiscard]] std::vector<ObjectId> due(Clock::time_point quiet_since,
                                           Clock::time_point longest) const;
   [[nodiscard]] std::vector<ObjectId> all() const;
+  /// When the first of those that are pending was noted; `now` when none is.
+  [[nodiscard]] Clock::time_point oldest(Clock::time_point now) const;
 
  private:
   std::unordered_map<ObjectId, Pending> pending_;

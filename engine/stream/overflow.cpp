@@ -11,13 +11,13 @@ void Overflow::add(const Footprint& footprint, const Operation& operation) noexc
   if (footprint.leads_nowhere()) return add_everything();
   try {
     for (const Location& entry : footprint.entries()) add_entry(entry);
-    add_linked_objects(footprint, operation);
+    add_loose_objects(footprint, operation);
     add_removed_directories(operation);
   } catch (const std::bad_alloc&) {
     return add_everything();
   }
   const bool too_many = directories_.size() > kMostDirectories ||
-                        linked_objects_.size() > kMostObjects ||
+                        loose_objects_.size() > kMostObjects ||
                         removed_directories_.size() > kMostObjects;
   if (too_many) add_everything();
 }
@@ -25,7 +25,7 @@ void Overflow::add(const Footprint& footprint, const Operation& operation) noexc
 void Overflow::add_everything() noexcept {
   everything_ = true;
   directories_ = {};
-  linked_objects_ = {};
+  loose_objects_ = {};
   removed_directories_ = {};
 }
 
@@ -38,12 +38,14 @@ void Overflow::add_entry(const Location& entry) {
   directory = {.whole = true, .names = {}};
 }
 
-/// What became of an Unknown's objects is not known, nor how many names they have.
-void Overflow::add_linked_objects(const Footprint& footprint, const Operation& operation) {
-  if (std::holds_alternative<Unknown>(operation)) {
-    linked_objects_.insert(footprint.objects().begin(), footprint.objects().end());
+/// What became of an Unknown's objects is not known, nor how many names they have. The root has
+/// none.
+void Overflow::add_loose_objects(const Footprint& footprint, const Operation& operation) {
+  const bool nameless = footprint.entries().empty();
+  if (nameless || std::holds_alternative<Unknown>(operation)) {
+    loose_objects_.insert(footprint.objects().begin(), footprint.objects().end());
   } else if (const auto object = changed_linked_object(operation)) {
-    linked_objects_.insert(*object);
+    loose_objects_.insert(*object);
   }
 }
 

@@ -34,23 +34,21 @@ class Overflow {
   [[nodiscard]] const std::unordered_map<ObjectId, Directory>& directories() const {
     return directories_;
   }
-  /// Objects with several names, of which only some may be among the entries.
-  [[nodiscard]] const std::unordered_set<ObjectId>& linked_objects() const {
-    return linked_objects_;
-  }
+  /// Objects that may have names which are not among the entries; and the root, which has none.
+  [[nodiscard]] const std::unordered_set<ObjectId>& loose_objects() const { return loose_objects_; }
   [[nodiscard]] const std::unordered_set<ObjectId>& removed_directories() const {
     return removed_directories_;
   }
 
  private:
   void add_entry(const Location& entry);
-  void add_linked_objects(const Footprint& footprint, const Operation& operation);
+  void add_loose_objects(const Footprint& footprint, const Operation& operation);
   void add_removed_directories(const Operation& operation);
 
   bool everything_ = false;
   std::size_t names_ = 0;
   std::unordered_map<ObjectId, Directory> directories_;
-  std::unordered_set<ObjectId> linked_objects_;
+  std::unordered_set<ObjectId> loose_objects_;
   std::unordered_set<ObjectId> removed_directories_;
 };
 

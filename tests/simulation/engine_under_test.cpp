@@ -6,9 +6,9 @@
 #include "engine/journal/pairing.h"
 #include "engine/journal/session_record.h"
 #include "engine/live/core.h"
-#include "mirrorfs/object_calls.h"
 #include "engine/ring/ring.h"
 #include "engine/stream/intake.h"
+#include "mirrorfs/object_calls.h"
 
 namespace mirrorfs::simulation {
 namespace {
@@ -56,7 +56,7 @@ std::optional<compare::Policy> first_baseline(const Opened& opened) {
 }
 
 stream::WhenFull when_full(Overflow overflow) {
-  return overflow == Overflow::kThrottle ? stream::WhenFull::kWait : stream::WhenFull::kDropPayload;
+  return overflow == Overflow::kThrottle ? stream::WhenFull::kWait : stream::WhenFull::kFold;
 }
 
 /// Sets `awaited` to what the engine's own waiting came to.
@@ -68,27 +68,40 @@ ring::Task<void> await_engine(Start start, AwaitedRef awaited) {
   if constexpr (std::is_void_v<T>) {
     answer.get();
     awaited->good = true;
-  } else if constexpr (std::is_same_v<T, Waited>) {
-    awaited->good = answer.get() == Waited::kDurable;
   } else {
     awaited->good = answer.get();
   }
   awaited->done = true;
 }
 
-/// Where admissions go that end without a record. Handlers wait in the simulation, not here.
+/// Where room goes that was admitted and not used.
 class Gate final : public Replicator {
  public:
   explicit Gate(stream::Intake& intake) : intake_(intake) {}
-  Admission admit(std::size_t payload) override { return {*this, intake_.admit(payload)}; }
-  SequenceNumber record(Admission admission, Operation operation) override {
-    return intake_.record(admission.consume(), std::move(operation));
+  std::size_t cost(std::size_t payload) const override { return stream::kOperationCost + payload; }
+  std::optional<Admission> admit(std::size_t bytes) override { return admit_regardless(bytes); }
+  WaitId admit_later(std::size_t bytes, Admitted then) override {
+    then(admit_regardless(bytes));
+    return {};
   }
-  Result<void> settle(SequenceNumber) override { return {}; }
-  Result<void> settle_barrier(SequenceNumber) override { return {}; }
+  Admission admit_regardless(std::size_t bytes) override {
+    intake_.admit_regardless(bytes);
+    return {*this, bytes};
+  }
+  Intent begin(Admission admission, Footprint footprint) override {
+    Intent intent = intake_.begin(admission.bytes(), std::move(footprint));
+    static_cast<void>(admission.consume());
+    return intent;
+  }
+  bool must_wait(Await) const override { return false; }
+  WaitId settle(SequenceNumber, Await, std::shared_ptr<const Footprint>, Settled) override {
+    return {};
+  }
+  void cancel(WaitId) noexcept override {}
+  Result<void> answer_without_replica() const override { return {}; }
 
  private:
-  void withdraw(Admitted admitted) noexcept override { intake_.withdraw(admitted); }
+  void give_back(std::size_t bytes) noexcept override { intake_.give_back(bytes); }
   stream::Intake& intake_;
 };
 
@@ -121,33 +134,31 @@ class TodaysEngine final : public EngineUnderTest {
   void run() override { core_->run(baseline_); }
   void cut() override { core_->ring().abandon(); }
 
+  /// Handlers wait in the simulation, and not in the intake.
   bool has_room(std::size_t payload) override {
-    const std::uint64_t limit = opened_.options.queue_size;
-    const std::uint64_t bound = opened_.options.overflow == Overflow::kThrottle ? limit : 2 * limit;
+    if (opened_.options.overflow != Overflow::kThrottle) return true;
     const std::uint64_t queued = intake_.queued_bytes();
-    return queued == 0 || queued + payload + stream::kOperationCost <= bound;
+    return queued == 0 || queued + gate_.cost(payload) <= opened_.options.queue_size;
   }
-  Admission admit(std::size_t payload) override { return gate_.admit(payload); }
-  SequenceNumber record(Admission admission, Operation operation) override {
-    return gate_.record(std::move(admission), std::move(operation));
+  Admission admit(std::size_t payload) override {
+    return gate_.admit_regardless(gate_.cost(payload));
+  }
+  Intent begin(Admission admission, Footprint footprint) override {
+    return gate_.begin(std::move(admission), std::move(footprint));
   }
 
-  AwaitedRef settle(SequenceNumber number) override {
+  AwaitedRef settle(SequenceNumber number, CoveredRef covered) override {
     if (opened_.options.mode != Mode::kSync) return nullptr;
-    return await<Waited>(
-        [this, number](auto result) { return core_->wait_applied(number, result); });
+    return wait(live::WaitFor::kApplied, number, std::move(covered));
   }
-  AwaitedRef settle_barrier(SequenceNumber number) override {
+  AwaitedRef settle_barrier(SequenceNumber number, CoveredRef covered) override {
     if (opened_.options.mode == Mode::kAsync) return nullptr;
-    return await<Waited>(
-        [this, number](auto result) { return core_->wait_barrier(number, result); });
+    return wait(live::WaitFor::kBarrier, number, std::move(covered));
   }
 
   EngineStatus status() override { return core_->status(); }
   AwaitedRef wait_durable() override {
-    const SequenceNumber number = intake_.last_recorded();
-    return await<Waited>(
-        [this, number](auto result) { return core_->wait_durable(number, result); });
+    return wait(live::WaitFor::kDurable, intake_.last_recorded(), nullptr);
   }
   AwaitedRef pause() override {
     return await<void>([this](auto result) { return core_->pause(result); });
@@ -161,6 +172,19 @@ class TodaysEngine final : public EngineUnderTest {
   }
 
  private:
+  AwaitedRef wait(live::WaitFor what, SequenceNumber number, CoveredRef covered) {
+    auto awaited = std::make_shared<Awaited>();
+    live::Wait wait{.id = {++last_wait_},
+                    .what = what,
+                    .number = number,
+                    .covered = std::move(covered),
+                    .then = [awaited](Waited waited) {
+                      awaited->done = true;
+                      awaited->good = waited == Waited::kDone;
+                    }};
+    core_->ring().post([this, wait = std::move(wait)]() mutable { core_->wait(std::move(wait)); });
+    return awaited;
+  }
   template <class T, class Start>
   AwaitedRef await(Start start) {
     auto awaited = std::make_shared<Awaited>();
@@ -174,6 +198,7 @@ class TodaysEngine final : public EngineUnderTest {
   Gate gate_;
   std::optional<compare::Policy> baseline_;
   std::optional<Core> core_;
+  std::uint64_t last_wait_ = 0;
 };
 
 }  // namespace

@@ -34,12 +34,14 @@ class EngineUnderTest {
   virtual void cut() = 0;
 
   // What handlers do.
+  using CoveredRef = std::shared_ptr<const Footprint>;
   [[nodiscard]] virtual bool has_room(std::size_t payload) = 0;
+  /// Takes the room, and begins what it is for later.
   [[nodiscard]] virtual Admission admit(std::size_t payload) = 0;
-  virtual SequenceNumber record(Admission admission, Operation operation) = 0;
+  [[nodiscard]] virtual Intent begin(Admission admission, Footprint footprint) = 0;
   /// Null: there is nothing to wait for in this mode.
-  [[nodiscard]] virtual AwaitedRef settle(SequenceNumber number) = 0;
-  [[nodiscard]] virtual AwaitedRef settle_barrier(SequenceNumber number) = 0;
+  [[nodiscard]] virtual AwaitedRef settle(SequenceNumber number, CoveredRef covered) = 0;
+  [[nodiscard]] virtual AwaitedRef settle_barrier(SequenceNumber number, CoveredRef covered) = 0;
 
   // What the daemon and mirrorctl do.
   [[nodiscard]] virtual EngineStatus status() = 0;

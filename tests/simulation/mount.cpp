@@ -18,32 +18,44 @@ Task<Mount::Recording> Mount::Recording::begin(Mount& mount, std::size_t payload
   co_return Recording(mount, engine.admit(payload));
 }
 
-void Mount::Recording::record(Operation operation) {
-  EngineUnderTest& engine = mount_.parts_.engine;
-  close();
-  if (const auto allocations = mount_.parts_.allocation_fails()) {
-    const FailingAllocation failing(*allocations);
-    last_ = engine.record(std::move(admission_), std::move(operation));
-  } else {
-    last_ = engine.record(std::move(admission_), std::move(operation));
-  }
+void Mount::Recording::intend(Footprint footprint) {
+  intent_ = mount_.parts_.engine.begin(std::move(admission_), std::move(footprint));
   admission_ = Admission();
-  mount_.parts_.recorded(*last_, barrier_);
 }
 
-void Mount::Recording::record_unknown(const NodeRef& node) {
-  const Maybe after = mount_.look(node->fd.get(), "");
-  record(Write{.object = node->object,
-               .where = Nodes::location(node),
-               .data = {},
-               .after = after.value_or(Metadata{}),
-               .unknown = true});
+int Mount::Recording::refused(int code) {
+  intent_.nothing_changed();
+  return code;
+}
+
+int Mount::Recording::unknown(int code) {
+  intent_ = Intent();
+  close();
+  return code;
+}
+
+void Mount::Recording::record(Operation operation) {
+  SequenceNumber number;
+  if (const auto allocations = mount_.parts_.allocation_fails()) {
+    const FailingAllocation failing(*allocations);
+    number = intent_.record(std::move(operation));
+  } else {
+    number = intent_.record(std::move(operation));
+  }
+  covered_ = intent_.footprint();
+  intent_.complete();
+  close();
+  if (number.value == 0) return;  // there was no memory for it: its footprint is marked
+  last_ = number;
+  mount_.parts_.recorded(number, barrier_);
 }
 
 Request Mount::Recording::settle() {
   if (!last_) co_return 0;
   EngineUnderTest& engine = mount_.parts_.engine;
-  const AwaitedRef awaited = barrier_ ? engine.settle_barrier(*last_) : engine.settle(*last_);
+  const EngineUnderTest::CoveredRef covered = barrier_ ? nullptr : covered_;
+  const AwaitedRef awaited =
+      barrier_ ? engine.settle_barrier(*last_, covered) : engine.settle(*last_, covered);
   if (awaited == nullptr) co_return 0;
   const Awaited* const waiting = awaited.get();
   co_await wait_until("waits for the replica", [waiting] { return waiting->done; });
@@ -126,6 +138,7 @@ Task<NodeRef> Mount::lookup(NodeRef parent, std::string name) {
     nodes_.remember(node);
     if (learn) {
       co_await step("tells the engine of a directory");
+      recording->intend(Footprint().entry(Location{parent->object, name}));
       recording->record(LearnDirectory{.object = node->object, .where = {parent->object, name}});
       node->learnt = true;
     }

@@ -15,6 +15,10 @@ namespace {
 /// xattr and open calls refuse O_PATH descriptors.
 std::string path_of(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
+Footprint footprint_of(const NodeRef& node) {
+  return Footprint().object(node->object).entry(Nodes::location(node));
+}
+
 std::span<const std::byte> bytes_of(const std::string& text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
@@ -48,17 +52,15 @@ Request Mount::write(const OpenFile& file, std::uint64_t offset, std::string dat
   NodeLocks locks = co_await NodeLocks::take(file.node);
   co_await step("writes");
   const int fd = file.fd.get();
+  recording.intend(footprint_of(file.node));
   const ssize_t count = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
-  if (count < 0) co_return errno;
+  if (count < 0) co_return recording.refused(errno);
   stamp(fd, "");
   parts_.trace.say("source  writes {} bytes of '{}' at {} of #{}", count, data.substr(0, 8), offset,
                    file.node->object.inode);
   co_await step("looks at what it wrote to");
   const Maybe after = look_after(fd, "");
-  if (!after) {
-    recording.record_unknown(file.node);
-    co_return after.error();
-  }
+  if (!after) co_return recording.unknown(after.error());
   co_await step("records the write");
   recording.record(Write{.object = file.node->object,
                          .where = Nodes::location(file.node),
@@ -75,12 +77,15 @@ Request Mount::truncate(NodeRef node, std::uint64_t size) {
   NodeLocks locks = co_await NodeLocks::take(node);
   co_await step("truncates");
   if (!node->is_regular()) co_return EINVAL;
-  if (::truncate(path_of(node->fd.get()).c_str(), static_cast<off_t>(size)) != 0) co_return errno;
+  recording.intend(footprint_of(node));
+  if (::truncate(path_of(node->fd.get()).c_str(), static_cast<off_t>(size)) != 0) {
+    co_return recording.refused(errno);
+  }
   stamp(node->fd.get(), "");
   parts_.trace.say("source  truncates #{} to {}", node->object.inode, size);
   co_await step("looks at what it truncated");
   const Maybe after = look_after(node->fd.get(), "");
-  if (!after) co_return after.error();
+  if (!after) co_return recording.unknown(after.error());
   co_await step("records the truncation");
   recording.record(
       Truncate{.object = node->object, .where = Nodes::location(node), .after = *after});
@@ -94,19 +99,17 @@ Request Mount::allocate(const OpenFile& file, int flags, ByteRange range) {
   NodeLocks locks = co_await NodeLocks::take(file.node);
   co_await step("allocates");
   const int fd = file.fd.get();
+  recording.intend(footprint_of(file.node));
   if (::fallocate(fd, flags, static_cast<off_t>(range.offset), static_cast<off_t>(range.length)) !=
       0) {
-    co_return errno;
+    co_return recording.refused(errno);
   }
   stamp(fd, "");
   parts_.trace.say("source  fallocate {} at {} for {} of #{}", flags, range.offset, range.length,
                    file.node->object.inode);
   co_await step("looks at what it allocated");
   const Maybe after = look_after(fd, "");
-  if (!after) {
-    recording.record_unknown(file.node);
-    co_return after.error();
-  }
+  if (!after) co_return recording.unknown(after.error());
   co_await step("records the allocation");
   recording.record(Allocate{.object = file.node->object,
                             .where = Nodes::location(file.node),
@@ -124,24 +127,25 @@ Request Mount::set_attributes(NodeRef node, unsigned changed, mode_t mode, uid_t
   NodeLocks locks = co_await NodeLocks::take(node);
   co_await step("sets attributes");
   const int fd = node->fd.get();
+  recording.intend(footprint_of(node));
   int failed = 0;
   if ((changed & SetAttributes::kOwner) != 0) {
     failed = ::fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
   }
   if (failed == 0 && (changed & SetAttributes::kMode) != 0 &&
       (changed & SetAttributes::kOwner) == 0) {
-    if (S_ISLNK(node->type)) co_return EOPNOTSUPP;
+    if (S_ISLNK(node->type)) co_return recording.refused(EOPNOTSUPP);
     failed = ::chmod(path_of(fd).c_str(), mode);
   }
   if (failed == 0 && (changed & SetAttributes::kTimes) != 0) {
     const timespec times[2] = {mtime, mtime};
     failed = ::utimensat(fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
   }
-  if (failed != 0) co_return errno;
+  if (failed != 0) co_return recording.refused(errno);
   parts_.trace.say("source  sets attributes {} of #{}", changed, node->object.inode);
   co_await step("looks at what it set");
   const Maybe after = look_after(fd, "");
-  if (!after) co_return after.error();
+  if (!after) co_return recording.unknown(after.error());
   co_await step("records the attributes");
   recording.record(SetAttributes{
       .object = node->object, .where = Nodes::location(node), .changed = changed, .after = *after});
@@ -156,11 +160,14 @@ Request Mount::set_xattr(NodeRef node, std::string name, std::string value) {
   co_await step("sets an extended attribute");
   const std::string path = path_of(node->fd.get());
   if (S_ISLNK(node->type)) co_return EPERM;
-  if (::setxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0) != 0) co_return errno;
+  recording.intend(footprint_of(node));
+  if (::setxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0) != 0) {
+    co_return recording.refused(errno);
+  }
   parts_.trace.say("source  sets {} of #{}", name, node->object.inode);
   co_await step("looks at what got an extended attribute");
   const Maybe after = look_after(node->fd.get(), "");
-  if (!after) co_return after.error();
+  if (!after) co_return recording.unknown(after.error());
   co_await step("records the extended attribute");
   recording.record(SetXattr{.object = node->object,
                             .where = Nodes::location(node),
@@ -177,11 +184,14 @@ Request Mount::remove_xattr(NodeRef node, std::string name) {
   NodeLocks locks = co_await NodeLocks::take(node);
   co_await step("removes an extended attribute");
   if (S_ISLNK(node->type)) co_return EPERM;
-  if (::removexattr(path_of(node->fd.get()).c_str(), name.c_str()) != 0) co_return errno;
+  recording.intend(footprint_of(node));
+  if (::removexattr(path_of(node->fd.get()).c_str(), name.c_str()) != 0) {
+    co_return recording.refused(errno);
+  }
   parts_.trace.say("source  removes {} of #{}", name, node->object.inode);
   co_await step("looks at what lost an extended attribute");
   const Maybe after = look_after(node->fd.get(), "");
-  if (!after) co_return after.error();
+  if (!after) co_return recording.unknown(after.error());
   co_await step("records the removed attribute");
   recording.record(RemoveXattr{
       .object = node->object, .where = Nodes::location(node), .name = name, .after = *after});

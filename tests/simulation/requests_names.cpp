@@ -19,15 +19,16 @@ Request Mount::make_child(NodeRef parent, std::string name, Make make, Describe 
   NodeLocks locks = co_await NodeLocks::take(parent);
   co_await step("makes a child");
   const int directory = parent->fd.get();
-  if (make(directory) != 0) co_return errno;
+  recording.intend(Footprint().entry(Location{parent->object, name}));
+  if (make(directory) != 0) co_return recording.refused(errno);
   stamp(directory, name.c_str());
   stamp(directory, "");
   parts_.trace.say("source  makes '{}' in #{}", name, parent->object.inode);
   co_await step("looks at what it made");
   const Maybe metadata = look_after(directory, name.c_str());
-  if (!metadata) co_return metadata.error();
+  if (!metadata) co_return recording.unknown(metadata.error());
   const Maybe parent_after = look_after(directory, "");
-  if (!parent_after) co_return parent_after.error();
+  if (!parent_after) co_return recording.unknown(parent_after.error());
   const NodeRef node = adopt_new(parent, name, *metadata);
   co_await step("records what it made");
   recording.record(describe(node, *metadata, *parent_after));
@@ -93,15 +94,19 @@ Request Mount::link(NodeRef node, NodeRef parent, std::string name) {
   co_await step("makes a link");
   auto existing = Nodes::location(node);
   const int directory = parent->fd.get();
-  if (::linkat(node->fd.get(), "", directory, name.c_str(), AT_EMPTY_PATH) != 0) co_return errno;
+  recording.intend(
+      Footprint().object(node->object).entry(Location{parent->object, name}).entry(existing));
+  if (::linkat(node->fd.get(), "", directory, name.c_str(), AT_EMPTY_PATH) != 0) {
+    co_return recording.refused(errno);
+  }
   stamp(directory, "");
   parts_.trace.say("source  links #{} as '{}' in #{}", node->object.inode, name,
                    parent->object.inode);
   co_await step("looks at the link");
   const Maybe metadata = look_after(node->fd.get(), "");
-  if (!metadata) co_return metadata.error();
+  if (!metadata) co_return recording.unknown(metadata.error());
   const Maybe parent_after = look_after(directory, "");
-  if (!parent_after) co_return parent_after.error();
+  if (!parent_after) co_return recording.unknown(parent_after.error());
   nodes_.add_name(node, parent, name);
   nodes_.remember(node);
   co_await step("records the link");
@@ -122,14 +127,17 @@ Task<int> Mount::try_remove(NodeRef parent, std::string name, std::optional<Chil
   if (!*same) co_return EAGAIN;
   co_await step("removes a name");
   const int fd = parent->fd.get();
-  if (::unlinkat(fd, name.c_str(), directory ? AT_REMOVEDIR : 0) != 0) co_return errno;
+  recording.intend(Footprint().object(child->node->object).entry(Location{parent->object, name}));
+  if (::unlinkat(fd, name.c_str(), directory ? AT_REMOVEDIR : 0) != 0) {
+    co_return recording.refused(errno);
+  }
   stamp(fd, "");
   parts_.trace.say("source  removes '{}' (#{}) from #{}", name, child->node->object.inode,
                    parent->object.inode);
   Nodes::remove_name(child->node, parent, name);
   co_await step("looks at the directory after a removal");
   const Maybe parent_after = look_after(fd, "");
-  if (!parent_after) co_return parent_after.error();
+  if (!parent_after) co_return recording.unknown(parent_after.error());
   const Location where{parent->object, name};
   co_await step("records the removal");
   if (directory) {
@@ -194,10 +202,15 @@ Task<int> Mount::try_rename(Renaming renaming) {
     if (!*same) co_return EAGAIN;
   }
   co_await step("renames");
+  Footprint footprint;
+  footprint.object(moved->node->object);
+  if (replaced) footprint.object(replaced->node->object);
+  footprint.entry(Location{from->object, name}).entry(Location{to->object, new_name});
+  recording.intend(std::move(footprint));
   if (::renameat2(from->fd.get(), name.c_str(), to->fd.get(), new_name.c_str(), flags) != 0) {
-    co_return errno;
+    co_return recording.refused(errno);
   }
-  if (replaced && replaced->node == moved->node) co_return 0;
+  if (replaced && replaced->node == moved->node) co_return recording.refused(0);
   stamp(from->fd.get(), "");
   stamp(to->fd.get(), "");
   parts_.trace.say("source  renames '{}' in #{} (#{}) to '{}' in #{}, flags {}", name,
@@ -206,9 +219,9 @@ Task<int> Mount::try_rename(Renaming renaming) {
   move_names(renaming);
   co_await step("looks at the directories after a rename");
   const Maybe from_after = look_after(from->fd.get(), "");
-  if (!from_after) co_return from_after.error();
+  if (!from_after) co_return recording.unknown(from_after.error());
   const Maybe to_after = look_after(to->fd.get(), "");
-  if (!to_after) co_return to_after.error();
+  if (!to_after) co_return recording.unknown(to_after.error());
   Rename operation = describe(renaming, *from_after, *to_after);
   co_await step("records the rename");
   recording.record(std::move(operation));

@@ -22,9 +22,7 @@ UniqueFd open_root(const std::string& path) {
 
 /// What the engine says of itself when it says that all is well.
 bool claims_equality(const EngineStatus& status) {
-  const bool at_rest =
-      status.state == MirrorState::kInSync || status.state == MirrorState::kLagging;
-  return at_rest && status.marks == 0 && status.queued_ops == 0;
+  return status.state == MirrorState::kInSync && status.marks == 0 && status.queued_ops == 0;
 }
 
 }  // namespace

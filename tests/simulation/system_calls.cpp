@@ -15,11 +15,11 @@
 namespace mirrorfs::simulation {
 
 std::string_view name_of(Call call) {
-  static constexpr std::array<std::string_view, 26> kNames = {
-      "open",      "close",    "statx",       "read",       "write",  "getdents", "mkdir",
-      "mknod",     "symlink",  "readlink",    "link",       "unlink", "rename",   "truncate",
-      "fallocate", "fsync",    "syncfs",      "chmod",      "chown",  "utimens",  "listxattr",
-      "getxattr",  "setxattr", "removexattr", "copy-range", "other"};
+  static constexpr std::array<std::string_view, 27> kNames = {
+      "open",      "close",    "statx",       "read",       "write",  "getdents",  "mkdir",
+      "mknod",     "symlink",  "readlink",    "link",       "unlink", "rename",    "truncate",
+      "fallocate", "fsync",    "syncfs",      "chmod",      "chown",  "utimens",   "listxattr",
+      "getxattr",  "setxattr", "removexattr", "copy-range", "other",  "drop-cache"};
   return kNames[static_cast<std::size_t>(call)];
 }
 
@@ -102,6 +102,7 @@ int __real_fallocate(int, int, off_t, off_t);
 int __real_fsync(int);
 int __real_fdatasync(int);
 int __real_syncfs(int);
+int __real_posix_fadvise(int, off_t, off_t, int);
 int __real_fchmod(int, mode_t);
 int __real_fchmodat(int, const char*, mode_t, int);
 int __real_fchown(int, uid_t, gid_t);
@@ -220,6 +221,16 @@ int __wrap_fsync(int fd) {
 
 int __wrap_fdatasync(int fd) {
   return passed(Call::kSync, fd, "", [&] { return __real_fdatasync(fd); });
+}
+
+/// Unlike the others it returns its error.
+int __wrap_posix_fadvise(int fd, off_t offset, off_t length, int advice) {
+  const int failed = __real_posix_fadvise(fd, offset, length, advice);
+  auto* const hooks = CallScope::current();
+  if (failed == 0 && advice == POSIX_FADV_DONTNEED && hooks != nullptr) {
+    hooks->after(Call::kDropCache, fd);
+  }
+  return failed;
 }
 
 int __wrap_syncfs(int fd) {

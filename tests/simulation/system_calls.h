@@ -37,6 +37,7 @@ enum class Call : std::uint8_t {
   kRemoveXattr,
   kClone,
   kOther,
+  kDropCache,
 };
 [[nodiscard]] std::string_view name_of(Call call);
 

@@ -1,6 +1,8 @@
 // The replica's disk below its page cache: what a failed write-back loses.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <map>
 #include <set>
@@ -23,8 +25,11 @@ class WriteBack {
   void written(int fd);
   /// The cache is dropped: files show what the disk holds. How many changed.
   unsigned drop_cache();
+  /// The same of one file.
+  void drop_cache_of(int fd);
 
  private:
+  [[nodiscard]] bool drop(int writable_fd, const struct stat& status);
   template <class Visit>
   void each_file(const Visit& visit) const;
 
