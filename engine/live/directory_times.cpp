@@ -27,7 +27,7 @@ ring::Task<void> Reconciler::set_directory_times(std::vector<ObjectId> directori
 void Reconciler::set_times_now(const ObjectId& directory, const state::DirHandle& handle) {
   const auto times = state_.times.take(directory);
   if (!times) return;
-  if (const auto set = objects::set_times(handle->get(), *times); !set) {
+  if (const auto set = state_.writer.set_times(handle->get(), *times); !set) {
     log_debug("times of a directory: {}", set.error().message());
     times_not_set(directory);
   }

@@ -13,7 +13,7 @@ ring::Task<Result<void>> Dispatcher::set_times(const stream::ObjectAfter& object
   auto opened = co_await applier_.open_object(object.object, object.where, 0);
   if (!opened) co_return pass_on(std::move(opened));
   if (*opened == nullptr) co_return Result<void>{};
-  co_return objects::set_times((*opened)->get(), *times);
+  co_return state_.writer.set_times((*opened)->get(), *times);
 }
 
 /// An object that loses this name may have no other that is known.
