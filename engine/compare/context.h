@@ -13,6 +13,7 @@ namespace mirrorfs::compare {
 /// dry_run.
 struct Context {
   ring::Ring& ring;
+  replica::Writer& writer;
   copy::Staging* staging;
   copy::HardlinkMap& hardlinks;
   Observer& observer;
@@ -20,7 +21,9 @@ struct Context {
   objects::Rights rights;
 
   /// The same without the observer: what copying needs.
-  [[nodiscard]] copy::Context copying() const { return {ring, staging, hardlinks, limits, rights}; }
+  [[nodiscard]] copy::Context copying() const {
+    return {ring, writer, staging, hardlinks, limits, rights};
+  }
 };
 
 /// A directory that is built out of sight, so that what is made in it can have its real name at

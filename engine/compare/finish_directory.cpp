@@ -34,8 +34,8 @@ ring::Task<Result<bool>> finish(Context& context, const DirectoryPair& directory
     if (options.touched) which.mode = which.times = true;
   }
   if (policy.dry_run || !which.any()) co_return differed;
-  Result<void> applied = objects::apply_attributes(directory.replica, which, *source, *wanted,
-                                                   *present, context.rights);
+  Result<void> applied = context.writer.apply_attributes(directory.replica, which, *source, *wanted,
+                                                         *present, context.rights);
   if (!applied) co_return pass_on(std::move(applied));
   if (differed) context.observer.attributes_set(name);
   co_return differed || options.created;

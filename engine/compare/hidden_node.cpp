@@ -4,7 +4,6 @@
 
 #include "engine/copy/remove_tree.h"
 #include "engine/objects/dir_fd.h"
-#include "engine/objects/owner_access.h"
 #include "engine/ring/ring.h"
 
 namespace mirrorfs::compare {
@@ -18,7 +17,7 @@ ring::Task<Result<std::shared_ptr<const OpenPair>>> HiddenNode::build() {
       co_await objects::open_dir_at(ring, (*parent)->source.get(), node_->name.c_str());
   if (!source) co_return pass_on(std::move(source));
   std::string name = context_.staging->next_name();
-  Result<void> made = co_await ring.mkdirat(staging, name.c_str(), 0700);
+  Result<void> made = co_await context_.writer.make_directory(staging, name.c_str(), 0700);
   if (!made) co_return pass_on(std::move(made));
   name_ = std::move(name);
   Result<objects::DirFd> replica = co_await objects::open_dir_at(ring, staging, name_.c_str());
@@ -34,8 +33,8 @@ ring::Task<Result<std::shared_ptr<const OpenPair>>> HiddenNode::build() {
 }
 
 ring::Task<Result<void>> HiddenNode::move_to(int parent) {
-  Result<void> renamed = co_await context_.ring.renameat2(context_.staging->dirfd(), name_.c_str(),
-                                                          parent, node_->name.c_str(), 0);
+  Result<void> renamed = co_await context_.writer.replace(context_.staging->dirfd(), name_.c_str(),
+                                                          parent, node_->name.c_str());
   if (!renamed) renamed.error().name = {};  // of the staging folder: means nothing to users
   co_return renamed;
 }
@@ -46,7 +45,7 @@ ring::Task<Result<void>> HiddenNode::publish() {
   const int to = (*parent)->replica.get();
   Result<void> moved = co_await move_to(to);
   if (!moved && moved.error().code == EACCES) {
-    const bool opened = co_await objects::open_up(context_.ring, to, context_.rights);
+    const bool opened = co_await context_.writer.open_up(to, context_.rights);
     if (opened) moved = co_await move_to(to);
     node_->parent->touched |= opened;
   }

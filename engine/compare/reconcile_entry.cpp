@@ -5,7 +5,6 @@
 #include "engine/compare/reconcile.h"
 #include "engine/copy/remove_tree.h"
 #include "engine/objects/dir_fd.h"
-#include "engine/objects/owner_access.h"
 #include "engine/objects/shortage.h"
 #include "engine/ring/ring.h"
 
@@ -34,7 +33,7 @@ ring::Task<Result<void>> remove_object(EntryPair& entry) {
     Result<void> gone = co_await copy::remove_tree(entry.copying, dirfd, entry.name.c_str());
     if (!gone) co_return gone;
   } else {
-    Result<void> gone = co_await entry.context.ring.unlinkat(dirfd, entry.name.c_str(), 0);
+    Result<void> gone = co_await entry.context.writer.unlink(dirfd, entry.name.c_str());
     if (!gone && gone.error().code != ENOENT) co_return gone;
   }
   entry.context.observer.removed(entry.name);
@@ -61,7 +60,8 @@ ring::Task<Result<Reconciled>> reconcile_subdirectory(EntryPair& entry, EntryRes
     }
     Result<UniqueFd> object = co_await objects::open_path_at(context.ring, dirfd, name);
     if (!object) co_return pass_on(std::move(object));
-    Result<void> opened = objects::set_mode(object->get(), entry.replica->permissions() | S_IRWXU);
+    Result<void> opened =
+        context.writer.set_mode(object->get(), entry.replica->permissions() | S_IRWXU);
     if (!opened) co_return pass_on(std::move(opened));
     result.opened_up = true;
     co_return Reconciled::kEqual;
@@ -74,7 +74,7 @@ ring::Task<Result<Reconciled>> reconcile_subdirectory(EntryPair& entry, EntryRes
     if (!removed) co_return pass_on(std::move(removed));
   }
   if (!entry.policy.hide_new_directories) {
-    Result<void> made = co_await context.ring.mkdirat(dirfd, name, 0700);
+    Result<void> made = co_await context.writer.make_directory(dirfd, name, 0700);
     if (!made) co_return pass_on(std::move(made));
   }
   context.observer.created(entry.name);
@@ -175,7 +175,7 @@ ring::Task<Result<EntryResult>> reconcile_known(Context context, DirectoryPair d
       continue;
     }
     if (is_denied(outcome) && !policy.dry_run && !opened_parent) {
-      opened_parent = co_await objects::open_up(context.ring, directory.replica, context.rights);
+      opened_parent = co_await context.writer.open_up(directory.replica, context.rights);
       if (opened_parent) continue;
     }
     if (!outcome || *outcome != Reconciled::kVanished) break;

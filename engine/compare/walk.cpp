@@ -83,7 +83,7 @@ class Walk final : public copy::ReplicaDirectories {
   void add_children(const std::shared_ptr<WalkNode>& node, std::vector<ChildDirectory>& children);
 
   Context context_for(Observer& observer) {
-    return {ring_, staging_, links_, observer, limits_, rights_};
+    return {ring_, writer_, staging_, links_, observer, limits_, rights_};
   }
   static DirectoryPair pair_of(const WalkNode& node, const OpenPair& open) {
     return {.id = node.source.id(),
@@ -93,6 +93,7 @@ class Walk final : public copy::ReplicaDirectories {
   }
 
   ring::Ring& ring_;
+  replica::Writer writer_{ring_};
   copy::Staging* const staging_;
   Policy policy_;
   WalkListener& listener_;

@@ -9,6 +9,7 @@
 #include "engine/copy/content.h"
 #include "engine/copy/extents.h"
 #include "engine/copy/piece_work.h"
+#include "engine/replica/writer.h"
 #include "engine/ring/ring.h"
 
 namespace mirrorfs::copy {
@@ -73,14 +74,15 @@ ring::Task<Result<bool>> compare_small(ring::Ring& ring, int source, int replica
 }
 
 /// Gives back to the filesystem what is a hole in the source and data in the replica.
-ring::Task<Result<void>> punch_holes(ring::Ring& ring, int from, int replica, ByteRange within) {
+ring::Task<Result<void>> punch_holes(replica::Writer& writer, int from, int replica,
+                                     ByteRange within) {
   Result<Extents> theirs = data_extents(replica, within);
   if (!theirs) co_return pass_on(std::move(theirs));
   Result<Extents> ours = data_extents(from, within);
   if (!ours) co_return pass_on(std::move(ours));
   for (const ByteRange& hole : without(*theirs, *ours)) {
     Result<void> punched =
-        co_await ring.fallocate(replica, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, hole);
+        co_await writer.allocate(replica, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, hole);
     // The content is right already: a filesystem that cannot punch only keeps the blocks.
     if (!punched && punched.error().code != EOPNOTSUPP) co_return punched;
   }
@@ -111,27 +113,28 @@ ring::Task<Result<bool>> compare_content(ring::Ring& ring, int source, int repli
   co_return !run.stop;
 }
 
-ring::Task<Result<std::uint64_t>> update_content_in_place(ring::Ring& ring, int from, int replica,
-                                                          Metadata source, ByteRange range,
-                                                          PieceBudget& budget) {
+ring::Task<Result<std::uint64_t>> update_content_in_place(replica::Writer& writer, int from,
+                                                          int replica, Metadata source,
+                                                          ByteRange range, PieceBudget& budget) {
+  ring::Ring& ring = writer.ring();
   const std::uint64_t end = std::min(range.end(), source.size);
   const ByteRange within{range.offset, end > range.offset ? end - range.offset : 0};
   const off_t present = ::lseek(replica, 0, SEEK_END);
   if (present < 0) co_return fail_errno("lseek SEEK_END");
   if (static_cast<std::uint64_t>(present) != source.size) {
-    Result<void> sized = co_await ring.ftruncate(replica, source.size);
+    Result<void> sized = co_await writer.truncate(replica, source.size);
     if (!sized) co_return pass_on(std::move(sized));
   }
   Result<Extents> extents = either_data(from, replica, within);
   if (!extents) co_return pass_on(std::move(extents));
-  const auto update_piece = [&ring, from, replica, &budget](ByteRange part,
-                                                            PieceRun& run) -> ring::Task<void> {
+  const auto update_piece = [&ring, &writer, from, replica, &budget](
+                                ByteRange part, PieceRun& run) -> ring::Task<void> {
     const PieceBudget::Piece piece = co_await budget.acquire();
     Result<Pair> pair = co_await read_pair(ring, from, replica, part, piece.data());
     if (!pair) co_return run.failed(std::move(pair.error()));
     const ByteRange blocks = differing_blocks(*pair);
     if (blocks.length == 0) co_return;
-    Result<void> put = co_await ring.write_all(
+    Result<void> put = co_await writer.overwrite(
         replica, pair->source.subspan(blocks.offset, blocks.length), part.offset + blocks.offset);
     if (!put) co_return run.failed(std::move(put.error()));
     run.written += blocks.length;
@@ -139,7 +142,7 @@ ring::Task<Result<std::uint64_t>> update_content_in_place(ring::Ring& ring, int 
   PieceRun run;
   co_await for_each_piece(ring, budget, in_pieces(*extents, kHalf), run, update_piece);
   if (run.error) co_return std::unexpected(std::move(*run.error));
-  Result<void> punched = co_await punch_holes(ring, from, replica, within);
+  Result<void> punched = co_await punch_holes(writer, from, replica, within);
   if (!punched) co_return pass_on(std::move(punched));
   co_return run.written;
 }

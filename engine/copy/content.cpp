@@ -1,13 +1,11 @@
 #include "engine/copy/content.h"
 
-#include <linux/fs.h>
-#include <sys/ioctl.h>
-
 #include <cerrno>
 #include <span>
 
 #include "engine/copy/extents.h"
 #include "engine/copy/piece_work.h"
+#include "engine/replica/writer.h"
 #include "engine/ring/ring.h"
 
 namespace mirrorfs::copy {
@@ -15,10 +13,11 @@ namespace {
 
 Error shrank() { return {EIO, "read: file shrank", {}}; }
 
-ring::Task<Result<std::uint64_t>> copy_small(ring::Ring& ring, int from, int to,
+ring::Task<Result<std::uint64_t>> copy_small(replica::Writer& writer, int from, int to,
                                              std::uint64_t size) {
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(size);
   const std::span<std::byte> bytes(buffer.get(), size);
+  ring::Ring& ring = writer.ring();
   Result<std::size_t> got = co_await ring.read(from, bytes, 0);
   if (!got) co_return pass_on(std::move(got));
   if (*got < size) {
@@ -26,10 +25,10 @@ ring::Task<Result<std::uint64_t>> copy_small(ring::Ring& ring, int from, int to,
     if (!rest) co_return pass_on(std::move(rest));
     if (*got + *rest < size) co_return std::unexpected(shrank());
   }
-  Result<std::size_t> put = co_await ring.write(to, bytes, 0);
+  Result<std::size_t> put = co_await writer.write_new(to, bytes, 0);
   if (!put) co_return pass_on(std::move(put));
   if (*put < size) {
-    Result<void> rest = co_await ring.write_all(to, bytes.subspan(*put), *put);
+    Result<void> rest = co_await writer.write_all_new(to, bytes.subspan(*put), *put);
     if (!rest) co_return pass_on(std::move(rest));
   }
   co_return size;
@@ -37,16 +36,15 @@ ring::Task<Result<std::uint64_t>> copy_small(ring::Ring& ring, int from, int to,
 
 bool may_have_holes(const Metadata& source) { return source.blocks * 512 < source.size; }
 
-// Shares the extents of the whole file where both are on one filesystem that can
-// (ioctl_ficlone(2)).
 ring::Task<bool> cloned(ring::Ring& ring, int from, int to) {
-  const auto clone = [=] { return ::ioctl(to, FICLONE, from) == 0; };
+  const auto clone = [=] { return replica::Writer::clone_new(from, to); };
   const bool done = co_await ring.offload(clone);
   co_return done;
 }
 
-ring::Task<Result<std::uint64_t>> copy_large(ring::Ring& ring, int from, int to, Metadata source,
-                                             PieceBudget& budget) {
+ring::Task<Result<std::uint64_t>> copy_large(replica::Writer& writer, int from, int to,
+                                             Metadata source, PieceBudget& budget) {
+  ring::Ring& ring = writer.ring();
   const bool shared = co_await cloned(ring, from, to);
   if (shared) co_return source.size;
   const ByteRange whole{0, source.size};
@@ -54,19 +52,19 @@ ring::Task<Result<std::uint64_t>> copy_large(ring::Ring& ring, int from, int to,
       may_have_holes(source) ? data_extents(from, whole) : Result<Extents>(Extents{whole});
   if (!extents) co_return pass_on(std::move(extents));
   if (extents->empty() || extents->back().end() < source.size) {
-    Result<void> sized = co_await ring.ftruncate(to, source.size);
+    Result<void> sized = co_await writer.set_size_new(to, source.size);
     if (!sized) co_return pass_on(std::move(sized));
   }
   // The lambda outlives its coroutines: both end within this frame.
   // NOLINTNEXTLINE(cppcoreguidelines-avoid-capturing-lambda-coroutines)
-  const auto copy_piece = [&ring, from, to, &budget](ByteRange range,
-                                                     PieceRun& run) -> ring::Task<void> {
+  const auto copy_piece = [&ring, &writer, from, to, &budget](ByteRange range,
+                                                              PieceRun& run) -> ring::Task<void> {
     const PieceBudget::Piece piece = co_await budget.acquire();
     const std::span<std::byte> bytes(piece.data(), range.length);
     Result<std::size_t> got = co_await ring.read_all_at(from, bytes, range.offset);
     if (!got) co_return run.failed(std::move(got.error()));
     if (*got < range.length) co_return run.failed(shrank());
-    Result<void> put = co_await ring.write_all(to, bytes, range.offset);
+    Result<void> put = co_await writer.write_all_new(to, bytes, range.offset);
     if (!put) co_return run.failed(std::move(put.error()));
     run.written += range.length;
     budget.moved(range.length);
@@ -99,14 +97,14 @@ ring::Task<PieceBudget::Piece> PieceBudget::acquire() {
   co_return Piece(*this, std::move(permit));
 }
 
-ring::Task<Result<std::uint64_t>> copy_content(ring::Ring& ring, int from, int to, Metadata source,
-                                               PieceBudget& pieces) {
+ring::Task<Result<std::uint64_t>> copy_content(replica::Writer& writer, int from, int to,
+                                               Metadata source, PieceBudget& pieces) {
   if (source.size == 0) co_return std::uint64_t{0};
   if (source.size <= kSmallFile && !may_have_holes(source)) {
-    ring::Task<Result<std::uint64_t>> small = copy_small(ring, from, to, source.size);
+    ring::Task<Result<std::uint64_t>> small = copy_small(writer, from, to, source.size);
     co_return co_await std::move(small);
   }
-  ring::Task<Result<std::uint64_t>> large = copy_large(ring, from, to, source, pieces);
+  ring::Task<Result<std::uint64_t>> large = copy_large(writer, from, to, source, pieces);
   co_return co_await std::move(large);
 }
 

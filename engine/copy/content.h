@@ -17,6 +17,10 @@ namespace mirrorfs::ring {
 class Ring;
 }
 
+namespace mirrorfs::replica {
+class Writer;
+}
+
 namespace mirrorfs::copy {
 
 /// bytes moved by one read and write. Larger writes make the kernel use larger folios, which are
@@ -71,8 +75,9 @@ class PieceBudget {
 /// that size. Shares extents where the filesystem can (FICLONE), else moves several pieces at once.
 /// Returns the bytes written. EIO (operation "read: file shrank") when `from` is shorter than
 /// source.size.
-[[nodiscard]] ring::Task<Result<std::uint64_t>> copy_content(ring::Ring& ring, int from, int to,
-                                                             Metadata source, PieceBudget& pieces);
+[[nodiscard]] ring::Task<Result<std::uint64_t>> copy_content(replica::Writer& writer, int from,
+                                                             int to, Metadata source,
+                                                             PieceBudget& pieces);
 
 /// True when both files hold the same `size` bytes (holes count as zeros).
 [[nodiscard]] ring::Task<Result<bool>> compare_content(ring::Ring& ring, int source, int replica,
@@ -81,7 +86,10 @@ class PieceBudget {
 /// Gives `replica` (opened O_RDWR) the size and content of `from`, writing only what differs in
 /// `range`; where `from` has a hole and `replica` data, the hole is punched. Returns the bytes
 /// written.
-[[nodiscard]] ring::Task<Result<std::uint64_t>> update_content_in_place(
-    ring::Ring& ring, int from, int replica, Metadata source, ByteRange range, PieceBudget& pieces);
+[[nodiscard]] ring::Task<Result<std::uint64_t>> update_content_in_place(replica::Writer& writer,
+                                                                        int from, int replica,
+                                                                        Metadata source,
+                                                                        ByteRange range,
+                                                                        PieceBudget& pieces);
 
 }  // namespace mirrorfs::copy

@@ -7,6 +7,7 @@
 #include "engine/copy/hardlinks.h"
 #include "engine/copy/staging.h"
 #include "engine/objects/rights.h"
+#include "engine/replica/writer.h"
 #include "engine/ring/sync.h"
 
 namespace mirrorfs::ring {
@@ -28,6 +29,7 @@ struct Limits {
 /// A value of references, cheap to copy. `staging` may be null as long as nothing is written.
 struct Context {
   ring::Ring& ring;
+  replica::Writer& writer;
   Staging* staging;
   HardlinkMap& hardlinks;
   Limits& limits;

@@ -60,13 +60,13 @@ ring::Task<Result<std::uint64_t>> write_content(const Context& context, const Re
                                                 int to) {
   if (reading.all.empty()) {
     ring::Task<Result<std::uint64_t>> large =
-        copy_content(context.ring, reading.fd, to, reading.layout, context.limits.pieces);
+        copy_content(context.writer, reading.fd, to, reading.layout, context.limits.pieces);
     co_return co_await std::move(large);
   }
-  Result<std::size_t> put = co_await context.ring.write(to, reading.all, 0);
+  Result<std::size_t> put = co_await context.writer.write_new(to, reading.all, 0);
   if (!put) co_return pass_on(std::move(put));
   if (*put < reading.all.size()) {
-    Result<void> rest = co_await context.ring.write_all(to, reading.all.subspan(*put), *put);
+    Result<void> rest = co_await context.writer.write_all_new(to, reading.all.subspan(*put), *put);
     if (!rest) co_return pass_on(std::move(rest));
   }
   co_return reading.all.size();
@@ -87,7 +87,7 @@ ring::Task<Result<bool>> publish(Transfer& transfer, const SightRules& rules, St
   Result<void> attributes = copy_attributes(transfer, from, staged);
   if (!attributes) co_return pass_on(std::move(attributes));
   Result<void> published =
-      co_await context.staging->publish(context.ring, staged, transfer.target());
+      co_await context.staging->publish(context.writer, staged, transfer.target());
   if (!published) co_return pass_on(std::move(published));
   const Location here{rules.directory, transfer.name};
   if (linked) context.hardlinks.remember(source, {here, {}}, transfer.source.nlink - 1);
@@ -117,7 +117,7 @@ ring::Task<Result<Sighting>> copy_read(Transfer& transfer, const SightRules& rul
   if (!sighting || !as_read) co_return sighting;
   const mode_t mode = small ? transfer.source.mode & 0777 : 0600;
   Result<Staged> staged =
-      co_await context.staging->create_file(context.ring, transfer.target(), mode);
+      co_await context.staging->create_file(context.writer, transfer.target(), mode);
   if (!staged) co_return pass_on(std::move(staged));
   // A large file's size counts while it is copied, not only when it is looked at.
   const auto size = small ? 0 : static_cast<std::int64_t>(reading.layout.size);

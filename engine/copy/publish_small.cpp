@@ -13,30 +13,30 @@ ring::Task<Result<void>> publish_small(Transfer& transfer, const std::string& li
   const Metadata& source = transfer.source;
   ring::Task<Result<Staged>> making =
       source.is_symlink()
-          ? context.staging->create_symlink(context.ring, transfer.target(), link.c_str())
-          : context.staging->create_special(context.ring, transfer.target(), source.mode,
+          ? context.staging->create_symlink(context.writer, transfer.target(), link.c_str())
+          : context.staging->create_special(context.writer, transfer.target(), source.mode,
                                             source.rdev);
   Result<Staged> staged = co_await std::move(making);
   if (!staged) co_return pass_on(std::move(staged));
-  Result<void> attributes = objects::apply_attributes(staged->fd(), objects::AttributeSet::all(),
-                                                      source, xattrs, {}, context.rights);
+  Result<void> attributes = context.writer.apply_attributes(
+      staged->fd(), objects::AttributeSet::all(), source, xattrs, {}, context.rights);
   if (!attributes) co_return attributes;
   Result<void> published =
-      co_await context.staging->publish(context.ring, *staged, transfer.target());
+      co_await context.staging->publish(context.writer, *staged, transfer.target());
   co_return published;
 }
 
 ring::Task<Result<void>> publish_link(Transfer& transfer, int from, const char* from_name) {
   const Context& context = transfer.tools;
   if (!transfer.replica) {
-    Result<void> linked = co_await context.ring.linkat(from, from_name, transfer.place.replica,
-                                                       transfer.name.c_str(), 0);
+    Result<void> linked = co_await context.writer.link(from, from_name, transfer.place.replica,
+                                                       transfer.name.c_str());
     if (linked || linked.error().code != EEXIST) co_return linked;
   }
-  Result<Staged> staged = co_await context.staging->create_link(context.ring, from, from_name);
+  Result<Staged> staged = co_await context.staging->create_link(context.writer, from, from_name);
   if (!staged) co_return pass_on(std::move(staged));
   Result<void> published =
-      co_await context.staging->publish(context.ring, *staged, transfer.target());
+      co_await context.staging->publish(context.writer, *staged, transfer.target());
   co_return published;
 }
 
@@ -47,8 +47,8 @@ ring::Task<Result<void>> update_attributes(Transfer& transfer, objects::Attribut
   Result<UniqueFd> object =
       co_await objects::open_path_at(context.ring, transfer.place.replica, transfer.name.c_str());
   if (!object) co_return pass_on(std::move(object));
-  Result<void> applied = objects::apply_attributes(object->get(), which, transfer.source, wanted,
-                                                   present, context.rights);
+  Result<void> applied = context.writer.apply_attributes(object->get(), which, transfer.source,
+                                                         wanted, present, context.rights);
   if (!applied) co_return applied;
   Result<void> closed = co_await context.ring.close(std::move(*object));
   co_return closed;

@@ -36,17 +36,23 @@ ring::Task<Result<void>> make_movable(const Context& context, int dirfd, const c
   if (context.rights.override_access) co_return Result<void>{};
   Result<UniqueFd> object = co_await objects::open_path_at(context.ring, dirfd, name);
   if (!object) co_return pass_on(std::move(object));
-  co_return objects::set_mode(object->get(), 0700);
+  co_return context.writer.set_mode(object->get(), 0700);
 }
 
-/// Moves the directory into the staging folder, where it waits to be emptied.
-ring::Task<Result<void>> move_away(Removal& removal, int dirfd, const char* name) {
+/// Moves the directory into the staging folder, where it waits to be emptied. `visible`: from the
+/// tree, to which everything below it is lost with this call.
+ring::Task<Result<void>> move_away(Removal& removal, int dirfd, const char* name, bool visible) {
   const Context& context = removal.context;
   Result<void> movable = co_await make_movable(context, dirfd, name);
   if (!movable) co_return movable;
   std::string moved = context.staging->next_name();
-  Result<void> renamed =
-      co_await context.ring.renameat2(dirfd, name, context.staging->dirfd(), moved.c_str(), 0);
+  const int staging = context.staging->dirfd();
+  Result<void> renamed;
+  if (visible) {
+    renamed = co_await context.writer.take_away(dirfd, name, staging, moved.c_str());
+  } else {
+    renamed = co_await context.writer.move_in_staging(dirfd, name, staging, moved.c_str());
+  }
   if (!renamed) {
     renamed.error().name = name;
     co_return renamed;
@@ -60,11 +66,11 @@ ring::Task<void> remove_child(Removal& removal, int dirfd, const objects::Dirent
   const ring::Permit held = std::move(permit);
   const char* name = child.name.c_str();
   if (child.type != DT_DIR) {
-    Result<void> gone = co_await removal.context.ring.unlinkat(dirfd, name, 0);
+    Result<void> gone = co_await removal.context.writer.discard(dirfd, name, 0);
     if (gone || gone.error().code == ENOENT) co_return;
     if (gone.error().code != EISDIR) co_return removal.failed(std::move(gone.error()));
   }
-  Result<void> moved = co_await move_away(removal, dirfd, name);
+  Result<void> moved = co_await move_away(removal, dirfd, name, false);
   if (!moved) removal.failed(std::move(moved.error()));
 }
 
@@ -84,7 +90,7 @@ ring::Task<Result<void>> empty_directory(Removal& removal, const std::string& na
   }
   co_await group.join();
   Result<void> gone =
-      co_await context.ring.unlinkat(context.staging->dirfd(), name.c_str(), AT_REMOVEDIR);
+      co_await context.writer.discard(context.staging->dirfd(), name.c_str(), AT_REMOVEDIR);
   co_return gone;
 }
 
@@ -92,7 +98,7 @@ ring::Task<Result<void>> empty_directory(Removal& removal, const std::string& na
 
 ring::Task<Result<void>> remove_tree(Context context, int dirfd, const char* name) {
   Removal removal{context, {}, {}};
-  Result<void> moved = co_await move_away(removal, dirfd, name);
+  Result<void> moved = co_await move_away(removal, dirfd, name, dirfd != context.staging->dirfd());
   if (!moved) co_return moved;
   while (!removal.waiting.empty()) {
     const std::string next = std::move(removal.waiting.back());

@@ -9,6 +9,7 @@
 
 #include "engine/copy/leftovers.h"
 #include "engine/objects/attributes.h"
+#include "engine/replica/writer.h"
 #include "engine/ring/ring.h"
 #include "mirrorfs/mirror.h"
 #include "mirrorfs/object_calls.h"
@@ -110,62 +111,64 @@ Staged::Site Staging::site_for(const Target& target) {
   return {dirfd(), next_name(), false};
 }
 
-ring::Task<Result<Staged>> Staging::create_file(ring::Ring& ring, Target target, mode_t mode) {
+ring::Task<Result<Staged>> Staging::create_file(replica::Writer& writer, Target target,
+                                                mode_t mode) {
   Staged::Site site = site_for(target);
-  Result<UniqueFd> fd = co_await ring.open(site.dirfd, site.name.c_str(),
-                                           O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  Result<UniqueFd> fd = co_await writer.create_file(site.dirfd, site.name.c_str(), O_RDWR, mode);
   if (!fd) co_return pass_on(std::move(fd));
   Staged staged(std::move(site));
   staged.fd_ = std::move(*fd);
   staged.permissions_ = mode & ~umask_;
   if (wants_owner_) {
     wants_owner_ = false;
-    Result<Metadata> made = co_await ring.statx(staged.fd(), "", AT_EMPTY_PATH);
+    Result<Metadata> made = co_await writer.ring().statx(staged.fd(), "", AT_EMPTY_PATH);
     if (made) owner_ = objects::Owner{.uid = made->uid, .gid = made->gid};
   }
   staged.owner_ = owner_;
   co_return staged;
 }
 
-ring::Task<Result<Staged>> Staging::create_symlink(ring::Ring& ring, Target target,
+ring::Task<Result<Staged>> Staging::create_symlink(replica::Writer& writer, Target target,
                                                    const char* link) {
   Staged::Site site = site_for(target);
-  Result<void> made = co_await ring.symlinkat(link, site.dirfd, site.name.c_str());
+  Result<void> made = co_await writer.make_symlink(link, site.dirfd, site.name.c_str());
   if (!made) co_return pass_on(std::move(made));
   Staged staged(std::move(site));
   Result<UniqueFd> fd =
-      co_await objects::open_path_at(ring, staged.site_.dirfd, staged.site_.name.c_str());
+      co_await objects::open_path_at(writer.ring(), staged.site_.dirfd, staged.site_.name.c_str());
   if (!fd) co_return pass_on(std::move(fd));
   staged.fd_ = std::move(*fd);
   co_return staged;
 }
 
-ring::Task<Result<Staged>> Staging::create_special(ring::Ring& ring, Target target, mode_t mode,
-                                                   dev_t rdev) {
+ring::Task<Result<Staged>> Staging::create_special(replica::Writer& writer, Target target,
+                                                   mode_t mode, dev_t rdev) {
   Staged::Site site = site_for(target);
-  if (::mknodat(site.dirfd, site.name.c_str(), (mode & S_IFMT) | 0600, rdev) != 0) {
-    co_return fail_errno("mknodat");
-  }
+  Result<void> made =
+      writer.make_special(site.dirfd, site.name.c_str(), (mode & S_IFMT) | 0600, rdev);
+  if (!made) made.error().name = {};
+  if (!made) co_return pass_on(std::move(made));
   Staged staged(std::move(site));
   Result<UniqueFd> fd =
-      co_await objects::open_path_at(ring, staged.site_.dirfd, staged.site_.name.c_str());
+      co_await objects::open_path_at(writer.ring(), staged.site_.dirfd, staged.site_.name.c_str());
   if (!fd) co_return pass_on(std::move(fd));
   staged.fd_ = std::move(*fd);
   co_return staged;
 }
 
-ring::Task<Result<Staged>> Staging::create_link(ring::Ring& ring, int from, const char* from_name) {
+ring::Task<Result<Staged>> Staging::create_link(replica::Writer& writer, int from,
+                                                const char* from_name) {
   Staged::Site site = site_for({-1, nullptr, false});
   site.is_link = true;
-  Result<void> made = co_await ring.linkat(from, from_name, site.dirfd, site.name.c_str(), 0);
+  Result<void> made = co_await writer.link(from, from_name, site.dirfd, site.name.c_str());
   if (!made) co_return pass_on(std::move(made));
   co_return Staged(std::move(site));
 }
 
-ring::Task<Result<void>> Staging::publish(ring::Ring& ring, Staged& staged, Target target) {
+ring::Task<Result<void>> Staging::publish(replica::Writer& writer, Staged& staged, Target target) {
   Staged::Site& site = staged.site_;
   if (staged.fd_.valid()) {
-    Result<void> closed = co_await ring.close(std::move(staged.fd_));
+    Result<void> closed = co_await writer.ring().close(std::move(staged.fd_));
     if (!closed) closed.error().name = target.name;
     if (!closed) co_return closed;
   }
@@ -174,7 +177,7 @@ ring::Task<Result<void>> Staging::publish(ring::Ring& ring, Staged& staged, Targ
     co_return Result<void>{};
   }
   Result<void> renamed =
-      co_await ring.renameat2(site.dirfd, site.name.c_str(), target.dirfd, target.name, 0);
+      co_await writer.replace(site.dirfd, site.name.c_str(), target.dirfd, target.name);
   // If both names are of one object, rename removes neither (rename(2)): the destructor does.
   if (renamed && !site.is_link) site.dirfd = -1;
   if (!renamed) renamed.error().name = target.name;

@@ -14,8 +14,8 @@
 #include "mirrorfs/error.h"
 #include "mirrorfs/unique_fd.h"
 
-namespace mirrorfs::ring {
-class Ring;
+namespace mirrorfs::replica {
+class Writer;
 }
 
 namespace mirrorfs::copy {
@@ -81,21 +81,22 @@ class Staging {
   [[nodiscard]] int dirfd() const { return directory_.get(); }
 
   /// `mode`: chosen so that it rarely has to be changed later; the folder itself keeps others out.
-  [[nodiscard]] ring::Task<Result<Staged>> create_file(ring::Ring& ring, Target target,
+  [[nodiscard]] ring::Task<Result<Staged>> create_file(replica::Writer& writer, Target target,
                                                        mode_t mode = 0600);
-  [[nodiscard]] ring::Task<Result<Staged>> create_symlink(ring::Ring& ring, Target target,
+  [[nodiscard]] ring::Task<Result<Staged>> create_symlink(replica::Writer& writer, Target target,
                                                           const char* link);
   /// FIFO, socket or device: type bits in `mode`.
-  [[nodiscard]] ring::Task<Result<Staged>> create_special(ring::Ring& ring, Target target,
+  [[nodiscard]] ring::Task<Result<Staged>> create_special(replica::Writer& writer, Target target,
                                                           mode_t mode, dev_t rdev);
   /// A further link to `name` in `dirfd`.
-  [[nodiscard]] ring::Task<Result<Staged>> create_link(ring::Ring& ring, int dirfd,
+  [[nodiscard]] ring::Task<Result<Staged>> create_link(replica::Writer& writer, int dirfd,
                                                        const char* name);
 
   /// Closes a file, on the ring: what was written and could not be stored may be told only then
   /// (close(2): EIO, ENOSPC, EDQUOT on network filesystems), and such a file is not published. Then
   /// gives the object its real name, replacing what stands there (never a directory: EISDIR).
-  [[nodiscard]] ring::Task<Result<void>> publish(ring::Ring& ring, Staged& staged, Target target);
+  [[nodiscard]] ring::Task<Result<void>> publish(replica::Writer& writer, Staged& staged,
+                                                 Target target);
 
   /// A name that is not in use here.
   [[nodiscard]] std::string next_name();

@@ -32,10 +32,10 @@ ring::Task<Result<Step>> check_source(Transfer& transfer, int from) {
 
 ring::Task<Result<Step>> publish_once(Transfer& transfer, int from, Written& done) {
   const Context& context = transfer.tools;
-  Result<Staged> staged = co_await context.staging->create_file(context.ring, transfer.target(),
+  Result<Staged> staged = co_await context.staging->create_file(context.writer, transfer.target(),
                                                                 transfer.source.mode & 0777);
   if (!staged) co_return pass_on(std::move(staged));
-  Result<std::uint64_t> written = co_await copy_content(context.ring, from, staged->fd(),
+  Result<std::uint64_t> written = co_await copy_content(context.writer, from, staged->fd(),
                                                         transfer.source, context.limits.pieces);
   Result<Step> step = co_await check_source(transfer, from);
   if (!step || *step != Step::kDone) co_return step;
@@ -43,7 +43,7 @@ ring::Task<Result<Step>> publish_once(Transfer& transfer, int from, Written& don
   Result<void> attributes = copy_attributes(transfer, from, *staged);
   if (!attributes) co_return pass_on(std::move(attributes));
   Result<void> published =
-      co_await context.staging->publish(context.ring, *staged, transfer.target());
+      co_await context.staging->publish(context.writer, *staged, transfer.target());
   if (!published) co_return pass_on(std::move(published));
   done = {.bytes = *written, .published = true};
   co_return Step::kDone;
@@ -53,7 +53,7 @@ ring::Task<Result<Step>> update_content_once(Transfer& transfer, int from, int t
   const Context& context = transfer.tools;
   const ByteRange whole{0, transfer.source.size};
   Result<std::uint64_t> written = co_await update_content_in_place(
-      context.ring, from, to, transfer.source, whole, context.limits.pieces);
+      context.writer, from, to, transfer.source, whole, context.limits.pieces);
   Result<Step> step = co_await check_source(transfer, from);
   if (!step || *step != Step::kDone) co_return step;
   if (!written) co_return pass_on(std::move(written));
@@ -84,7 +84,8 @@ Result<void> copy_attributes(const Transfer& transfer, int from, const Staged& t
   if (!wanted) return pass_on(std::move(wanted));
   const objects::AttributeSet which =
       objects::to_set_on_new(transfer.source, *wanted, to.permissions(), to.owner());
-  return objects::apply_attributes(to.fd(), which, transfer.source, *wanted, {}, rights);
+  return transfer.tools.writer.apply_attributes(to.fd(), which, transfer.source, *wanted, {},
+                                                rights);
 }
 
 ring::Task<Result<WrittenOrVanished>> publish_file(Transfer& transfer) {

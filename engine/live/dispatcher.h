@@ -20,7 +20,7 @@ class Dispatcher {
   Dispatcher(LiveState& state, Reconciler& reconciler)
       : state_(state),
         reconciler_(reconciler),
-        applier_(state.ring, {state.directories, state.files, state.links}, state.rights) {}
+        applier_(state.writer, {state.directories, state.files, state.links}, state.rights) {}
 
   /// Takes what the intake has, as far as the window allows. Called when the intake says that there
   /// is work.

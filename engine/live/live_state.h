@@ -31,6 +31,7 @@ struct LiveState {
   LiveState(ring::Ring& engine_ring, stream::Intake& operations, ObjectId root, int source_root,
             int replica_root, std::size_t most_open, objects::Rights process_rights)
       : ring(engine_ring),
+        writer(engine_ring),
         intake(operations),
         rights(process_rights),
         directories(engine_ring, root, source_root, replica_root, most_open),
@@ -38,6 +39,7 @@ struct LiveState {
         readings(operations) {}
 
   ring::Ring& ring;
+  replica::Writer writer;
   stream::Intake& intake;
   const objects::Rights rights;
   state::DirectoryTable directories;

@@ -21,6 +21,7 @@ Reconciler::Reconciler(LiveState& state, copy::Staging& staging)
 
 compare::Context Reconciler::context(compare::Observer& observer) {
   return {.ring = state_.ring,
+          .writer = state_.writer,
           .staging = &staging_,
           .hardlinks = hardlinks_,
           .observer = observer,

@@ -1,7 +1,6 @@
 #include "engine/live/time_setter.h"
 
 #include "engine/live/reconciler.h"
-#include "engine/objects/attributes.h"
 #include "engine/objects/dir_fd.h"
 #include "engine/stream/claims.h"
 
@@ -72,7 +71,7 @@ ring::Task<void> TimeSetter::set_directory(ObjectId directory) {
   const auto opened = co_await state_.directories.open_replica(directory);
   const state::PendingTimes::Pending* pending = state_.times.find(directory);
   if (pending == nullptr) co_return;
-  const bool set = opened && objects::set_times((*opened)->get(), pending->after);
+  const bool set = opened && state_.writer.set_times((*opened)->get(), pending->after);
   state_.times.drop(directory);
   if (set) co_return;
   const auto where = state_.directories.where(directory);
@@ -123,7 +122,7 @@ ring::Task<Result<void>> TimeSetter::set_held(ObjectId object, std::optional<Loc
     if (pending == nullptr) return {};
     const Metadata after = pending->after;
     state_.times.drop(object);
-    return objects::set_times(fd, after);
+    return state_.writer.set_times(fd, after);
   };
   if (const state::FileHandle open = state_.files.find(object, where)) co_return take(open->get());
   if (!where) {

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "engine/objects/rights.h"
+#include "engine/replica/writer.h"
 #include "engine/ring/task.h"
 #include "engine/state/directory_table.h"
 #include "engine/state/file_cache.h"
@@ -26,8 +27,8 @@ struct ReplicaView {
 /// since the next operation on the object would disturb them again. Ring thread only.
 class Applier {
  public:
-  Applier(ring::Ring& ring, ReplicaView view, objects::Rights rights)
-      : ring_(ring), view_(view), rights_(rights) {}
+  Applier(replica::Writer& writer, ReplicaView view, objects::Rights rights)
+      : ring_(writer.ring()), writer_(writer), view_(view), rights_(rights) {}
 
   [[nodiscard]] ring::Task<Result<void>> apply(const Operation& operation);
 
@@ -63,7 +64,7 @@ class Applier {
   [[nodiscard]] ring::Task<Result<state::FileHandle>> open_content(ObjectId object,
                                                                    std::optional<Location> where,
                                                                    std::uint32_t source_links);
-  [[nodiscard]] Result<void> own(int parent, int fd, const Metadata& after) const;
+  [[nodiscard]] Result<void> own(int parent, int fd, const Metadata& after);
   Outcome create_regular(const CreateNode& node, int parent);
   Outcome create_special(const CreateNode& node, int parent);
   void exchanged(const Rename& rename);
@@ -71,6 +72,7 @@ class Applier {
   void moved(const ObjectId& object, mode_t type, const Location& from, const Location& to);
 
   ring::Ring& ring_;
+  replica::Writer& writer_;
   ReplicaView view_;
   objects::Rights rights_;
   std::uint64_t bytes_written_ = 0;

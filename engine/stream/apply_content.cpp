@@ -57,7 +57,7 @@ ring::Task<Result<void>> Applier::run(const Write& write) {
   auto file = co_await open_content(write.object, write.where, write.after.nlink);
   if (!file) co_return pass_on(std::move(file));
   if (*file == nullptr) co_return Result<void>{};
-  auto written = co_await ring_.write_all((*file)->get(), write.data.view(), write.offset);
+  auto written = co_await writer_.overwrite((*file)->get(), write.data.view(), write.offset);
   if (!written) {
     view_.files.erase(write.object);
     co_return written;
@@ -70,7 +70,7 @@ ring::Task<Result<void>> Applier::run(const Truncate& truncate) {
   auto file = co_await open_content(truncate.object, truncate.where, truncate.after.nlink);
   if (!file) co_return pass_on(std::move(file));
   if (*file == nullptr) co_return Result<void>{};
-  auto done = co_await ring_.ftruncate((*file)->get(), truncate.after.size);
+  auto done = co_await writer_.truncate((*file)->get(), truncate.after.size);
   co_return done;
 }
 
@@ -78,7 +78,7 @@ ring::Task<Result<void>> Applier::run(const Allocate& allocate) {
   auto file = co_await open_content(allocate.object, allocate.where, allocate.after.nlink);
   if (!file) co_return pass_on(std::move(file));
   if (*file == nullptr) co_return Result<void>{};
-  auto done = co_await ring_.fallocate((*file)->get(), allocate.flags, allocate.range);
+  auto done = co_await writer_.allocate((*file)->get(), allocate.flags, allocate.range);
   co_return done;
 }
 
@@ -88,16 +88,16 @@ ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
   if (*object == nullptr) co_return Result<void>{};
   const int fd = (*object)->get();
   if ((change.changed & SetAttributes::kOwner) != 0) {
-    auto set = objects::set_owner(fd, change.after.uid, change.after.gid, rights_);
+    auto set = writer_.set_owner(fd, change.after.uid, change.after.gid, rights_);
     if (!set) co_return set;
   }
   const bool mode = (change.changed & (SetAttributes::kMode | SetAttributes::kOwner)) != 0;
   if (mode && !change.after.is_symlink()) {
-    auto set = objects::set_mode(fd, change.after.permissions());
+    auto set = writer_.set_mode(fd, change.after.permissions());
     if (!set) co_return set;
   }
   if ((change.changed & SetAttributes::kTimes) == 0) co_return Result<void>{};
-  co_return objects::set_times(fd, change.after);
+  co_return writer_.set_times(fd, change.after);
 }
 
 ring::Task<Result<void>> Applier::run(const SetXattr& set) {
@@ -106,10 +106,10 @@ ring::Task<Result<void>> Applier::run(const SetXattr& set) {
   if (*object == nullptr) co_return Result<void>{};
   const auto bytes = set.value.view();
   const std::string_view value(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  auto done = objects::set_xattr((*object)->get(), set.name.c_str(), value);
+  auto done = writer_.set_xattr((*object)->get(), set.name.c_str(), value);
   // An access ACL changes the mode (acl(5)), and a chmod the ACL's mask: the mode comes last.
   if (done && !set.after.is_symlink() && set.name.starts_with("system.posix_acl")) {
-    done = objects::set_mode((*object)->get(), set.after.permissions());
+    done = writer_.set_mode((*object)->get(), set.after.permissions());
   }
   co_return done;
 }
@@ -118,7 +118,7 @@ ring::Task<Result<void>> Applier::run(const RemoveXattr& removed) {
   auto object = co_await open_object(removed.object, removed.where, removed.after.nlink);
   if (!object) co_return pass_on(std::move(object));
   if (*object == nullptr) co_return Result<void>{};
-  co_return objects::remove_xattr((*object)->get(), removed.name.c_str());
+  co_return writer_.remove_xattr((*object)->get(), removed.name.c_str());
 }
 
 }  // namespace mirrorfs::stream

@@ -22,24 +22,23 @@ constexpr mode_t kSpecialBits = S_ISUID | S_ISGID | S_ISVTX;
 /// default ACL only special bits can be missing. A reconcile may have given the parent a default
 /// ACL that is younger than the object: what this one inherited on the source is told by operations
 /// of its own.
-Result<void> Applier::own(int parent, int fd, const Metadata& after) const {
-  if (auto set = objects::set_owner(fd, after.uid, after.gid, rights_); !set) return set;
+Result<void> Applier::own(int parent, int fd, const Metadata& after) {
+  if (auto set = writer_.set_owner(fd, after.uid, after.gid, rights_); !set) return set;
   if (after.is_symlink()) return {};
   const bool inherits = objects::has_xattr(parent, kDefaultAcl);
   if (inherits) {
-    if (auto removed = objects::remove_xattr(fd, kAccessAcl); !removed) return removed;
+    if (auto removed = writer_.remove_xattr(fd, kAccessAcl); !removed) return removed;
     if (after.is_directory()) {
-      if (auto removed = objects::remove_xattr(fd, kDefaultAcl); !removed) return removed;
+      if (auto removed = writer_.remove_xattr(fd, kDefaultAcl); !removed) return removed;
     }
   }
   if (!inherits && (after.mode & kSpecialBits) == 0) return {};
-  return objects::set_mode(fd, after.permissions());
+  return writer_.set_mode(fd, after.permissions());
 }
 
 ring::Task<Result<void>> Applier::create_regular(const CreateNode& node, int parent) {
-  auto file =
-      co_await ring_.open(parent, node.where.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
-                          node.after.permissions());
+  auto file = co_await writer_.create_file(parent, node.where.name.c_str(), O_WRONLY,
+                                           node.after.permissions());
   if (!file) co_return pass_on(std::move(file));
   auto owned = own(parent, file->get(), node.after);
   view_.files.put(node.object, node.where, std::move(*file));
@@ -49,7 +48,8 @@ ring::Task<Result<void>> Applier::create_regular(const CreateNode& node, int par
 ring::Task<Result<void>> Applier::create_special(const CreateNode& node, int parent) {
   const char* name = node.where.name.c_str();
   const mode_t mode = node.after.type() | node.after.permissions();
-  if (::mknodat(parent, name, mode, node.after.rdev) != 0) co_return fail_errno("mknodat", name);
+  auto placed = writer_.make_special(parent, name, mode, node.after.rdev);
+  if (!placed) co_return placed;
   auto made = co_await objects::open_path_at(ring_, parent, name);
   if (!made) co_return pass_on(std::move(made));
   co_return own(parent, made->get(), node.after);
@@ -70,7 +70,7 @@ ring::Task<Result<void>> Applier::run(const MakeDirectory& made) {
   auto parent = co_await view_.directories.open_replica(made.where.parent);
   if (!parent) co_return pass_on(std::move(parent));
   const char* name = made.where.name.c_str();
-  auto done = co_await ring_.mkdirat((*parent)->get(), name, made.after.permissions());
+  auto done = co_await writer_.make_directory((*parent)->get(), name, made.after.permissions());
   if (!done) co_return done;
   // A reading ahead of a rename may have met it elsewhere meanwhile, and has made it there.
   if (view_.directories.contains(made.object)) co_return fail(ESTALE, "mkdirat", name);
@@ -84,7 +84,7 @@ ring::Task<Result<void>> Applier::run(const MakeSymlink& made) {
   auto parent = co_await view_.directories.open_replica(made.where.parent);
   if (!parent) co_return pass_on(std::move(parent));
   const char* name = made.where.name.c_str();
-  auto done = co_await ring_.symlinkat(made.target.c_str(), (*parent)->get(), name);
+  auto done = co_await writer_.make_symlink(made.target.c_str(), (*parent)->get(), name);
   if (!done) co_return done;
   auto link = co_await objects::open_path_at(ring_, (*parent)->get(), name);
   if (!link) co_return pass_on(std::move(link));
@@ -99,8 +99,8 @@ ring::Task<Result<void>> Applier::run(const Link& link) {
   if (!from) co_return pass_on(std::move(from));
   auto to = co_await view_.directories.open_replica(link.where.parent);
   if (!to) co_return pass_on(std::move(to));
-  auto done = co_await ring_.linkat((*from)->get(), existing->name.c_str(), (*to)->get(),
-                                    link.where.name.c_str(), 0);
+  auto done = co_await writer_.link((*from)->get(), existing->name.c_str(), (*to)->get(),
+                                    link.where.name.c_str());
   if (!done) co_return done;
   view_.links.add(link.object, *existing);
   view_.links.add(link.object, link.where);
@@ -110,7 +110,7 @@ ring::Task<Result<void>> Applier::run(const Link& link) {
 ring::Task<Result<void>> Applier::run(const Unlink& unlink) {
   auto parent = co_await view_.directories.open_replica(unlink.where.parent);
   if (!parent) co_return pass_on(std::move(parent));
-  auto done = co_await ring_.unlinkat((*parent)->get(), unlink.where.name.c_str(), 0);
+  auto done = co_await writer_.unlink((*parent)->get(), unlink.where.name.c_str());
   if (!done) co_return done;
   view_.links.release(unlink.where);
   if (unlink.last_link) {
@@ -125,7 +125,7 @@ ring::Task<Result<void>> Applier::run(const Unlink& unlink) {
 ring::Task<Result<void>> Applier::run(const RemoveDirectory& removed) {
   auto parent = co_await view_.directories.open_replica(removed.where.parent);
   if (!parent) co_return pass_on(std::move(parent));
-  auto done = co_await ring_.unlinkat((*parent)->get(), removed.where.name.c_str(), AT_REMOVEDIR);
+  auto done = co_await writer_.remove_directory((*parent)->get(), removed.where.name.c_str());
   co_return done;
 }
 
@@ -170,8 +170,14 @@ ring::Task<Result<void>> Applier::run(const Rename& rename) {
   const bool other_stood = rename.replaced && stands_at(*rename.replaced, rename.to);
   // The source has decided that nothing stood in the way; RENAME_NOREPLACE would add nothing.
   const unsigned flags = rename.flags & RENAME_EXCHANGE;
-  auto done = co_await ring_.renameat2((*from)->get(), rename.from.name.c_str(), (*to)->get(),
-                                       rename.to.name.c_str(), flags);
+  const char* const old_name = rename.from.name.c_str();
+  const char* const new_name = rename.to.name.c_str();
+  Result<void> done;
+  if (flags != 0) {
+    done = co_await writer_.exchange((*from)->get(), old_name, (*to)->get(), new_name);
+  } else {
+    done = co_await writer_.replace((*from)->get(), old_name, (*to)->get(), new_name);
+  }
   if (!done) co_return done;
   // A reconcile gave up a copy meanwhile, which then was moved when it may have been half removed,
   // or met the directory elsewhere: the operation has failed, and a walk has to meet the directory.
