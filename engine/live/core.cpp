@@ -30,17 +30,21 @@ Core::Core(Parts parts)
              descriptors_to_keep(), objects::Rights::current()),
       reconciler_(state_, staging_),
       dispatcher_(state_, reconciler_),
-      durability_(state_, reconciler_, parts.replica_root) {}
+      durability_(state_, reconciler_, parts.replica_root),
+      waits_(state_, durability_, dispatcher_) {}
 
 void Core::run(std::optional<compare::Policy> baseline) {
   if (baseline) ring_->post([this, policy = *baseline] { reconciler_.start_baseline(policy); });
   ring_->spawn(reconciler_.retry_loop());
+  ring_->spawn(durability_.watch());
   ring_->spawn(close_unused_files());
+  ring_->spawn(waits_.serve());
   ring_->run();
 }
 
 ring::Task<void> Core::close_unused_files() {
-  while (true) {
+  while (!ring_->stopping()) {
+    if (state_.files.size() == 0) co_await state_.unsynced.wait();
     const bool slept = co_await ring_->sleep(kKeepOpen);
     if (!slept) co_return;
     state_.files.close_unused_since(state::FileCache::Clock::now() - kKeepOpen);
@@ -94,40 +98,9 @@ EngineStatus Core::status() const {
   return status;
 }
 
-ring::Task<void> Core::wait_durable(SequenceNumber number,
-                                    std::shared_ptr<std::promise<Waited>> result) {
-  while (!stopped_) {
-    if (state_.finished.closed_through() >= number && state_.clean_through(number)) {
-      const bool synced = co_await durability_.sync();
-      if (synced && state_.clean_through(number)) {
-        result->set_value(Waited::kDurable);
-        co_return;
-      }
-    }
-    co_await state_.progress.wait();
-  }
-  result->set_value(Waited::kStopped);
-}
-
-ring::Task<void> Core::wait_barrier(SequenceNumber number,
-                                    std::shared_ptr<std::promise<Waited>> result) {
-  const auto reached = [&] {
-    return state_.watermark.closed_through() >= number && state_.marks.decided_through(number);
-  };
-  while (!stopped_ && !reached()) co_await state_.progress.wait();
-  const bool synced = co_await durability_.reach(number);
-  // What is merely still to be compared, as during the baseline, is no failure of the replica.
-  const bool good = synced && state_.marks.failing() == 0;
-  result->set_value(good ? Waited::kDurable : Waited::kFailed);
-}
-
-ring::Task<void> Core::wait_applied(SequenceNumber number,
-                                    std::shared_ptr<std::promise<Waited>> result) {
-  const auto reached = [&] {
-    return state_.finished.closed_through() >= number && dispatcher_.decided(number);
-  };
-  while (!stopped_ && !reached()) co_await state_.progress.wait();
-  result->set_value(dispatcher_.refused(number) ? Waited::kFailed : Waited::kDurable);
+void Core::wait(Wait wait) {
+  dispatcher_.pull();
+  waits_.add(std::move(wait));
 }
 
 ring::Task<bool> Core::drain_everything() {
@@ -159,9 +132,10 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
     if (!recorded) log_error("cannot record the clean stop: {}", recorded.error().message());
     done = recorded.has_value();
   }
-  stopped_ = true;
+  waits_.stop();
   state_.progressed();
   reconciler_.stop();
+  state_.unsynced.set();
   ring_->stop();
   clean->set_value(done);
 }

@@ -13,12 +13,10 @@
 #include "engine/live/durability.h"
 #include "engine/live/live_state.h"
 #include "engine/live/reconciler.h"
+#include "engine/live/waits.h"
 #include "mirrorfs/mirror.h"
 
 namespace mirrorfs::live {
-
-/// How a wait ended.
-enum class Waited { kDurable, kFailed, kStopped };
 
 /// Made on the thread that calls run(). After construction, post() onto the ring for everything
 /// that is not marked otherwise.
@@ -46,16 +44,8 @@ class Core {
   [[nodiscard]] ring::Task<void> pause(std::shared_ptr<std::promise<void>> stands_still);
   void resume();
   [[nodiscard]] EngineStatus status() const;
-  /// Fulfils the promise when all up to `number` is applied, unmarked and durable.
-  [[nodiscard]] ring::Task<void> wait_durable(SequenceNumber number,
-                                              std::shared_ptr<std::promise<Waited>> result);
-  /// What a barrier promises while the replica has gaps: fulfils when all up to `number` is applied
-  /// or reconciled and durable, or with kFailed when the replica refuses something.
-  [[nodiscard]] ring::Task<void> wait_barrier(SequenceNumber number,
-                                              std::shared_ptr<std::promise<Waited>> result);
-  /// Fulfils with kFailed when the replica cannot take what just this operation touched.
-  [[nodiscard]] ring::Task<void> wait_applied(SequenceNumber number,
-                                              std::shared_ptr<std::promise<Waited>> result);
+  void wait(Wait wait);
+  void cancel(WaitId id) { waits_.cancel(id); }
   /// Everything applied and durable, the clean stop recorded; then the ring stops.
   [[nodiscard]] ring::Task<void> drain(std::shared_ptr<std::promise<bool>> clean);
 
@@ -73,7 +63,7 @@ class Core {
   Reconciler reconciler_;
   Dispatcher dispatcher_;
   Durability durability_;
-  bool stopped_ = false;
+  Waits waits_;
 };
 
 }  // namespace mirrorfs::live

@@ -15,14 +15,18 @@ namespace {
 constexpr std::size_t kWindow = 1024;
 constexpr std::size_t kUnappliedRemembered = 4096;
 
-bool is_barrier(const stream::Recorded& recorded) {
-  return std::holds_alternative<Barrier>(recorded.operation);
+/// Waits until all before it is done, and holds back all behind it.
+bool stands_alone(const stream::Recorded& recorded) {
+  return std::holds_alternative<Barrier>(recorded.operation) || recorded.overflow != nullptr;
 }
 
-/// Its payload was dropped and no name tells where it belongs, though it has one.
-bool lost_a_linked_file(const stream::Recorded& recorded) {
-  const auto* write = std::get_if<Write>(&recorded.operation);
-  return recorded.payload_lost && write != nullptr && !write->where && write->after.nlink > 0;
+bool is_unknown(const stream::Recorded& recorded) {
+  return std::holds_alternative<Unknown>(recorded.operation);
+}
+
+stream::ClaimSet claims_of(const stream::Recorded& recorded) {
+  if (is_unknown(recorded) && recorded.footprint) return stream::claims_of(*recorded.footprint);
+  return stream::claims_of(recorded.operation);
 }
 
 }  // namespace
@@ -54,18 +58,19 @@ void Dispatcher::advance() {
     if (taken_.empty()) {
       if (in_flight_ >= kWindow) return;
       for (stream::Recorded& recorded : state_.intake.take(kWindow - in_flight_)) {
-        state_.watermark.open(recorded.number, recorded.completed);
-        state_.finished.open(recorded.number, recorded.completed);
+        state_.watermark.open(recorded.number, recorded.completed, recorded.count);
+        state_.finished.open(recorded.number, recorded.completed, recorded.count);
         taken_.push_back(std::move(recorded));
       }
       if (taken_.empty()) return;
     }
-    if (is_barrier(taken_.front())) {
+    if (stands_alone(taken_.front())) {
       if (barriers_wait_for_ > 0) return;
-      const stream::Recorded barrier = std::move(taken_.front());
+      const stream::Recorded alone = std::move(taken_.front());
       taken_.pop_front();
-      close(barrier.number);
-      finish(barrier);
+      if (alone.overflow) mark_overflow(alone);
+      close(alone.number);
+      finish(alone);
     } else {
       stream::Recorded next = std::move(taken_.front());
       taken_.pop_front();
@@ -84,7 +89,7 @@ void Dispatcher::start(stream::Recorded&& recorded) {
     ++barriers_wait_for_;
   }
   job->waiting_self = job;
-  state_.dependencies.enter(*job, stream::claims_of(job->recorded.operation));
+  state_.dependencies.enter(*job, claims_of(job->recorded));
 }
 
 void Dispatcher::mark_touched(const stream::Recorded& recorded, const Error* error) {
@@ -100,12 +105,43 @@ void Dispatcher::mark_touched(const stream::Recorded& recorded, const Error* err
     log_debug("not applied, will be reconciled: {} of {}: {}",
               stream::kind_name(recorded.operation), path, error->message());
   }
-  if (recorded.payload_lost) state_.catching_up = true;
   for (const Location& entry : entries) {
-    if (state_.directories.is_known(entry.parent)) reconciler_.request(entry, recorded.number);
+    if (state_.directories.takes_marks(entry.parent)) reconciler_.request(entry, recorded.number);
   }
-  if (entries.empty() && (error != nullptr || lost_a_linked_file(recorded))) {
-    reconciler_.request_everything();
+  if (entries.empty() && error != nullptr) reconciler_.request_everything();
+}
+
+void Dispatcher::mark_linked(const ObjectId& object, SequenceNumber since) {
+  for (const Location& name : state_.links.all(object)) {
+    if (state_.directories.takes_marks(name.parent)) reconciler_.request(name, since);
+  }
+}
+
+/// A change that nobody can describe: all that it may have touched.
+void Dispatcher::mark_unknown(const stream::Recorded& recorded) {
+  if (recorded.covers_everything()) return reconciler_.request_everything();
+  for (const Location& entry : recorded.footprint->entries()) {
+    if (state_.directories.takes_marks(entry.parent)) reconciler_.request(entry, recorded.number);
+  }
+  for (const ObjectId& object : recorded.footprint->objects()) {
+    mark_linked(object, recorded.number);
+  }
+}
+
+/// What is left of operations that found the queue full. Of what is not known a walk or a mark
+/// above is still to come.
+void Dispatcher::mark_overflow(const stream::Recorded& recorded) {
+  state_.catching_up = true;
+  const SequenceNumber since{recorded.number.value - recorded.count + 1};
+  if (recorded.covers_everything()) return reconciler_.request_everything();
+  for (const auto& [directory, entries] : recorded.overflow->directories()) {
+    if (!state_.directories.takes_marks(directory)) continue;
+    if (entries.whole) reconciler_.request_listing(directory);
+    for (const std::string& name : entries.names) reconciler_.request({directory, name}, since);
+  }
+  for (const ObjectId& object : recorded.overflow->linked_objects()) mark_linked(object, since);
+  for (const ObjectId& directory : recorded.overflow->removed_directories()) {
+    reconciler_.directory_is_gone(directory);
   }
 }
 
@@ -143,24 +179,18 @@ void Dispatcher::mark_other_names(const stream::Recorded& recorded) {
   // A name made in a directory that is still to be walked: the walk has to know where to link it
   // to.
   if (const auto* link = std::get_if<Link>(&recorded.operation); link && link->existing) {
-    if (state_.directories.is_known(link->existing->parent)) {
+    if (state_.directories.takes_marks(link->existing->parent)) {
       reconciler_.request(*link->existing, recorded.number);
     }
   }
   const auto object = stream::changed_linked_object(recorded.operation);
-  if (!object) return;
-  for (const Location& name : state_.links.all(*object)) {
-    if (state_.directories.is_known(name.parent)) reconciler_.request(name, recorded.number);
-  }
+  if (object) mark_linked(*object, recorded.number);
 }
 
 /// Applied or not: the source has them no more.
 void Dispatcher::follow_removed_directories(const Operation& operation) {
-  if (const auto* removed = std::get_if<RemoveDirectory>(&operation)) {
-    reconciler_.directory_is_gone(removed->object);
-  } else if (const auto* rename = std::get_if<Rename>(&operation)) {
-    const bool gone = rename->replaced && (rename->flags & RENAME_EXCHANGE) == 0;
-    if (gone && S_ISDIR(rename->replaced_type)) reconciler_.directory_is_gone(*rename->replaced);
+  if (const auto directory = stream::removed_directory(operation)) {
+    reconciler_.directory_is_gone(*directory);
   }
 }
 
@@ -188,6 +218,10 @@ ring::Task<Result<void>> Dispatcher::apply(const stream::Recorded& recorded) {
 
 /// True: the replica has it.
 ring::Task<bool> Dispatcher::carry_out(const stream::Recorded& recorded) {
+  if (is_unknown(recorded)) {
+    mark_unknown(recorded);
+    co_return false;
+  }
   const Verdict verdict = judge(state_, recorded);
   if (verdict == Verdict::kApply) {
     const auto applied = co_await apply(recorded);
@@ -208,7 +242,12 @@ ring::Task<void> Dispatcher::run(std::shared_ptr<Job> job) {
   const bool done = co_await carry_out(recorded);
   if (!done) co_await set_times_of_unapplied(recorded.operation);
   follow_removed_directories(recorded.operation);
-  co_await reconciler_.set_directory_times(stream::directories_held_by(recorded.operation));
+  // Others may have deferred the times of the directory that the operation is about, too.
+  std::vector<ObjectId> directories = stream::directories_held_by(recorded.operation);
+  for (const stream::ObjectAfter& object : stream::objects_after(recorded.operation)) {
+    if (state_.directories.contains(object.object)) directories.push_back(object.object);
+  }
+  co_await reconciler_.set_directory_times(std::move(directories));
   state_.dependencies.leave(*job);
   --in_flight_;
   if (!job->covered) {

@@ -51,6 +51,9 @@ class Dispatcher {
   [[nodiscard]] ring::Task<bool> carry_out(const stream::Recorded& recorded);
   [[nodiscard]] ring::Task<Result<void>> apply(const stream::Recorded& recorded);
   void mark_touched(const stream::Recorded& recorded, const Error* error);
+  void mark_unknown(const stream::Recorded& recorded);
+  void mark_overflow(const stream::Recorded& recorded);
+  void mark_linked(const ObjectId& object, SequenceNumber since);
   void mark_other_names(const stream::Recorded& recorded);
   void follow_removed_directories(const Operation& operation);
   void follow_names(const Operation& operation);

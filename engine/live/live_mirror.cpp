@@ -1,11 +1,11 @@
 #include "engine/live/live_mirror.h"
 
 #include <mutex>
+#include <new>
 #include <vector>
 
-#include "engine/objects/descriptor_calls.h"
-
 #include "mirrorfs/log.h"
+#include "mirrorfs/object_calls.h"
 
 namespace mirrorfs::live {
 namespace {
@@ -24,7 +24,7 @@ void keep_for_ever(std::unique_ptr<Core> core) {
 }
 
 stream::WhenFull when_full(Overflow overflow) {
-  return overflow == Overflow::kThrottle ? stream::WhenFull::kWait : stream::WhenFull::kDropPayload;
+  return overflow == Overflow::kThrottle ? stream::WhenFull::kWait : stream::WhenFull::kFold;
 }
 
 }  // namespace
@@ -57,7 +57,7 @@ std::optional<compare::Policy> LiveMirror::first_baseline() const {
 }
 
 Result<void> LiveMirror::start() {
-  objects::calls::prepare();
+  if (auto prepared = calls::prepare(); !prepared) return prepared;
   const std::optional<compare::Policy> baseline = first_baseline();
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
@@ -102,11 +102,16 @@ EngineStatus LiveMirror::status() const {
 bool LiveMirror::wait(std::optional<std::chrono::milliseconds> timeout) {
   auto result = std::make_shared<std::promise<Waited>>();
   auto future = result->get_future();
-  const SequenceNumber number = intake_.last_recorded();
-  core_->ring().post(
-      [core = core_, number, result] { core->ring().spawn(core->wait_durable(number, result)); });
-  if (timeout && future.wait_for(*timeout) != std::future_status::ready) return false;
-  return future.get() == Waited::kDurable;
+  const WaitId id = post_wait({.id = {},
+                               .what = WaitFor::kDurable,
+                               .number = intake_.last_recorded(),
+                               .covered = nullptr,
+                               .then = [result](Waited waited) { result->set_value(waited); }});
+  if (timeout && future.wait_for(*timeout) != std::future_status::ready) {
+    cancel(id);
+    return false;
+  }
+  return future.get() == Waited::kDone;
 }
 
 bool LiveMirror::pause() {
@@ -121,38 +126,80 @@ void LiveMirror::resume() {
   core_->ring().post([core = core_] { core->resume(); });
 }
 
-Admission LiveMirror::admit(std::size_t payload) {
-  return Admission(*this, intake_.admit(payload));
+std::size_t LiveMirror::cost(std::size_t payload) const { return stream::kOperationCost + payload; }
+
+std::optional<Admission> LiveMirror::admit(std::size_t bytes) {
+  if (!intake_.admit(bytes)) return std::nullopt;
+  return Admission(*this, bytes);
 }
 
-SequenceNumber LiveMirror::record(Admission admission, Operation operation) {
-  return intake_.record(admission.consume(), std::move(operation));
+WaitId LiveMirror::admit_later(std::size_t bytes, Admitted then) {
+  return public_id(intake_.admit_later(bytes,
+                                       [this, bytes, then = std::move(then)]() mutable {
+                                         then(Admission(*this, bytes));
+                                       }),
+                   WaitsIn::kIntake);
 }
 
-Result<void> LiveMirror::outcome(std::future<Waited>& waited) const {
-  const bool failed = waited.get() == Waited::kFailed;
-  if (failed && opened_.options.on_replica_error == OnReplicaError::kFail) {
-    return fail(EIO, "replica");
-  }
+Admission LiveMirror::admit_regardless(std::size_t bytes) {
+  intake_.admit_regardless(bytes);
+  return {*this, bytes};
+}
+
+Intent LiveMirror::begin(Admission admission, Footprint footprint) {
+  Intent intent = intake_.begin(admission.bytes(), std::move(footprint));
+  (void)admission.consume();
+  return intent;
+}
+
+bool LiveMirror::must_wait(Await what) const {
+  const Mode mode = opened_.options.mode;
+  return what == Await::kBarrier ? mode != Mode::kAsync : mode == Mode::kSync;
+}
+
+Result<void> LiveMirror::answer_without_replica() const {
+  if (opened_.options.on_replica_error == OnReplicaError::kFail) return fail(EIO, "replica");
   return {};
 }
 
-Result<void> LiveMirror::settle(SequenceNumber number) {
-  if (opened_.options.mode != Mode::kSync) return {};
-  auto result = std::make_shared<std::promise<Waited>>();
-  auto future = result->get_future();
-  core_->ring().post(
-      [core = core_, number, result] { core->ring().spawn(core->wait_applied(number, result)); });
-  return outcome(future);
+WaitId LiveMirror::settle(SequenceNumber number, Await what,
+                          std::shared_ptr<const Footprint> covered, Settled then) {
+  if (!must_wait(what)) {
+    then({});
+    return {};
+  }
+  return post_wait({.id = {},
+                    .what = what == Await::kBarrier ? WaitFor::kBarrier : WaitFor::kApplied,
+                    .number = number,
+                    .covered = std::move(covered),
+                    .then = [this, then = std::move(then)](Waited waited) mutable {
+                      then(waited == Waited::kFailed ? answer_without_replica() : Result<void>{});
+                    }});
 }
 
-Result<void> LiveMirror::settle_barrier(SequenceNumber number) {
-  if (opened_.options.mode == Mode::kAsync) return {};
-  auto result = std::make_shared<std::promise<Waited>>();
-  auto future = result->get_future();
+WaitId LiveMirror::post_wait(Wait wait) {
+  wait.id = {++last_wait_};
+  const WaitId id = wait.id;
   core_->ring().post(
-      [core = core_, number, result] { core->ring().spawn(core->wait_barrier(number, result)); });
-  return outcome(future);
+      [core = core_, wait = std::move(wait)]() mutable { core->wait(std::move(wait)); });
+  return public_id(id, WaitsIn::kCore);
+}
+
+/// Both the intake and the core name their waits by counting: the lowest bit tells them apart.
+WaitId LiveMirror::public_id(WaitId id, WaitsIn where) {
+  if (!id) return {};
+  return {id.value * 2 + (where == WaitsIn::kCore ? 1 : 0)};
+}
+
+void LiveMirror::cancel(WaitId wait) noexcept {
+  const WaitId own{wait.value / 2};
+  if (!own) return;
+  if (wait.value % 2 == 0) return intake_.cancel(own);
+  try {
+    core_->ring().post([core = core_, own] { core->cancel(own); });
+  } catch (const std::bad_alloc&) {
+    // Nobody listens to the callback any more; it is called in vain.
+  }
 }
 
 /// A thread that hangs in a call on the replica cannot be joined: it and all it uses are left to

@@ -1,6 +1,8 @@
-// Mirror and Replicator for the outside: the thread, the intake, and the waiting.
+// Mirror and Replicator for the outside: the thread, the intake, and those who wait.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -34,21 +36,30 @@ class LiveMirror final : public Mirror, public Replicator {
   void resume() override;
   [[nodiscard]] bool stop(std::optional<std::chrono::milliseconds> drain_timeout) override;
 
-  [[nodiscard]] Admission admit(std::size_t payload) override;
-  SequenceNumber record(Admission admission, Operation operation) override;
-  [[nodiscard]] Result<void> settle(SequenceNumber number) override;
-  [[nodiscard]] Result<void> settle_barrier(SequenceNumber number) override;
+  [[nodiscard]] std::size_t cost(std::size_t payload) const override;
+  [[nodiscard]] std::optional<Admission> admit(std::size_t bytes) override;
+  WaitId admit_later(std::size_t bytes, Admitted then) override;
+  [[nodiscard]] Admission admit_regardless(std::size_t bytes) override;
+  [[nodiscard]] Intent begin(Admission admission, Footprint footprint) override;
+  [[nodiscard]] bool must_wait(Await what) const override;
+  WaitId settle(SequenceNumber number, Await what, std::shared_ptr<const Footprint> covered,
+                Settled then) override;
+  void cancel(WaitId wait) noexcept override;
+  [[nodiscard]] Result<void> answer_without_replica() const override;
 
  private:
-  void withdraw(Admitted admitted) noexcept override { intake_.withdraw(admitted); }
+  enum class WaitsIn { kIntake, kCore };
+  void give_back(std::size_t bytes) noexcept override { intake_.give_back(bytes); }
+  WaitId post_wait(Wait wait);
+  [[nodiscard]] static WaitId public_id(WaitId id, WaitsIn where);
   [[nodiscard]] std::optional<compare::Policy> first_baseline() const;
-  [[nodiscard]] Result<void> outcome(std::future<Waited>& waited) const;
   void end_thread(bool by_force);
 
   Opened opened_;
   stream::Intake intake_;
   std::unique_ptr<Core> owned_core_;
   Core* core_ = nullptr;  ///< stays valid when a hanging thread is left behind with its Core
+  std::atomic<std::uint64_t> last_wait_{0};
   std::thread thread_;
   std::future<void> thread_ended_;
   mutable std::mutex status_mutex_;

@@ -54,7 +54,8 @@ ring::Task<Result<void>> Reconciler::make_room(const Location& entry, const Meta
   // Not where the table has it: somebody has moved it on the replica.
   if (const auto owner = state_.directories.owners().owner(found->id())) give_up_replica(*owner);
   PassObserver observer(progress_, state_.totals);
-  auto removed = co_await copy::remove_tree(context(observer).copying(), pair.replica, entry.name.c_str());
+  auto removed =
+      co_await copy::remove_tree(context(observer).copying(), pair.replica, entry.name.c_str());
   if (!removed) co_return removed;
   state_.directories.owners().erase(found->id());
   co_return Result<void>{};

@@ -13,7 +13,7 @@ namespace mirrorfs::ring {
 namespace {
 
 /// openat2(2): with RESOLVE_BENEATH a rename elsewhere can make the walk fail with EAGAIN, and the
-/// caller should try again; bounded, since an attacker can rename for ever.
+/// caller should try again; bounded, since an attacker can rename forever.
 constexpr unsigned kMostRetries = 32;
 
 io_uring_sqe prepare_open(int dirfd, const char* name) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 
 #include <atomic>
 #include <chrono>
@@ -24,14 +23,12 @@
 #include "engine/ring/root.h"
 #include "engine/ring/task.h"
 #include "mirrorfs/error.h"
+#include "mirrorfs/object_calls.h"
 #include "mirrorfs/types.h"
 #include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::ring {
 
-/// G7: a name opened below a directory never leads out of it, nor through a symlink.
-inline constexpr std::uint64_t kBeneath =
-    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
 
 struct RingOptions {
   unsigned entries = 512;  ///< of the submission queue; the kernel rounds up to a power of two
@@ -94,7 +91,7 @@ class Ring {
 
   /// openat2(2); O_CLOEXEC is added.
   OpenRequest open(int dirfd, const char* name, int flags, mode_t mode = 0,
-                   std::uint64_t resolve = kBeneath);
+                   std::uint64_t resolve = calls::kBeneath);
   /// statx(2) for Metadata; name "" with AT_EMPTY_PATH asks for dirfd itself.
   StatxRequest statx(int dirfd, const char* name, int flags = AT_SYMLINK_NOFOLLOW);
   /// One pread(2) or pwrite(2): may move less than asked, at most 0x7ffff000 bytes.

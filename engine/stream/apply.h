@@ -58,6 +58,7 @@ class Applier {
   Outcome run(const Rename& rename);
   Outcome run(const LearnDirectory& learn);
   Outcome run(const Barrier& barrier);
+  Outcome run(const Unknown& unknown);
 
   [[nodiscard]] ring::Task<Result<state::FileHandle>> open_content(ObjectId object,
                                                                    std::optional<Location> where,

@@ -204,5 +204,6 @@ ring::Task<Result<void>> Applier::run(const LearnDirectory& learn) {
 }
 
 ring::Task<Result<void>> Applier::run(const Barrier&) { co_return Result<void>{}; }
+ring::Task<Result<void>> Applier::run(const Unknown&) { co_return fail(EIO, "unknown"); }
 
 }  // namespace mirrorfs::stream

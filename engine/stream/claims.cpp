@@ -62,6 +62,7 @@ struct ClaimBuilder {
   }
 
   void operator()(const Barrier&) {}  // the dispatcher itself holds everything back
+  void operator()(const Unknown&) {}  // its footprint tells
 };
 
 }  // namespace
@@ -94,6 +95,13 @@ void ClaimSet::add(Key key, bool exclusive) {
   } else {
     same->exclusive = same->exclusive || exclusive;
   }
+}
+
+ClaimSet claims_of(const Footprint& footprint) {
+  ClaimBuilder builder;
+  for (const ObjectId& object : footprint.objects()) builder.object(object);
+  for (const Location& entry : footprint.entries()) builder.changes(entry);
+  return std::move(builder.claims);
 }
 
 ClaimSet claims_of(const Operation& operation) {

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "mirrorfs/footprint.h"
 #include "mirrorfs/operation.h"
 
 namespace mirrorfs::stream {
@@ -41,5 +42,7 @@ class ClaimSet {
 ///    while the directory itself is made, moved, changed or removed;
 ///  - a directory entry that it changes, exclusively; one that it only goes through, shared.
 [[nodiscard]] ClaimSet claims_of(const Operation& operation);
+/// Of an operation of which nothing else is known.
+[[nodiscard]] ClaimSet claims_of(const Footprint& footprint);
 
 }  // namespace mirrorfs::stream

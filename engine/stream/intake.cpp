@@ -1,78 +1,225 @@
 #include "engine/stream/intake.h"
 
 #include <algorithm>
-#include <iterator>
+#include <new>
 #include <utility>
 
 namespace mirrorfs::stream {
 
-Admitted Intake::admit(std::size_t payload) {
-  const std::size_t bytes = payload + kOperationCost;
-  std::unique_lock lock(mutex_);
-  // Without payloads an operation costs little, but not nothing: those may fill the queue again.
-  const std::uint64_t bound = when_full_ == WhenFull::kWait ? limit_ : 2 * limit_;
-  room_.wait(lock, [&] {
-    const std::uint64_t queued = queued_bytes_.load();
-    return closed_ || queued == 0 || queued + bytes <= bound;
-  });
-  const std::uint64_t queued = queued_bytes_.fetch_add(bytes) + bytes;
-  if (queued > highest_queued_bytes_.load()) highest_queued_bytes_.store(queued);
-  ++under_way_[looks_];
-  return {.bytes = bytes, .begun = looks_};
+/// What stands for an Intent: counted as under way from begin() on, with an element of the stream
+/// set aside for the case that nothing better is to be said.
+class Intake::BegunOperation final : public Intent::Promise {
+ public:
+  BegunOperation(Intake& intake, std::size_t reserved, Footprint footprint)
+      : intake_(intake),
+        reserved_(reserved),
+        footprint_(std::make_shared<const Footprint>(std::move(footprint))) {
+    unknown_.push_back({.number = {},
+                        .completed = {},
+                        .bytes = kOperationCost + footprint_->heap_bytes(),
+                        .footprint = footprint_,
+                        .overflow = nullptr});
+    const std::lock_guard lock(intake_.mutex_);
+    begun_ = intake_.looks_;
+    ++intake_.under_way_[begun_];
+    unknown_.front().begun = begun_;
+  }
+  BegunOperation(const BegunOperation&) = delete;
+  BegunOperation& operator=(const BegunOperation&) = delete;
+
+  ~BegunOperation() override {
+    if (completed_) return;
+    intake_.push(unknown_, std::exchange(reserved_, 0));
+    end();
+  }
+
+  SequenceNumber record(Operation&& operation) override {
+    const std::size_t heap = mirrorfs::heap_bytes(operation);
+    const std::size_t shared = recorded_ ? 0 : footprint_->heap_bytes();
+    std::list<Recorded> one;
+    one.push_back({.number = {},
+                   .completed = {},
+                   .bytes = kOperationCost + heap + shared,
+                   .begun = begun_,
+                   .footprint = footprint_,
+                   .operation = std::move(operation),
+                   .overflow = nullptr});
+    recorded_ = true;
+    return intake_.push(one, std::exchange(reserved_, 0));
+  }
+
+  [[nodiscard]] const std::shared_ptr<const Footprint>& footprint() const override {
+    return footprint_;
+  }
+
+  void complete() noexcept override {
+    completed_ = true;
+    end();
+  }
+
+ private:
+  void end() noexcept {
+    intake_.ended(begun_);
+    if (reserved_ > 0) intake_.give_back(std::exchange(reserved_, 0));
+  }
+
+  Intake& intake_;
+  std::size_t reserved_;
+  std::uint64_t begun_ = 0;
+  bool recorded_ = false;
+  bool completed_ = false;
+  std::shared_ptr<const Footprint> footprint_;
+  std::list<Recorded> unknown_;  ///< one, pushed when nothing is said
+};
+
+Intent Intake::begin(std::size_t reserved, Footprint footprint) {
+  return Intent(std::make_unique<BegunOperation>(*this, reserved, std::move(footprint)));
 }
 
-void Intake::recorded_or_withdrawn(const Admitted& admitted) {
-  const auto found = under_way_.find(admitted.begun);
-  if (admitted.bytes > 0 && --found->second == 0) under_way_.erase(found);
+bool Intake::has_room(std::size_t bytes) const {
+  if (when_full_ == WhenFull::kFold || closed_) return true;
+  const std::uint64_t queued = queued_bytes_.load(std::memory_order_relaxed);
+  return queued == 0 || queued + bytes <= limit_;
 }
 
-SequenceNumber Intake::record(Admitted admitted, Operation operation) {
-  Recorded recorded{.number = {},
-                    .completed = std::chrono::steady_clock::now(),
-                    .bytes = admitted.bytes,
-                    .payload_lost = false,
-                    .begun = admitted.begun,
-                    .operation = std::move(operation)};
-  Payload dropped;  // freed after the lock
-  bool first = false;
-  SequenceNumber number;
+void Intake::account(std::size_t more, std::size_t less) noexcept {
+  const std::uint64_t queued = queued_bytes_.load(std::memory_order_relaxed) + more - less;
+  queued_bytes_.store(queued, std::memory_order_relaxed);
+  if (queued > highest_queued_bytes_.load(std::memory_order_relaxed)) {
+    highest_queued_bytes_.store(queued, std::memory_order_relaxed);
+  }
+}
+
+bool Intake::admit(std::size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  if (!waiters_.empty() || !has_room(bytes)) return false;
+  account(bytes, 0);
+  return true;
+}
+
+WaitId Intake::admit_later(std::size_t bytes, Admitted then) {
   {
     const std::lock_guard lock(mutex_);
-    auto* write = std::get_if<Write>(&recorded.operation);
-    recorded.payload_lost = write != nullptr && write->unknown;
-    if (when_full_ == WhenFull::kDropPayload && write != nullptr && queued_bytes_.load() > limit_) {
-      dropped = std::exchange(write->data, Payload{});
-      recorded.payload_lost = true;
-      const std::size_t saved = admitted.bytes - std::min(admitted.bytes, kOperationCost);
-      queued_bytes_.fetch_sub(saved);
-      recorded.bytes -= saved;
-      payloads_lost_.fetch_add(1);
+    if (!waiters_.empty() || !has_room(bytes)) {
+      const WaitId id{++last_wait_};
+      waiters_.push_back({id, bytes, std::move(then)});
+      return id;
     }
-    recorded_or_withdrawn(admitted);
-    if (admitted.bytes == 0) recorded.begun = looks_;
-    number = recorded.number = {last_recorded_.load(std::memory_order_relaxed) + 1};
-    last_recorded_.store(number.value, std::memory_order_release);
-    first = pending_.empty();
-    pending_.push_back(std::move(recorded));
+    account(bytes, 0);
   }
-  if (first && wake_) wake_();
-  return number;
+  then();
+  return {};
+}
+
+void Intake::admit_regardless(std::size_t bytes) noexcept {
+  const std::lock_guard lock(mutex_);
+  account(bytes, 0);
+}
+
+void Intake::cancel(WaitId wait) noexcept {
+  std::list<Waiter> cancelled;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found =
+        std::ranges::find(waiters_, wait.value, [](const Waiter& w) { return w.id.value; });
+    if (found == waiters_.end()) return;
+    cancelled.splice(cancelled.begin(), waiters_, found);
+  }
+  let_in();  // one that waited behind a larger one
+}
+
+/// Those for whom there is room now, in their order; the room is theirs.
+std::list<Intake::Waiter> Intake::take_admitted() noexcept {
+  std::list<Waiter> admitted;
+  while (!waiters_.empty() && has_room(waiters_.front().bytes)) {
+    account(waiters_.front().bytes, 0);
+    admitted.splice(admitted.end(), waiters_, waiters_.begin());
+  }
+  return admitted;
+}
+
+void Intake::let_in() noexcept {
+  std::list<Waiter> admitted;
+  {
+    const std::lock_guard lock(mutex_);
+    admitted = take_admitted();
+  }
+  for (Waiter& waiter : admitted) waiter.then();
 }
 
 void Intake::give_back(std::size_t bytes) noexcept {
+  std::list<Waiter> admitted;
   {
     const std::lock_guard lock(mutex_);
-    queued_bytes_.fetch_sub(bytes);
+    account(0, bytes);
+    if (folding_ && queued_bytes_.load(std::memory_order_relaxed) < limit_ / 2) folding_ = false;
+    admitted = take_admitted();
   }
-  room_.notify_all();
+  for (Waiter& waiter : admitted) waiter.then();
 }
 
-void Intake::withdraw(Admitted admitted) noexcept {
+void Intake::ended(std::uint64_t begun) noexcept {
+  const std::lock_guard lock(mutex_);
+  const auto found = under_way_.find(begun);
+  if (--found->second == 0) under_way_.erase(found);
+}
+
+void Intake::decide_folding(std::size_t bytes) noexcept {
+  if (when_full_ == WhenFull::kWait) return;
+  if (queued_bytes_.load(std::memory_order_relaxed) + bytes > limit_) folding_ = true;
+}
+
+/// Into the overflow at the end of the stream, if there is one.
+bool Intake::joins_overflow(const Recorded& recorded) noexcept {
+  if (!folding_ || pending_.empty() || !pending_.back().overflow) return false;
+  Recorded& last = pending_.back();
+  last.overflow->add(*recorded.footprint, recorded.operation);
+  last.number = recorded.number;
+  ++last.count;
+  return true;
+}
+
+/// Begins an overflow. Without memory for one the element says that all may be different. The
+/// operation is returned, to be freed after the lock.
+Operation Intake::make_overflow(Recorded& recorded) noexcept {
+  recorded.overflow.reset(new (std::nothrow) Overflow);
+  if (recorded.overflow) recorded.overflow->add(*recorded.footprint, recorded.operation);
+  recorded.footprint.reset();
+  recorded.bytes = 0;
+  return std::exchange(recorded.operation, Unknown{});
+}
+
+/// One step: a number that is given arrives. What is left in `one` is freed by the caller.
+SequenceNumber Intake::push(std::list<Recorded>& one, std::size_t reserved) noexcept {
+  Operation dropped = Unknown{};
+  SequenceNumber number;
   {
     const std::lock_guard lock(mutex_);
-    recorded_or_withdrawn(admitted);
+    Recorded& recorded = one.front();
+    recorded.completed = Recorded::Clock::now();
+    number = recorded.number = {last_recorded_.load(std::memory_order_relaxed) + 1};
+    account(0, reserved);
+    decide_folding(recorded.bytes);
+    if (folding_) folded_.fetch_add(1, std::memory_order_relaxed);
+    if (!joins_overflow(recorded)) {
+      if (folding_) dropped = make_overflow(recorded);
+      account(recorded.bytes, 0);
+      pending_.splice(pending_.end(), one);
+    }
+    last_recorded_.store(number.value, std::memory_order_release);
   }
-  give_back(admitted.bytes);
+  wake();
+  return number;
+}
+
+/// Once for all that take() has not fetched. Without memory for it the next operation tries again.
+void Intake::wake() noexcept {
+  if (!wake_ || woken_.exchange(true)) return;
+  try {
+    wake_();
+  } catch (const std::bad_alloc&) {
+    woken_ = false;
+  }
 }
 
 Look Intake::look() {
@@ -85,18 +232,18 @@ bool Intake::all_recorded(std::uint64_t look) {
   return under_way_.empty() || under_way_.begin()->first >= look;
 }
 
-std::vector<Recorded> Intake::take(std::size_t most) {
+std::list<Recorded> Intake::take(std::size_t most) {
+  woken_ = false;
   const std::lock_guard lock(mutex_);
-  std::vector<Recorded> taken;
-  const std::size_t count = std::min(most, pending_.size());
-  taken.reserve(count);
-  std::move(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(count),
-            std::back_inserter(taken));
-  pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(count));
+  std::list<Recorded> taken;
+  auto end = pending_.begin();
+  std::size_t count = 0;
+  while (end != pending_.end() && count < most) ++end, ++count;
+  taken.splice(taken.begin(), pending_, pending_.begin(), end);
   return taken;
 }
 
-std::chrono::steady_clock::time_point Intake::oldest(std::chrono::steady_clock::time_point now) {
+Recorded::Clock::time_point Intake::oldest(Recorded::Clock::time_point now) {
   const std::lock_guard lock(mutex_);
   return pending_.empty() ? now : pending_.front().completed;
 }
@@ -106,7 +253,7 @@ void Intake::close() {
     const std::lock_guard lock(mutex_);
     closed_ = true;
   }
-  room_.notify_all();
+  let_in();
 }
 
 }  // namespace mirrorfs::stream

@@ -3,72 +3,70 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <deque>
 #include <functional>
+#include <list>
 #include <map>
+#include <memory>
 #include <mutex>
-#include <vector>
+#include <optional>
 
-#include "mirrorfs/operation.h"
+#include "engine/stream/recorded.h"
 #include "mirrorfs/replicator.h"
 
 namespace mirrorfs::stream {
 
-struct Recorded {
-  SequenceNumber number;
-  std::chrono::steady_clock::time_point completed;
-  std::size_t bytes = 0;      ///< accounted for; given back when the operation is done
-  bool payload_lost = false;  ///< dropped on overflow, or unknown: only what it touched is known
-  std::uint64_t begun = 0;    ///< the look after which it was admitted
-  Operation operation;
+/// Bytes that an operation takes in the queue without its payload and names: itself, its footprint,
+/// and its share of claims and job once it was taken.
+inline constexpr std::size_t kClaimsAndJobCost = 512;
+inline constexpr std::size_t kOperationCost =
+    sizeof(Recorded) + sizeof(Footprint) + 96 + kClaimsAndJobCost;
+
+/// What becomes of operations for which there is no room.
+enum class WhenFull {
+  kWait,  ///< whoever asks for room waits
+  kFold,  ///< only what they touch is kept (Overflow), until the queue is half empty
 };
 
-/// A moment, for somebody who has read the source: what was admitted before it may be in what he
-/// read, recorded or not, for the source changes before the change is recorded.
-struct Look {
-  std::uint64_t number = 0;  ///< an operation whose `begun` is less may be in it
-  SequenceNumber recorded;   ///< the last one by then
-  bool under_way = false;    ///< something had been admitted that was not recorded yet
-};
-
-/// Bytes that an operation without its payload is accounted for.
-inline constexpr std::size_t kOperationCost = 512;
-
-enum class WhenFull { kWait, kDropPayload };
-
-/// admit(), record() and give_back() from any thread; take() from the ring thread.
+/// take() and give_back() for the engine; everything else from any thread. Has no thread of its own
+/// and never waits: whoever waits left a callback, which is called under no lock by whoever makes
+/// the room.
 class Intake {
  public:
+  using Admitted = std::move_only_function<void()>;
+
   Intake(std::uint64_t queue_size, WhenFull when_full)
       : limit_(queue_size), when_full_(when_full) {}
+  Intake(const Intake&) = delete;
+  Intake& operator=(const Intake&) = delete;
 
-  /// Called under no lock when the first operation since the last take() was recorded.
+  /// Called under no lock when something was recorded for the first time since the last take().
   void on_work(std::function<void()> wake) { wake_ = std::move(wake); }
 
-  /// Accounts for payload + kOperationCost bytes; waits for room with WhenFull::kWait. An operation
-  /// larger than the whole queue is let through when the queue is empty.
-  Admitted admit(std::size_t payload);
-
-  /// Without an admission (no bytes): together with another operation of the same request.
-  SequenceNumber record(Admitted admitted, Operation operation);
-  /// Of an operation that is done.
+  /// Room for `bytes`, if there is, and nobody waits for it. What is larger than the whole queue is
+  /// let through when the queue is empty.
+  [[nodiscard]] bool admit(std::size_t bytes);
+  /// Calls `then` once there is room; maybe at once, and then the id is 0.
+  WaitId admit_later(std::size_t bytes, Admitted then);
+  void admit_regardless(std::size_t bytes) noexcept;
+  /// Takes the callback back; it may be on its way.
+  void cancel(WaitId wait) noexcept;
+  /// Of what is done, or was admitted and never begun.
   void give_back(std::size_t bytes) noexcept;
-  /// What was admitted changed nothing.
-  void withdraw(Admitted admitted) noexcept;
+
+  /// Something is about to change the source, for which `reserved` bytes were admitted.
+  [[nodiscard]] Intent begin(std::size_t reserved, Footprint footprint);
 
   [[nodiscard]] Look look();
-  /// Whether all that was admitted before that look has been recorded, or has changed nothing.
+  /// Whether all that had begun before that look has been recorded, or has changed nothing.
   [[nodiscard]] bool all_recorded(std::uint64_t look);
 
-  /// What was recorded since the last call, in order, at most so many.
-  [[nodiscard]] std::vector<Recorded> take(std::size_t most);
+  /// The next operations, in order. The engine asks again until nothing comes.
+  [[nodiscard]] std::list<Recorded> take(std::size_t most);
 
   /// Completion time of the first operation not taken yet; `now` when there is none.
-  [[nodiscard]] std::chrono::steady_clock::time_point oldest(
-      std::chrono::steady_clock::time_point now);
+  [[nodiscard]] Recorded::Clock::time_point oldest(Recorded::Clock::time_point now);
 
-  /// No admit() waits from now on.
+  /// Nobody waits for room from now on.
   void close();
 
   [[nodiscard]] SequenceNumber last_recorded() const {
@@ -76,26 +74,46 @@ class Intake {
   }
   [[nodiscard]] std::uint64_t queued_bytes() const { return queued_bytes_.load(); }
   [[nodiscard]] std::uint64_t highest_queued_bytes() const { return highest_queued_bytes_.load(); }
-  [[nodiscard]] std::uint64_t payloads_lost() const { return payloads_lost_.load(); }
+  [[nodiscard]] std::uint64_t operations_folded() const { return folded_.load(); }
 
  private:
+  class BegunOperation;
+  struct Waiter {
+    WaitId id;
+    std::size_t bytes;
+    Admitted then;
+  };
+
+  [[nodiscard]] bool has_room(std::size_t bytes) const;
+  void account(std::size_t more, std::size_t less) noexcept;
+  [[nodiscard]] std::list<Waiter> take_admitted() noexcept;
+  void let_in() noexcept;
+  void ended(std::uint64_t begun) noexcept;
+  SequenceNumber push(std::list<Recorded>& one, std::size_t reserved) noexcept;
+  void decide_folding(std::size_t bytes) noexcept;
+  [[nodiscard]] bool joins_overflow(const Recorded& recorded) noexcept;
+  [[nodiscard]] static Operation make_overflow(Recorded& recorded) noexcept;
+  void wake() noexcept;
+
   const std::uint64_t limit_;
   const WhenFull when_full_;
   std::function<void()> wake_;
-
-  void recorded_or_withdrawn(const Admitted& admitted);  // under mutex_
+  std::atomic<bool> woken_ = false;
 
   std::mutex mutex_;  // guards what is not atomic, and orders sequence numbers
-  std::condition_variable room_;
-  std::deque<Recorded> pending_;
+  std::list<Recorded> pending_;
+  std::list<Waiter> waiters_;
+  std::uint64_t last_wait_ = 0;
   bool closed_ = false;
+  bool folding_ = false;
   std::uint64_t looks_ = 0;
-  std::map<std::uint64_t, std::size_t> under_way_;  ///< admitted, not recorded, by `begun`
+  std::map<std::uint64_t, std::size_t> under_way_;  ///< begun, not ended, by `begun`
 
+  // Written under mutex_.
   std::atomic<std::uint64_t> last_recorded_{0};
   std::atomic<std::uint64_t> queued_bytes_{0};
   std::atomic<std::uint64_t> highest_queued_bytes_{0};
-  std::atomic<std::uint64_t> payloads_lost_{0};
+  std::atomic<std::uint64_t> folded_{0};
 };
 
 }  // namespace mirrorfs::stream

@@ -1,25 +1,27 @@
 #include "engine/stream/watermark.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace mirrorfs::stream {
 
-void Watermark::open(SequenceNumber number, Clock::time_point completed) {
-  assert(number.value == closed_through_.value + window_.size() + 1);
-  (void)number;
-  window_.push_back({completed, false});
+void Watermark::open(SequenceNumber number, Clock::time_point completed, std::uint64_t count) {
+  const SequenceNumber last = window_.empty() ? closed_through_ : window_.back().number;
+  assert(number.value == last.value + count);
+  (void)last, (void)count;
+  window_.push_back({number, completed, false});
   ++open_count_;
 }
 
 bool Watermark::close(SequenceNumber number) {
-  assert(number > closed_through_);
-  const std::uint64_t index = number.value - closed_through_.value - 1;
-  window_[index].closed = true;
+  const auto slot = std::ranges::lower_bound(window_, number, {}, &Slot::number);
+  assert(slot != window_.end() && slot->number == number && !slot->closed);
+  slot->closed = true;
   --open_count_;
-  if (index != 0) return false;
+  if (slot != window_.begin()) return false;
   while (!window_.empty() && window_.front().closed) {
+    closed_through_ = window_.front().number;
     window_.pop_front();
-    ++closed_through_.value;
   }
   return true;
 }

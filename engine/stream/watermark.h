@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
 
 #include "mirrorfs/types.h"
@@ -13,10 +14,11 @@ class Watermark {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// `number` must be the one after the last opened.
-  void open(SequenceNumber number, Clock::time_point completed);
+  /// `count` numbers that are closed together, up to `number`; the first is the one after the last
+  /// opened.
+  void open(SequenceNumber number, Clock::time_point completed, std::uint64_t count = 1);
 
-  /// Returns true when the mark moved.
+  /// What was opened under this number. Returns true when the mark moved.
   bool close(SequenceNumber number);
 
   /// Every number up to and including this one is closed.
@@ -31,6 +33,7 @@ class Watermark {
 
  private:
   struct Slot {
+    SequenceNumber number;
     Clock::time_point completed;
     bool closed = false;
   };

@@ -131,26 +131,29 @@ bool belongs_to_a_write(const Change& change, const Metadata& now, bool capabili
   return stranger || (capabilities_taken && change.fs.own.may_keep_set_id(change.caller));
 }
 
-Result<Metadata> set_attributes(Change& change) {
-  Recording recording(change.fs, 0);
-  NodeLocks locks(change.node);
+Result<Changed<Metadata>> set_attributes(Change& change, Admission admission) {
+  ChangeLocks locks(change.fs, change.node);
   const bool capabilities_taken = std::exchange(change.node->capabilities_taken, false);
   if (change.sets_nothing()) {
-    auto now = change.fs.source.stat(change.fd);
-    if (!now || belongs_to_a_write(change, *now, capabilities_taken)) return now;
+    const auto now = change.fs.source.stat(change.fd);
+    if (!now) return std::unexpected(now.error());
+    if (belongs_to_a_write(change, *now, capabilities_taken)) return Changed<Metadata>{*now, {}};
   }
   const bool loses_capabilities = change.asks(FUSE_SET_ATTR_SIZE | kOwnerBits);
   const FileCapabilities before = loses_capabilities
                                       ? capabilities_before(change.fs, change.node, change.fd)
                                       : FileCapabilities::kAbsent;
+  Recording recording(change.fs, std::move(admission),
+                      footprint_of(change.fs, change.node, change.fd));
   const Result<void> done = change_all(change);
+  const bool nobody_knows = !done && done.error().code == EIO;
   // What was done before something failed is recorded all the same.
   auto after = change.fs.source.stat(change.fd);
-  if (after) record_change(change, recording, *after, before);
-  locks.unlock();
-  if (auto settled = recording.settle(); !settled) return pass_on(std::move(settled));
+  if (!after || nobody_knows) return std::unexpected(after ? done.error() : after.error());
+  record_change(change, recording, *after, before);
+  Settlement settlement = recording.complete();
   if (!done) return std::unexpected(done.error());
-  return after;
+  return Changed<Metadata>{*after, std::move(settlement)};
 }
 
 Result<SharedFd> descriptor_of(Filesystem& fs, fuse_ino_t id) {
@@ -170,8 +173,8 @@ void handle_getattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_fi
   request.attributes(to_stat(fs, *metadata), fs.options.attr_timeout);
 }
 
-void handle_setattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, struct stat* wanted,
-                    int to_set, fuse_file_info* file) {
+void handle_setattr(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t id,
+                    struct stat* wanted, int to_set, fuse_file_info* file) {
   const auto node = fs.node(id);
   if (!node) return request.error(node.error());
   const auto fd = fs.nodes.descriptor(*node);
@@ -183,9 +186,13 @@ void handle_setattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, struct 
                 .to_set = to_set,
                 .file = file != nullptr ? &open_file(*file) : nullptr,
                 .fd = (*fd)->get()};
-  const auto after = set_attributes(change);
-  if (!after) return request.error(after.error());
-  request.attributes(to_stat(fs, *after), fs.options.attr_timeout);
+  auto changed = set_attributes(change, std::move(admission));
+  if (!changed) return request.error(changed.error());
+  answer(request, fs, std::move(changed->settlement),
+         [&fs, after = changed->value](FuseRequest& settled, const Result<void>& result) {
+           if (!result) return settled.error(result.error());
+           settled.attributes(to_stat(fs, after), fs.options.attr_timeout);
+         });
 }
 
 void handle_statx(FuseRequest& request, Filesystem& fs, fuse_ino_t id, int flags, int mask,

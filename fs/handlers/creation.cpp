@@ -16,30 +16,39 @@ namespace {
 constexpr const char* kDefaultAcl = "system.posix_acl_default";
 constexpr const char* kAccessAcl = "system.posix_acl_access";
 
-void record_acl(Filesystem& fs, Recording& recording, const Entry& made, int fd, const char* name) {
+Result<void> record_acl(Filesystem& fs, Recording& recording, const Entry& made, int fd,
+                        const char* name) {
   std::array<std::byte, 4096> value;  // ext4 and xfs take fewer than 512 entries of 8 bytes
   const auto size = fs.xattrs.get(fd, name, value);
-  if (!size || *size == 0) return;
+  if (!size && size.error().code != ENODATA && size.error().code != EOPNOTSUPP) {
+    return std::unexpected(size.error());
+  }
+  if (!size || *size == 0) return {};
   recording.record(SetXattr{.object = made.node->object(),
                             .where = fs.nodes.location(made.node),
                             .name = name,
                             .value = Payload(std::span(value).first(*size)),
                             .after = made.metadata});
+  return {};
 }
 
 /// `make(directory, mode)` makes the object; `describe(entry, parent_after)` is its operation.
 template <class Make, class Describe>
-Result<Entry> make_child(Filesystem& fs, const Caller& caller, const NewName& at, mode_t mode,
-                         const Make& make, const Describe& describe) {
-  Recording recording(fs, 0);
-  NodeLocks locks(at.parent);
+Result<Changed<Entry>> make_child(Filesystem& fs, const Caller& caller, Admission admission,
+                                  const NewName& at, mode_t mode, const Make& make,
+                                  const Describe& describe) {
+  ChangeLocks locks(fs, at.parent);
   const int directory = at.directory->get();
   const bool inherits = has_default_acl(fs, directory);
+  Recording recording(fs, std::move(admission), footprint_of(at));
   {
     const AsCaller as_caller(fs.own, caller);
-    if (!as_caller.ok()) return fail(EPERM, "setfsuid", at.name);
-    if (make(directory, creation_mode(caller, mode, inherits)) != 0) {
-      return fail_errno("create", at.name);
+    const bool made = as_caller.ok() && make(directory, creation_mode(caller, mode, inherits)) == 0;
+    if (!made) {
+      auto failed =
+          as_caller.ok() ? fail_errno("create", at.name) : fail(EPERM, "setfsuid", at.name);
+      recording.refused(failed.error().code);
+      return failed;
     }
   }
   auto metadata = fs.source.stat_at(directory, at.name);
@@ -47,18 +56,18 @@ Result<Entry> make_child(Filesystem& fs, const Caller& caller, const NewName& at
   auto parent_after = fs.source.stat(directory);
   if (!parent_after) return pass_on(std::move(parent_after));
   Entry entry = adopt_new(fs, at, *metadata);
+  Kept kept(fs, entry);
   recording.record(describe(entry, *parent_after));
+  if (metadata->is_directory()) fs.nodes.set_learnt(entry.node);
   if (inherits && !metadata->is_symlink()) {
-    if (auto fd = fs.nodes.descriptor(entry.node)) {
-      record_inherited_acls(fs, recording, entry, (*fd)->get());
+    auto fd = fs.nodes.descriptor(entry.node);
+    if (!fd) return pass_on(std::move(fd));
+    if (auto told = record_inherited_acls(fs, recording, entry, (*fd)->get()); !told) {
+      return pass_on(std::move(told));
     }
   }
-  locks.unlock();
-  if (auto settled = recording.settle(); !settled) {
-    fs.nodes.forget(entry.node->id(), 1);
-    return pass_on(std::move(settled));
-  }
-  return entry;
+  kept.is_answered();
+  return Changed<Entry>{std::move(entry), recording.complete()};
 }
 
 }  // namespace
@@ -86,17 +95,32 @@ Entry adopt_new(Filesystem& fs, const NewName& at, const Metadata& metadata) {
   entry.node->capabilities = FileCapabilities::kAbsent;
   fs.nodes.add_name(entry.node, at.parent, at.name);
   fs.nodes.add_lookup(entry.node);
-  if (metadata.is_directory()) fs.nodes.set_learnt(entry.node);
   return entry;
 }
 
-void record_inherited_acls(Filesystem& fs, Recording& recording, const Entry& made, int fd) {
-  record_acl(fs, recording, made, fd, kAccessAcl);
-  if (made.metadata.is_directory()) record_acl(fs, recording, made, fd, kDefaultAcl);
+Footprint footprint_of(const NewName& at) {
+  return std::move(Footprint().entry({.parent = at.parent->object(), .name = at.name}));
 }
 
-void handle_mkdir(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, const char* name,
-                  mode_t mode) {
+Result<void> record_inherited_acls(Filesystem& fs, Recording& recording, const Entry& made,
+                                   int fd) {
+  if (auto told = record_acl(fs, recording, made, fd, kAccessAcl); !told) return told;
+  if (!made.metadata.is_directory()) return {};
+  return record_acl(fs, recording, made, fd, kDefaultAcl);
+}
+
+void answer_entry(FuseRequest& request, Filesystem& fs, Result<Changed<Entry>> made) {
+  if (!made) return request.error(made.error());
+  answer(request, fs, std::move(made->settlement),
+         [&fs, entry = std::move(made->value)](FuseRequest& settled, const Result<void>& result) {
+           if (result) return reply_entry(settled, fs, entry);
+           fs.nodes.forget(entry.node->id(), 1);
+           settled.error(result.error());
+         });
+}
+
+void handle_mkdir(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t parent,
+                  const char* name, mode_t mode) {
   const auto at = new_name(fs, parent, name);
   if (!at) return request.error(at.error());
   const auto make = [name](int directory, mode_t masked) {
@@ -108,11 +132,12 @@ void handle_mkdir(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, const
                          .after = made.metadata,
                          .parent_after = parent_after};
   };
-  reply_entry(request, fs, make_child(fs, request.caller(), *at, mode, make, describe));
+  answer_entry(request, fs,
+               make_child(fs, request.caller(), std::move(admission), *at, mode, make, describe));
 }
 
-void handle_mknod(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, const char* name,
-                  mode_t mode, dev_t device) {
+void handle_mknod(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t parent,
+                  const char* name, mode_t mode, dev_t device) {
   const auto at = new_name(fs, parent, name);
   if (!at) return request.error(at.error());
   const auto make = [name, device](int directory, mode_t masked) {
@@ -124,11 +149,12 @@ void handle_mknod(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, const
                       .after = made.metadata,
                       .parent_after = parent_after};
   };
-  reply_entry(request, fs, make_child(fs, request.caller(), *at, mode, make, describe));
+  answer_entry(request, fs,
+               make_child(fs, request.caller(), std::move(admission), *at, mode, make, describe));
 }
 
-void handle_symlink(FuseRequest& request, Filesystem& fs, const char* target, fuse_ino_t parent,
-                    const char* name) {
+void handle_symlink(FuseRequest& request, Filesystem& fs, Admission admission, const char* target,
+                    fuse_ino_t parent, const char* name) {
   const auto at = new_name(fs, parent, name);
   if (!at) return request.error(at.error());
   const auto make = [name, target](int directory, mode_t) {
@@ -141,7 +167,8 @@ void handle_symlink(FuseRequest& request, Filesystem& fs, const char* target, fu
                        .after = made.metadata,
                        .parent_after = parent_after};
   };
-  reply_entry(request, fs, make_child(fs, request.caller(), *at, 0777, make, describe));
+  answer_entry(request, fs,
+               make_child(fs, request.caller(), std::move(admission), *at, 0777, make, describe));
 }
 
 }  // namespace mirrorfs::fs

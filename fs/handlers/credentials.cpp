@@ -1,6 +1,7 @@
 #include "fs/handlers/credentials.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -66,14 +67,34 @@ std::optional<std::vector<gid_t>> parse_groups(std::string_view status) {
   return groups;
 }
 
-std::optional<std::uint64_t> parse_capabilities(std::string_view status) {
-  auto value = value_of(status, "CapEff:");
+namespace {
+
+std::optional<std::uint64_t> parse_set(std::string_view status, std::string_view key) {
+  auto value = value_of(status, key);
   if (!value) return std::nullopt;
   value->remove_prefix(std::min(value->find_first_not_of(" \t"), value->size()));
   std::uint64_t set = 0;
   const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), set, 16);
   if (error != std::errc{}) return std::nullopt;
   return set;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_capabilities(std::string_view status) {
+  return parse_set(status, "CapEff:");
+}
+
+bool parse_killed(std::string_view status) {
+  constexpr std::uint64_t kKill = 1ULL << (SIGKILL - 1);
+  const std::uint64_t pending =
+      parse_set(status, "SigPnd:").value_or(0) | parse_set(status, "ShdPnd:").value_or(0);
+  return (pending & kKill) != 0;
+}
+
+bool Credentials::is_killed(const Caller& caller) const {
+  const auto status = status_of(caller);
+  return status && parse_killed(*status);
 }
 
 bool Credentials::Capabilities::has(unsigned capability) const {

@@ -28,6 +28,9 @@ struct Caller {
 /// The "Groups:" and "CapEff:" lines of /proc/PID/status. Nothing when the text has no such line.
 [[nodiscard]] std::optional<std::vector<gid_t>> parse_groups(std::string_view status);
 [[nodiscard]] std::optional<std::uint64_t> parse_capabilities(std::string_view status);
+/// Whether SIGKILL is pending ("SigPnd:", "ShdPnd:"): every fatal signal becomes one for each
+/// thread of the process (complete_signal(), Linux kernel/signal.c).
+[[nodiscard]] bool parse_killed(std::string_view status);
 
 /// The calling thread's own user of files (setfsuid(2)); false when it could not be taken.
 [[nodiscard]] bool set_thread_fsuid(uid_t uid);
@@ -51,6 +54,9 @@ class Credentials {
   /// Whether the caller has CAP_FSETID, for requests in which the kernel does not say. Asks /proc,
   /// so it is for files that have set-id bits.
   [[nodiscard]] bool may_keep_set_id(const Caller& caller) const;
+
+  /// Whether the calling thread is being killed and only waits for an answer.
+  [[nodiscard]] bool is_killed(const Caller& caller) const;
 
  private:
   friend class AsCaller;

@@ -14,24 +14,6 @@ namespace {
 
 constexpr const char* kCapability = "security.capability";
 
-struct OwnedBytes {
-  std::unique_ptr<std::byte[]> bytes;
-  std::size_t size = 0;
-};
-
-// The one copy of a write's data in the daemon: it is written from here and then belongs to the
-// operation.
-Result<OwnedBytes> take_data(fuse_bufvec& data) {
-  const std::size_t size = fuse_buf_size(&data);
-  OwnedBytes owned{.bytes = std::make_unique_for_overwrite<std::byte[]>(size), .size = size};
-  fuse_bufvec memory = FUSE_BUFVEC_INIT(size);
-  memory.buf[0].mem = owned.bytes.get();
-  const ssize_t copied = fuse_buf_copy(&memory, &data, fuse_buf_copy_flags{});
-  if (copied < 0) return fail(static_cast<int>(-copied), "write");
-  owned.size = static_cast<std::size_t>(copied);
-  return owned;
-}
-
 // Short when the source is full or at a limit; -1 only when nothing was written.
 ssize_t write_at(int fd, const OwnedBytes& data, off_t offset) {
   std::size_t done = 0;
@@ -77,16 +59,16 @@ void give_back_capabilities(Filesystem& fs, const WriteRequest& request, Recordi
                             .after = after});
 }
 
-Result<std::size_t> write_file(Filesystem& fs, WriteRequest request) {
+Result<Changed<std::size_t>> write_file(Filesystem& fs, Admission admission, WriteRequest request) {
   const OpenFile& file = request.file;
-  Recording recording(fs, request.data.size);
-  NodeLocks locks(file.node);
+  ChangeLocks locks(fs, file.node);
   const int fd = file.fd.get();
   const FileCapabilities before = capabilities_before(fs, file.node, fd);
   auto kept = capabilities_to_keep(fs, request, before);
   const Writer writer{.caller = request.caller,
                       .mode = file.node->known_mode(),
                       .clears_set_id = request.clears_set_id};
+  Recording recording(fs, std::move(admission), footprint_of(fs, file.node, fd));
   const ssize_t written =
       write_as(fs.own, writer, [&] { return write_at(fd, request.data, request.offset); });
   if (written < 0) {
@@ -95,10 +77,7 @@ Result<std::size_t> write_file(Filesystem& fs, WriteRequest request) {
     return error;
   }
   auto after = fs.source.stat(fd);
-  if (!after) {
-    recording.record_unknown(file.node, fd, before);
-    return pass_on(std::move(after));
-  }
+  if (!after) return pass_on(std::move(after));
   const auto count = static_cast<std::size_t>(written);
   recording.record(Write{
       .object = file.node->object(),
@@ -109,9 +88,7 @@ Result<std::size_t> write_file(Filesystem& fs, WriteRequest request) {
   give_back_capabilities(fs, request, recording, std::move(kept), *after);
   recording.record_privileges(file.node, fd, *after, before);
   if (file.synchronous()) recording.record_barrier();
-  locks.unlock();
-  if (auto settled = recording.settle(); !settled) return pass_on(std::move(settled));
-  return count;
+  return Changed<std::size_t>{count, recording.complete()};
 }
 
 }  // namespace
@@ -122,28 +99,46 @@ void handle_read(FuseRequest& request, Filesystem& fs, fuse_ino_t id, std::size_
   request.file_range(open_file(*file).fd.get(), offset, size);
 }
 
-void handle_write_buf(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_bufvec* data,
-                      off_t offset, fuse_file_info* file) {
-  (void)id;
-  auto owned = take_data(*data);
-  if (!owned) return request.error(owned.error());
-  const Caller caller = request.caller();
-  const auto count = write_file(fs, {.file = open_file(*file),
-                                     .caller = caller,
-                                     .data = std::move(*owned),
-                                     .offset = offset,
-                                     .clears_set_id = kills_set_id(*file, caller),
-                                     .from_mapping = file->writepage != 0});
-  if (!count) return request.error(count.error());
-  request.written(*count);
+// The one copy of a write's data in the daemon: it is written from here and then belongs to the
+// operation.
+Result<OwnedBytes> take_data(fuse_bufvec& data) {
+  const std::size_t size = fuse_buf_size(&data);
+  OwnedBytes owned{.bytes = std::make_unique_for_overwrite<std::byte[]>(size), .size = size};
+  fuse_bufvec memory = FUSE_BUFVEC_INIT(size);
+  memory.buf[0].mem = owned.bytes.get();
+  const ssize_t copied = fuse_buf_copy(&memory, &data, fuse_buf_copy_flags{});
+  if (copied < 0) return fail(static_cast<int>(-copied), "write");
+  owned.size = static_cast<std::size_t>(copied);
+  return owned;
 }
 
-void handle_fsync(FuseRequest& request, Filesystem& fs, fuse_ino_t id, int data_only,
-                  fuse_file_info* file) {
+void handle_write(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t id,
+                  OwnedBytes data, off_t offset, fuse_file_info* file) {
   (void)id;
-  const int fd = open_file(*file).fd.get();
-  if ((data_only != 0 ? ::fdatasync(fd) : ::fsync(fd)) != 0) return request.error(errno);
-  request.result(pass_barrier(fs));
+  const Caller caller = request.caller();
+  auto written = write_file(fs, std::move(admission),
+                            {.file = open_file(*file),
+                             .caller = caller,
+                             .data = std::move(data),
+                             .offset = offset,
+                             .clears_set_id = kills_set_id(*file, caller),
+                             .from_mapping = file->writepage != 0});
+  if (!written) return request.error(written.error());
+  answer(request, fs, std::move(written->settlement),
+         [count = written->value](FuseRequest& settled, const Result<void>& result) {
+           if (!result) return settled.error(result.error());
+           settled.written(count);
+         });
+}
+
+void handle_fsync(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t id,
+                  int data_only, fuse_file_info* file) {
+  (void)id;
+  const OpenFile& open = open_file(*file);
+  if ((data_only != 0 ? ::fdatasync(open.fd.get()) : ::fsync(open.fd.get())) != 0) {
+    return request.error(errno);
+  }
+  pass_barrier(request, fs, std::move(admission), open.node);
 }
 
 // The kernel keeps the position itself; it asks for SEEK_DATA and SEEK_HOLE only. Our descriptor's

@@ -138,12 +138,14 @@ void handle_releasedir(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse
   request.done();
 }
 
-void handle_fsyncdir(FuseRequest& request, Filesystem& fs, fuse_ino_t id, int data_only,
-                     fuse_file_info* file) {
+void handle_fsyncdir(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t id,
+                     int data_only, fuse_file_info* file) {
   (void)id;
-  const int fd = stream_of(*file).fd();
-  if ((data_only != 0 ? ::fdatasync(fd) : ::fsync(fd)) != 0) return request.error(errno);
-  request.result(pass_barrier(fs));
+  const DirectoryStream& stream = stream_of(*file);
+  if ((data_only != 0 ? ::fdatasync(stream.fd()) : ::fsync(stream.fd())) != 0) {
+    return request.error(errno);
+  }
+  pass_barrier(request, fs, std::move(admission), stream.node());
 }
 
 }  // namespace mirrorfs::fs

@@ -53,25 +53,13 @@ Result<Entry> resolve_child(Filesystem& fs, const NodeRef& parent, const char* n
   if (fs.hides(*parent, name)) return fail(ENOENT, "lookup", name);
   auto directory = fs.nodes.descriptor(parent);
   if (!directory) return pass_on(std::move(directory));
-  std::optional<Admission> admission;
-  for (;; admission = fs.replicator.admit(0)) {
-    const NodeLocks locks(parent);
-    auto metadata = fs.source.stat_at((*directory)->get(), name);
-    if (!metadata) return pass_on(std::move(metadata));
-    const bool learn =
-        metadata->is_directory() && !fs.nodes.is_learnt_at(metadata->id(), parent, name);
-    if (learn && !admission) continue;  // admit() may wait, so not under the lock
-    Entry entry{.node = fs.nodes.acquire(*metadata), .metadata = *metadata};
-    fs.nodes.add_name(entry.node, parent, name);
-    fs.nodes.add_lookup(entry.node);
-    if (learn) {
-      fs.replicator.record(
-          std::move(*admission),
-          LearnDirectory{.object = metadata->id(), .where = {parent->object(), name}});
-      fs.nodes.set_learnt(entry.node);
-    }
-    return entry;
-  }
+  const NodeLocks locks(parent);
+  auto metadata = fs.source.stat_at((*directory)->get(), name);
+  if (!metadata) return pass_on(std::move(metadata));
+  Entry entry{.node = fs.nodes.acquire(*metadata), .metadata = *metadata};
+  fs.nodes.add_name(entry.node, parent, name);
+  fs.nodes.add_lookup(entry.node);
+  return entry;
 }
 
 void reply_entry(FuseRequest& request, Filesystem& fs, const Result<Entry>& entry) {

@@ -11,6 +11,7 @@
 #include "fs/handlers/directory_stream.h"
 #include "fs/handlers/open_handles.h"
 #include "fs/handlers/request.h"
+#include "fs/handlers/suspended.h"
 #include "fs/nodes/extended_attributes.h"
 #include "fs/nodes/node_locks.h"
 #include "fs/nodes/node_table.h"
@@ -48,7 +49,8 @@ struct Filesystem {
         xattrs(tree),
         nodes(tree, NodeTable::default_descriptor_limit()),
         own(std::move(credentials)),
-        replicator(engine) {}
+        replicator(engine),
+        suspended(engine, own) {}
 
   [[nodiscard]] bool hides(const Node& parent, std::string_view name) const;
   [[nodiscard]] Result<NodeRef> node(fuse_ino_t id);  ///< ESTALE when unknown
@@ -61,6 +63,7 @@ struct Filesystem {
   Replicator& replicator;
   OpenHandles<OpenFile> open_files;
   OpenHandles<DirectoryStream> open_directories;
+  Suspended suspended;  ///< ends first: what waits refers to the rest
 };
 
 [[nodiscard]] inline OpenFile& open_file(const fuse_file_info& file) {
@@ -98,8 +101,7 @@ struct Entry {
 [[nodiscard]] ino_t shown_inode(const Filesystem& fs, const Metadata& metadata);
 [[nodiscard]] fuse_entry_param to_entry(const Filesystem& fs, const Entry& entry);
 
-/// Looks `name` up under the directory's lock, tells the engine of a directory it has not met, and
-/// counts a lookup.
+/// Looks `name` up under the directory's lock and counts a lookup.
 [[nodiscard]] Result<Entry> resolve_child(Filesystem& fs, const NodeRef& parent, const char* name);
 
 /// Replies with the entry, or forgets it when the kernel did not take it.

@@ -26,93 +26,103 @@ Operation describe_removal(Filesystem& fs, const NewName& at, const Child& child
                 .parent_after = parent_after};
 }
 
-/// Removes what the name means while it means `child`; false when it came to mean something else.
-Result<bool> try_remove(Filesystem& fs, const NewName& at, std::optional<Child>& child,
-                        bool directory) {
-  Recording recording(fs, 0);
-  NodeLocks locks({at.parent.get(), child->node.get()});
+/// Removes what the name means while it means `child`; nothing when it came to mean something else.
+Result<std::optional<Settlement>> try_remove(Filesystem& fs, Admission& admission,
+                                             const NewName& at, std::optional<Child>& child,
+                                             bool directory) {
+  ChangeLocks locks(fs, {at.parent.get(), child->node.get()}, {&at.parent});
   const int parent = at.directory->get();
-  auto same = still_means(fs, parent, at.name, child);
-  if (!same || !*same) return same;
+  const auto same = still_means(fs, parent, at.name, child);
+  if (!same) return std::unexpected(same.error());
+  if (!*same) return std::nullopt;
   // Whoever has it open by O_PATH or as a working directory goes on asking about it.
   SharedFd kept = fs.nodes.descriptor_to_keep(child->node);
   fs.source.let_birth_pass(child->metadata);
+  Recording recording(fs, std::move(admission),
+                      std::move(footprint_of(at).object(child->node->object())));
   if (::unlinkat(parent, at.name, directory ? AT_REMOVEDIR : 0) != 0) {
-    return fail_errno("unlinkat", at.name);
+    auto failed = fail_errno("unlinkat", at.name);
+    recording.refused(failed.error().code);
+    return failed;
   }
   fs.nodes.remove_name(child->node, at.parent, at.name);
-  if (kept && !fs.nodes.location(child->node)) fs.nodes.pin_descriptor(child->node, kept);
+  if (kept && !fs.nodes.has_name(child->node)) fs.nodes.pin_descriptor(child->node, kept);
   auto parent_after = fs.source.stat(parent);
   if (!parent_after) return pass_on(std::move(parent_after));
   recording.record(describe_removal(fs, at, *child, directory, *parent_after));
-  locks.unlock();
-  if (auto settled = recording.settle(); !settled) return pass_on(std::move(settled));
-  return true;
+  return recording.complete();
 }
 
-Result<void> remove_child(Filesystem& fs, fuse_ino_t parent, const char* name, bool directory) {
+Result<Settlement> remove_child(Filesystem& fs, Admission admission, fuse_ino_t parent,
+                                const char* name, bool directory) {
   auto at = new_name(fs, parent, name);
   if (!at) return pass_on(std::move(at));
   for (;;) {
     auto child = look_at_child(fs, at->directory->get(), name);
     if (!child) return pass_on(std::move(child));
     if (!*child) return fail(ENOENT, "unlinkat", name);
-    auto removed = try_remove(fs, *at, *child, directory);
+    auto removed = try_remove(fs, admission, *at, *child, directory);
     if (!removed) return pass_on(std::move(removed));
-    if (*removed) return {};
+    if (*removed) return std::move(**removed);
   }
 }
 
-Result<Entry> link_node(Filesystem& fs, const NodeRef& node, const NewName& at) {
+void answer_removal(FuseRequest& request, Filesystem& fs, Result<Settlement> removed) {
+  if (!removed) return request.error(removed.error());
+  answer_result(request, fs, std::move(*removed));
+}
+
+Result<Changed<Entry>> link_node(Filesystem& fs, Admission admission, const NodeRef& node,
+                                 const NewName& at) {
   auto fd = fs.nodes.descriptor(node);
   if (!fd) return pass_on(std::move(fd));
-  Recording recording(fs, 0);
-  NodeLocks locks({at.parent.get(), node.get()});
+  ChangeLocks locks(fs, {at.parent.get(), node.get()}, {&at.parent, &node});
   const int directory = at.directory->get();
   auto existing = fs.nodes.location(node);
+  Recording recording(fs, std::move(admission),
+                      std::move(footprint_of(at).object(node->object()).entry(existing)));
   // The descriptor's name in /proc leads to the object itself, to a symlink too; AT_EMPTY_PATH
   // would need CAP_DAC_READ_SEARCH.
   const DescriptorName name((*fd)->get());
   if (::linkat(fs.source.process_folder(), name.c_str(), directory, at.name, AT_SYMLINK_FOLLOW) !=
       0) {
-    return fail_errno("linkat", at.name);
+    auto failed = fail_errno("linkat", at.name);
+    recording.refused(failed.error().code);
+    return failed;
   }
+  fs.nodes.add_name(node, at.parent, at.name);
   auto metadata = fs.source.stat((*fd)->get());
   if (!metadata) return pass_on(std::move(metadata));
   auto parent_after = fs.source.stat(directory);
   if (!parent_after) return pass_on(std::move(parent_after));
-  fs.nodes.add_name(node, at.parent, at.name);
-  fs.nodes.add_lookup(node);
   recording.record(Link{.object = node->object(),
                         .existing = std::move(existing),
                         .where = {at.parent->object(), at.name},
                         .after = *metadata,
                         .parent_after = *parent_after});
-  locks.unlock();
-  if (auto settled = recording.settle(); !settled) {
-    fs.nodes.forget(node->id(), 1);
-    return pass_on(std::move(settled));
-  }
-  return Entry{.node = node, .metadata = *metadata};
+  fs.nodes.add_lookup(node);
+  return Changed<Entry>{{.node = node, .metadata = *metadata}, recording.complete()};
 }
 
 }  // namespace
 
-void handle_unlink(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, const char* name) {
-  request.result(remove_child(fs, parent, name, false));
+void handle_unlink(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t parent,
+                   const char* name) {
+  answer_removal(request, fs, remove_child(fs, std::move(admission), parent, name, false));
 }
 
-void handle_rmdir(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, const char* name) {
-  request.result(remove_child(fs, parent, name, true));
+void handle_rmdir(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t parent,
+                  const char* name) {
+  answer_removal(request, fs, remove_child(fs, std::move(admission), parent, name, true));
 }
 
-void handle_link(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_ino_t parent,
-                 const char* name) {
+void handle_link(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t id,
+                 fuse_ino_t parent, const char* name) {
   const auto node = fs.node(id);
   if (!node) return request.error(node.error());
   const auto at = new_name(fs, parent, name);
   if (!at) return request.error(at.error());
-  reply_entry(request, fs, link_node(fs, *node, *at));
+  answer_entry(request, fs, link_node(fs, std::move(admission), *node, *at));
 }
 
 }  // namespace mirrorfs::fs

@@ -49,42 +49,47 @@ OpenFile& prepare(Filesystem& fs, const NodeRef& node, Opened opened, fuse_file_
   return kept;
 }
 
-Result<UniqueFd> open_truncating(Filesystem& fs, const Caller& caller, const NodeRef& node,
-                                 int path_fd, int flags, bool kill_set_id) {
-  Recording recording(fs, 0);
-  NodeLocks locks(node);
+Result<Changed<UniqueFd>> open_truncating(Filesystem& fs, Admission admission, const Caller& caller,
+                                          const NodeRef& node, int flags, bool kill_set_id) {
+  const auto path = fs.nodes.descriptor(node);
+  if (!path) return std::unexpected(path.error());
+  const int path_fd = (*path)->get();
+  ChangeLocks locks(fs, node);
   const FileCapabilities before = capabilities_before(fs, node, path_fd);
+  Recording recording(fs, std::move(admission), footprint_of(fs, node, path_fd));
   auto fd = [&] {
     const ClearingSetId as_caller(
         fs.own, {.caller = caller, .mode = node->known_mode(), .clears_set_id = kill_set_id});
     return fs.source.reopen(path_fd, flags | O_TRUNC);
   }();
-  if (!fd) return fd;
+  if (!fd) {
+    recording.refused(fd.error().code);
+    return pass_on(std::move(fd));
+  }
   auto after = fs.source.stat(fd->get());
   if (!after) return pass_on(std::move(after));
   recording.record(
       Truncate{.object = node->object(), .where = fs.nodes.location(node), .after = *after});
   recording.record_privileges(node, path_fd, *after, before);
-  locks.unlock();
-  if (auto settled = recording.settle(); !settled) return pass_on(std::move(settled));
-  return fd;
+  return Changed<UniqueFd>{std::move(*fd), recording.complete()};
 }
 
-Result<Opened> open_existing(Filesystem& fs, const Caller& caller, const NodeRef& node, int flags,
-                             bool kill_set_id) {
-  // FIFOs and devices are the kernel's own business on the mount; opening one here has effects.
-  if (!node->is_regular()) return fail(EOPNOTSUPP, "open");
+Result<Opened> open_existing(Filesystem& fs, const NodeRef& node, int flags) {
   const auto path_fd = fs.nodes.descriptor(node);
   if (!path_fd) return std::unexpected(path_fd.error());
   const int path = (*path_fd)->get();
-  const bool truncates = (flags & O_TRUNC) != 0;
-  auto fd = truncates ? open_truncating(fs, caller, node, path, source_flags(flags), kill_set_id)
-                      : fs.source.reopen(path, source_flags(flags));
+  auto fd = fs.source.reopen(path, source_flags(flags));
   // An append-only file (chattr(1)) opens in no other way for writing.
-  const bool appends = !fd && fd.error().code == EPERM && !truncates && (flags & O_APPEND) != 0;
+  const bool appends = !fd && fd.error().code == EPERM && (flags & O_APPEND) != 0;
   if (appends) fd = fs.source.reopen(path, source_flags(flags) | O_APPEND);
   if (!fd) return pass_on(std::move(fd));
   return Opened{.fd = std::move(*fd), .appends = appends};
+}
+
+void reply_opened(FuseRequest& request, Filesystem& fs, const NodeRef& node, Opened opened,
+                  fuse_file_info& file) {
+  OpenFile& open = prepare(fs, node, std::move(opened), file);
+  if (!request.opened(file)) (void)fs.open_files.take(open);
 }
 
 struct Created {
@@ -92,35 +97,38 @@ struct Created {
   UniqueFd fd;
 };
 
-Result<Created> create_file(Filesystem& fs, const Caller& caller, const NewName& at, mode_t mode,
-                            int flags) {
-  Recording recording(fs, 0);
-  NodeLocks locks(at.parent);
+Result<Changed<Created>> create_file(Filesystem& fs, Admission admission, const Caller& caller,
+                                     const NewName& at, mode_t mode, int flags) {
+  ChangeLocks locks(fs, at.parent);
   const int directory = at.directory->get();
   const bool inherits = has_default_acl(fs, directory);
+  Recording recording(fs, std::move(admission), footprint_of(at));
   auto fd = [&]() -> Result<UniqueFd> {
     const AsCaller as_caller(fs.own, caller);
     if (!as_caller.ok()) return fail(EPERM, "setfsuid", at.name);
     return fs.source.create(directory, at.name, source_flags(flags),
                             creation_mode(caller, mode & 07777, inherits));
   }();
-  if (!fd) return pass_on(std::move(fd));
+  if (!fd) {
+    recording.refused(fd.error().code);
+    return pass_on(std::move(fd));
+  }
   auto metadata = fs.source.stat(fd->get());
   if (!metadata) return pass_on(std::move(metadata));
   auto parent_after = fs.source.stat(directory);
   if (!parent_after) return pass_on(std::move(parent_after));
   Entry entry = adopt_new(fs, at, *metadata);
+  Kept kept(fs, entry);
   recording.record(CreateNode{.object = entry.node->object(),
                               .where = {at.parent->object(), at.name},
                               .after = *metadata,
                               .parent_after = *parent_after});
-  if (inherits) record_inherited_acls(fs, recording, entry, fd->get());
-  locks.unlock();
-  if (auto settled = recording.settle(); !settled) {
-    fs.nodes.forget(entry.node->id(), 1);
-    return pass_on(std::move(settled));
+  if (inherits) {
+    auto told = record_inherited_acls(fs, recording, entry, fd->get());
+    if (!told) return pass_on(std::move(told));
   }
-  return Created{.entry = std::move(entry), .fd = std::move(*fd)};
+  kept.is_answered();
+  return Changed<Created>{{.entry = std::move(entry), .fd = std::move(*fd)}, recording.complete()};
 }
 
 void reply_created(FuseRequest& request, Filesystem& fs, Created created, fuse_file_info& file) {
@@ -132,19 +140,25 @@ void reply_created(FuseRequest& request, Filesystem& fs, Created created, fuse_f
 
 }  // namespace
 
-void handle_create(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, const char* name,
-                   mode_t mode, fuse_file_info* file) {
+void handle_create(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t parent,
+                   const char* name, mode_t mode, fuse_file_info* file) {
   const Caller caller = request.caller();
   const auto at = new_name(fs, parent, name);
   if (!at) return request.error(at.error());
-  auto created = create_file(fs, caller, *at, mode, file->flags);
+  auto created = create_file(fs, std::move(admission), caller, *at, mode, file->flags);
   if (!created) {
     // The kernel believed the name to be free and has checked no right to what stands there: ESTALE
     // makes it look again (do_filp_open, LOOKUP_REVAL).
     const bool unexpected = created.error().code == EEXIST && (file->flags & O_EXCL) == 0;
     return request.error(unexpected ? ESTALE : created.error().code);
   }
-  reply_created(request, fs, std::move(*created), *file);
+  answer(request, fs, std::move(created->settlement),
+         [&fs, made = std::move(created->value), info = *file](FuseRequest& settled,
+                                                               const Result<void>& result) mutable {
+           if (result) return reply_created(settled, fs, std::move(made), info);
+           fs.nodes.forget(made.entry.node->id(), 1);
+           settled.error(result.error());
+         });
 }
 
 // Nothing to record: the engine hears of the file when it is linked.
@@ -177,14 +191,31 @@ void handle_tmpfile(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, mod
   reply_created(request, fs, {.entry = std::move(entry), .fd = std::move(*fd)}, *file);
 }
 
+// FIFOs and devices are the kernel's own business on the mount; opening one here has effects.
 void handle_open(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_file_info* file) {
   const auto node = fs.node(id);
   if (!node) return request.error(node.error());
-  const Caller caller = request.caller();
-  auto opened = open_existing(fs, caller, *node, file->flags, kills_set_id(*file, caller));
+  if (!(*node)->is_regular()) return request.error(EOPNOTSUPP);
+  auto opened = open_existing(fs, *node, file->flags);
   if (!opened) return request.error(opened.error());
-  OpenFile& open = prepare(fs, *node, std::move(*opened), *file);
-  if (!request.opened(*file)) (void)fs.open_files.take(open);
+  reply_opened(request, fs, *node, std::move(*opened), *file);
+}
+
+void handle_open_truncating(FuseRequest& request, Filesystem& fs, Admission admission,
+                            fuse_ino_t id, fuse_file_info* file) {
+  const auto node = fs.node(id);
+  if (!node) return request.error(node.error());
+  if (!(*node)->is_regular()) return request.error(EOPNOTSUPP);
+  const Caller caller = request.caller();
+  auto opened = open_truncating(fs, std::move(admission), caller, *node, source_flags(file->flags),
+                                kills_set_id(*file, caller));
+  if (!opened) return request.error(opened.error());
+  answer(request, fs, std::move(opened->settlement),
+         [&fs, node = *node, fd = std::move(opened->value), info = *file](
+             FuseRequest& settled, const Result<void>& result) mutable {
+           if (!result) return settled.error(result.error());
+           reply_opened(settled, fs, node, {.fd = std::move(fd)}, info);
+         });
 }
 
 // Closing a duplicate reports what the filesystem below still has to say about the writes.

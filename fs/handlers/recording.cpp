@@ -24,27 +24,13 @@ void Recording::record_privileges(const NodeRef& node, int fd, const Metadata& a
 
 void Recording::record_failed_write(const NodeRef& node, int fd, FileCapabilities before) {
   const auto after = fs_.source.stat(fd);
-  if (!after) return record_unknown(node, fd, before);
+  if (!after) return;  // not completed: all is compared
   record(SetAttributes{.object = node->object(),
                        .where = fs_.nodes.location(node),
                        .changed = SetAttributes::kTimes,
                        .after = *after});
   record_privileges(node, fd, *after, before);
-}
-
-void Recording::record_unknown(const NodeRef& node, int fd, FileCapabilities before) {
-  const auto after = fs_.source.stat(fd);
-  record(Write{.object = node->object(),
-               .where = fs_.nodes.location(node),
-               .data = {},
-               .after = after.value_or(Metadata{}),
-               .unknown = true});
-  if (after) record_privileges(node, fd, *after, before);
-}
-
-Result<void> Recording::settle() {
-  if (!last_) return {};
-  return barrier_ ? fs_.replicator.settle_barrier(*last_) : fs_.replicator.settle(*last_);
+  (void)complete();
 }
 
 FileCapabilities capabilities_before(Filesystem& fs, const NodeRef& node, int fd) {
@@ -56,10 +42,17 @@ FileCapabilities capabilities_before(Filesystem& fs, const NodeRef& node, int fd
   return node->capabilities;
 }
 
-Result<void> pass_barrier(Filesystem& fs) {
-  Recording recording(fs, 0);
+void answer_result(FuseRequest& request, Filesystem& fs, Settlement settlement) {
+  answer(request, fs, std::move(settlement),
+         [](FuseRequest& settled, const Result<void>& result) { settled.result(result); });
+}
+
+void pass_barrier(FuseRequest& request, Filesystem& fs, Admission admission, const NodeRef& node) {
+  Footprint covered;
+  covered.object(node->object()).entry(fs.nodes.location(node));
+  Recording recording(fs, std::move(admission), std::move(covered));
   recording.record_barrier();
-  return recording.settle();
+  answer_result(request, fs, recording.complete());
 }
 
 }  // namespace mirrorfs::fs

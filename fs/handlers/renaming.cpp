@@ -67,70 +67,106 @@ Rename describe(const Renaming& renaming, const Metadata& from_after, const Meta
 }
 
 /// A directory as the rename left it.
-std::optional<Metadata> directory_after(Filesystem& fs, const NewName& at, const Child& moved) {
+Result<std::optional<Metadata>> directory_after(Filesystem& fs, const NewName& at,
+                                                const Child& moved) {
   if (!moved.metadata.is_directory()) return std::nullopt;
   auto after = fs.source.stat_at(at.directory->get(), at.name);
-  return after ? std::optional(*after) : std::nullopt;
+  if (!after) return pass_on(std::move(after));
+  return *after;
 }
 
-void describe_directories(Filesystem& fs, const Renaming& renaming, Rename& operation) {
-  operation.object_after = directory_after(fs, renaming.to, *renaming.moved);
-  if (!renaming.exchanges()) return;
-  operation.exchanged_after = directory_after(fs, renaming.from, *renaming.replaced);
+Result<void> describe_directories(Filesystem& fs, const Renaming& renaming, Rename& operation) {
+  auto moved = directory_after(fs, renaming.to, *renaming.moved);
+  if (!moved) return pass_on(std::move(moved));
+  operation.object_after = *moved;
+  if (!renaming.exchanges()) return {};
+  auto exchanged = directory_after(fs, renaming.from, *renaming.replaced);
+  if (!exchanged) return pass_on(std::move(exchanged));
+  operation.exchanged_after = *exchanged;
+  return {};
 }
 
-/// False when one of the names came to mean something else.
-Result<bool> try_rename(Filesystem& fs, Renaming& renaming) {
-  Recording recording(fs, 0);
-  NodeLocks locks({renaming.from.parent.get(), renaming.to.parent.get(), renaming.moved->node.get(),
-                   renaming.replaced ? renaming.replaced->node.get() : nullptr});
-  auto same = both_still_mean(fs, renaming);
-  if (!same || !*same) return same;
+Footprint footprint_of(const Renaming& renaming) {
+  Footprint footprint;
+  footprint.object(renaming.moved->node->object());
+  if (renaming.replaced) footprint.object(renaming.replaced->node->object());
+  footprint.entry({.parent = renaming.from.parent->object(), .name = renaming.from.name});
+  footprint.entry({.parent = renaming.to.parent->object(), .name = renaming.to.name});
+  return footprint;
+}
+
+Result<Settlement> record_rename(Filesystem& fs, const Renaming& renaming, Recording& recording) {
+  auto from_after = fs.source.stat(renaming.from.directory->get());
+  if (!from_after) return pass_on(std::move(from_after));
+  auto to_after = fs.source.stat(renaming.to.directory->get());
+  if (!to_after) return pass_on(std::move(to_after));
+  Rename operation = describe(renaming, *from_after, *to_after);
+  if (auto done = describe_directories(fs, renaming, operation); !done) {
+    return pass_on(std::move(done));
+  }
+  recording.record(std::move(operation));
+  return recording.complete();
+}
+
+/// The engine has to know a directory that is moved, as it knew each that was looked up before.
+const NodeRef* moved_directory(const std::optional<Child>& child, const NewName& otherwise) {
+  return child && child->metadata.is_directory() ? &child->node : &otherwise.parent;
+}
+
+/// Nothing when one of the names came to mean something else.
+Result<std::optional<Settlement>> try_rename(Filesystem& fs, Admission& admission,
+                                             Renaming& renaming) {
+  ChangeLocks locks(
+      fs,
+      {renaming.from.parent.get(), renaming.to.parent.get(), renaming.moved->node.get(),
+       renaming.replaced ? renaming.replaced->node.get() : nullptr},
+      {&renaming.from.parent, &renaming.to.parent, moved_directory(renaming.moved, renaming.from),
+       moved_directory(renaming.replaced, renaming.to)});
+  const auto same = both_still_mean(fs, renaming);
+  if (!same) return std::unexpected(same.error());
+  if (!*same) return std::nullopt;
   SharedFd kept;
   if (renaming.replaced) {
     kept = fs.nodes.descriptor_to_keep(renaming.replaced->node);
     if (!renaming.exchanges()) fs.source.let_birth_pass(renaming.replaced->metadata);
   }
-  const int from = renaming.from.directory->get();
-  const int to = renaming.to.directory->get();
-  if (::renameat2(from, renaming.from.name, to, renaming.to.name, renaming.flags) != 0) {
-    return fail_errno("renameat2", renaming.from.name);
+  Recording recording(fs, std::move(admission), footprint_of(renaming));
+  if (::renameat2(renaming.from.directory->get(), renaming.from.name, renaming.to.directory->get(),
+                  renaming.to.name, renaming.flags) != 0) {
+    auto failed = fail_errno("renameat2", renaming.from.name);
+    recording.refused(failed.error().code);
+    return failed;
   }
-  if (renaming.same_object()) return true;
+  if (renaming.same_object()) {
+    recording.nothing_changed();
+    return Settlement{};
+  }
   move_names(fs, renaming);
-  if (kept && !fs.nodes.location(renaming.replaced->node)) {
+  if (kept && !fs.nodes.has_name(renaming.replaced->node)) {
     fs.nodes.pin_descriptor(renaming.replaced->node, kept);
   }
-  auto from_after = fs.source.stat(from);
-  if (!from_after) return pass_on(std::move(from_after));
-  auto to_after = fs.source.stat(to);
-  if (!to_after) return pass_on(std::move(to_after));
-  Rename operation = describe(renaming, *from_after, *to_after);
-  describe_directories(fs, renaming, operation);
-  recording.record(std::move(operation));
-  locks.unlock();
-  if (auto settled = recording.settle(); !settled) return pass_on(std::move(settled));
-  return true;
+  return record_rename(fs, renaming, recording);
 }
 
-Result<void> rename_child(Filesystem& fs, NewName from, NewName to, unsigned flags) {
+Result<Settlement> rename_child(Filesystem& fs, Admission admission, NewName from, NewName to,
+                                unsigned flags) {
   Renaming renaming{.from = std::move(from),
                     .to = std::move(to),
                     .flags = flags,
                     .moved = std::nullopt,
                     .replaced = std::nullopt};
   for (;;) {
-    if (auto looked = look_at_both(fs, renaming); !looked) return looked;
-    auto renamed = try_rename(fs, renaming);
+    if (auto looked = look_at_both(fs, renaming); !looked) return pass_on(std::move(looked));
+    auto renamed = try_rename(fs, admission, renaming);
     if (!renamed) return pass_on(std::move(renamed));
-    if (*renamed) return {};
+    if (*renamed) return std::move(**renamed);
   }
 }
 
 }  // namespace
 
-void handle_rename(FuseRequest& request, Filesystem& fs, fuse_ino_t from, const char* from_name,
-                   fuse_ino_t to, const char* to_name, unsigned flags) {
+void handle_rename(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t from,
+                   const char* from_name, fuse_ino_t to, const char* to_name, unsigned flags) {
   // RENAME_WHITEOUT is for overlay filesystems; the replica could not follow it.
   if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0) {
     return request.error(EINVAL);
@@ -139,7 +175,10 @@ void handle_rename(FuseRequest& request, Filesystem& fs, fuse_ino_t from, const 
   if (!old_name) return request.error(old_name.error());
   auto chosen = new_name(fs, to, to_name);
   if (!chosen) return request.error(chosen.error());
-  request.result(rename_child(fs, std::move(*old_name), std::move(*chosen), flags));
+  auto renamed =
+      rename_child(fs, std::move(admission), std::move(*old_name), std::move(*chosen), flags);
+  if (!renamed) return request.error(renamed.error());
+  answer_result(request, fs, std::move(*renamed));
 }
 
 }  // namespace mirrorfs::fs

@@ -1,7 +1,5 @@
 #include "fs/handlers/request.h"
 
-#include <utility>
-
 namespace mirrorfs::fs {
 
 Caller FuseRequest::caller() const {
@@ -9,7 +7,13 @@ Caller FuseRequest::caller() const {
   return {.uid = context->uid, .gid = context->gid, .pid = context->pid, .umask = context->umask};
 }
 
-fuse_req_t FuseRequest::take() { return std::exchange(raw_, nullptr); }
+bool FuseRequest::by_ring() const {
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
+  return fuse_req_is_uring(raw_);
+#else
+  return false;
+#endif
+}
 
 // Where the result is dropped: a reply the kernel does not take means that the request was given up
 // (ENOENT, fuse_dev_do_write) or the mount is gone; nobody waits for either.

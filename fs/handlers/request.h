@@ -5,26 +5,32 @@
 
 #include <cstddef>
 #include <span>
+#include <utility>
 
 #include "fs/handlers/credentials.h"
 #include "mirrorfs/error.h"
 
 namespace mirrorfs::fs {
 
-/// Answers EIO when destroyed unanswered. The functions that hand a node to the kernel return false
+/// Answers EIO when destroyed unanswered. May be put aside and answered later, by another thread:
+/// it belongs to one at a time. The functions that hand a node to the kernel return false
 /// when the kernel did not take the reply (the caller was killed): the lookup is to be forgotten.
-/// Used by the one thread that handles the request.
 class FuseRequest {
  public:
   explicit FuseRequest(fuse_req_t raw) : raw_(raw) {}
-  FuseRequest(const FuseRequest&) = delete;
-  FuseRequest& operator=(const FuseRequest&) = delete;
+  FuseRequest(FuseRequest&& other) noexcept : raw_(other.take()) {}
+  FuseRequest& operator=(FuseRequest&& other) noexcept {
+    std::swap(raw_, other.raw_);
+    return *this;
+  }
   ~FuseRequest() {
     if (raw_ != nullptr) error(EIO);
   }
 
   [[nodiscard]] Caller caller() const;
   [[nodiscard]] bool answered() const { return raw_ == nullptr; }
+  /// It came by a ring: it occupies one of the ring's entries until it is answered.
+  [[nodiscard]] bool by_ring() const;
 
   void error(int code);
   void error(const Error& error);
@@ -51,7 +57,7 @@ class FuseRequest {
   [[nodiscard]] fuse_req_t raw() const { return raw_; }
 
  private:
-  [[nodiscard]] fuse_req_t take();
+  [[nodiscard]] fuse_req_t take() noexcept { return std::exchange(raw_, nullptr); }
 
   fuse_req_t raw_;
 };

@@ -13,8 +13,7 @@
 namespace mirrorfs::fs {
 namespace {
 
-constexpr std::size_t kPiece = 1UL << 20;             ///< of a copy: one Write operation
-constexpr std::size_t kMostPerRequest = 16 * kPiece;  ///< then the application asks again
+constexpr std::size_t kMostPerRequest = 16 * kCopyPiece;  ///< then the application asks again
 
 /// One copy_file_range request.
 struct Copy {
@@ -41,14 +40,15 @@ Result<std::unique_ptr<std::byte[]>> read_back(int fd, off_t offset, std::size_t
   return bytes;
 }
 
-Result<std::size_t> copy_piece(Filesystem& fs, Copy& copy, std::size_t size) {
-  Recording recording(fs, size);
-  NodeLocks locks(copy.to.node);
+Result<Changed<std::size_t>> copy_piece(Filesystem& fs, Admission admission, Copy& copy,
+                                        std::size_t size) {
+  ChangeLocks locks(fs, copy.to.node);
   const int fd = copy.to.fd.get();
   const FileCapabilities before = capabilities_before(fs, copy.to.node, fd);
   const auto offset = copy.to_offset;
   const Writer writer{
       .caller = copy.caller, .mode = copy.to.node->known_mode(), .clears_set_id = copy.kill_set_id};
+  Recording recording(fs, std::move(admission), footprint_of(fs, copy.to.node, fd));
   const ssize_t count = write_as(fs.own, writer, [&] {
     return ::copy_file_range(copy.from, &copy.from_offset, fd, &copy.to_offset, size, 0);
   });
@@ -57,18 +57,15 @@ Result<std::size_t> copy_piece(Filesystem& fs, Copy& copy, std::size_t size) {
     recording.record_failed_write(copy.to.node, fd, before);
     return failed;
   }
-  if (count == 0) return 0;
+  if (count == 0) {
+    recording.nothing_changed();
+    return Changed<std::size_t>{0, {}};
+  }
   const auto copied = static_cast<std::size_t>(count);
   auto bytes = read_back(copy.readable_to, offset, copied);
-  if (!bytes) {
-    recording.record_unknown(copy.to.node, fd, before);
-    return pass_on(std::move(bytes));
-  }
+  if (!bytes) return pass_on(std::move(bytes));
   auto after = fs.source.stat(fd);
-  if (!after) {
-    recording.record_unknown(copy.to.node, fd, before);
-    return pass_on(std::move(after));
-  }
+  if (!after) return pass_on(std::move(after));
   recording.record(Write{.object = copy.to.node->object(),
                          .where = fs.nodes.location(copy.to.node),
                          .offset = static_cast<std::uint64_t>(offset),
@@ -76,9 +73,25 @@ Result<std::size_t> copy_piece(Filesystem& fs, Copy& copy, std::size_t size) {
                          .after = *after});
   recording.record_privileges(copy.to.node, fd, *after, before);
   if (copy.to.synchronous()) recording.record_barrier();
-  locks.unlock();
-  if (auto settled = recording.settle(); !settled) return pass_on(std::move(settled));
-  return copied;
+  return Changed<std::size_t>{copied, recording.complete()};
+}
+
+/// Piece by piece, while there is room for the next one at once: else the application asks again.
+Result<Changed<std::size_t>> copy_pieces(Filesystem& fs, Admission admission, Copy& copy,
+                                         std::size_t wanted) {
+  Changed<std::size_t> all{0, {}};
+  std::optional<Admission> room(std::move(admission));
+  while (all.value < wanted && room) {
+    const std::size_t piece = std::min(kCopyPiece, wanted - all.value);
+    auto copied = copy_piece(fs, std::move(*room), copy, piece);
+    if (!copied && all.value == 0) return copied;
+    if (!copied) break;
+    all.value += copied->value;
+    if (copied->settlement.number) all.settlement = std::move(copied->settlement);
+    if (copied->value < piece) break;  // as far as one call goes: XFS shares whole blocks
+    room = fs.replicator.admit(fs.replicator.cost(kCopyPiece));
+  }
+  return all;
 }
 
 /// What fallocate(2) finds out before it begins.
@@ -87,29 +100,26 @@ bool is_refusal(int error) {
          error == ETXTBSY;
 }
 
-Result<void> allocate(Filesystem& fs, const Caller& caller, const OpenFile& file, int mode,
-                      const ByteRange& range) {
-  Recording recording(fs, 0);
-  NodeLocks locks(file.node);
+Result<Settlement> allocate(Filesystem& fs, Admission admission, const Caller& caller,
+                            const OpenFile& file, int mode, const ByteRange& range) {
+  ChangeLocks locks(fs, file.node);
   const int fd = file.fd.get();
   const FileCapabilities before = capabilities_before(fs, file.node, fd);
   const Writer writer{.caller = caller,
                       .mode = file.node->known_mode(),
                       .clears_set_id = clears_set_id(fs, *file.node, caller)};
+  Recording recording(fs, std::move(admission), footprint_of(fs, file.node, fd));
   const ssize_t result = write_as(fs.own, writer, [&] {
     return ::fallocate(fd, mode, static_cast<off_t>(range.offset),
                        static_cast<off_t>(range.length));
   });
   if (result < 0) {
     auto failed = fail_errno("fallocate");
-    if (!is_refusal(failed.error().code)) recording.record_unknown(file.node, fd, before);
+    if (is_refusal(failed.error().code)) recording.nothing_changed();
     return failed;
   }
   auto after = fs.source.stat(fd);
-  if (!after) {
-    recording.record_unknown(file.node, fd, before);
-    return pass_on(std::move(after));
-  }
+  if (!after) return pass_on(std::move(after));
   recording.record(Allocate{.object = file.node->object(),
                             .where = fs.nodes.location(file.node),
                             .flags = mode,
@@ -117,23 +127,26 @@ Result<void> allocate(Filesystem& fs, const Caller& caller, const OpenFile& file
                             .after = *after});
   recording.record_privileges(file.node, fd, *after, before);
   if (file.synchronous()) recording.record_barrier();
-  locks.unlock();
-  return recording.settle();
+  return recording.complete();
 }
 
 }  // namespace
 
-void handle_fallocate(FuseRequest& request, Filesystem& fs, fuse_ino_t id, int mode, off_t offset,
-                      off_t length, fuse_file_info* file) {
+void handle_fallocate(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t id,
+                      int mode, off_t offset, off_t length, fuse_file_info* file) {
   (void)id;
   const ByteRange range{.offset = static_cast<std::uint64_t>(offset),
                         .length = static_cast<std::uint64_t>(length)};
-  request.result(allocate(fs, request.caller(), open_file(*file), mode, range));
+  auto allocated =
+      allocate(fs, std::move(admission), request.caller(), open_file(*file), mode, range);
+  if (!allocated) return request.error(allocated.error());
+  answer_result(request, fs, std::move(*allocated));
 }
 
-void handle_copy_file_range(FuseRequest& request, Filesystem& fs, fuse_ino_t from_id,
-                            off_t from_offset, fuse_file_info* from, fuse_ino_t to_id,
-                            off_t to_offset, fuse_file_info* to, std::size_t size, int flags) {
+void handle_copy_file_range(FuseRequest& request, Filesystem& fs, Admission admission,
+                            fuse_ino_t from_id, off_t from_offset, fuse_file_info* from,
+                            fuse_ino_t to_id, off_t to_offset, fuse_file_info* to, std::size_t size,
+                            int flags) {
   (void)from_id, (void)to_id;
   if (flags != 0) return request.error(EINVAL);
   const OpenFile& target = open_file(*to);
@@ -151,17 +164,13 @@ void handle_copy_file_range(FuseRequest& request, Filesystem& fs, fuse_ino_t fro
             .readable_to = readable ? readable.get() : target.fd.get(),
             .to_offset = to_offset,
             .kill_set_id = clears_set_id(fs, *target.node, caller)};
-  std::size_t done = 0;
-  const std::size_t wanted = std::min(size, kMostPerRequest);
-  while (done < wanted) {
-    const std::size_t piece = std::min(kPiece, wanted - done);
-    const auto copied = copy_piece(fs, copy, piece);
-    if (!copied && done == 0) return request.error(copied.error());
-    if (!copied) break;
-    done += *copied;
-    if (*copied < piece) break;  // as far as one call goes on the source: XFS shares whole blocks
-  }
-  request.written(done);
+  auto copied = copy_pieces(fs, std::move(admission), copy, std::min(size, kMostPerRequest));
+  if (!copied) return request.error(copied.error());
+  answer(request, fs, std::move(copied->settlement),
+         [count = copied->value](FuseRequest& settled, const Result<void>& result) {
+           if (!result) return settled.error(result.error());
+           settled.written(count);
+         });
 }
 
 }  // namespace mirrorfs::fs

@@ -31,27 +31,27 @@ const char* acl_behind(std::string_view name) {
 }
 
 // What such a change came to. The other form is not recorded: it means nothing to a replica of
-// another kind.
-void record_acl(Filesystem& fs, Recording& recording, const Target& target, const char* name,
+// another kind. False when it is not an ACL: then the object has to be compared.
+bool record_acl(Filesystem& fs, Recording& recording, const Target& target, const char* name,
                 const Metadata& after) {
   const int fd = target.fd->get();
   std::vector<std::byte> value(XATTR_SIZE_MAX);
   const auto size = fs.xattrs.get(fd, name, value);
   if (size) {
     const auto acl = std::span(value).first(*size);
-    return recording.record(SetXattr{.object = target.node->object(),
-                                     .where = fs.nodes.location(target.node),
-                                     .name = name,
-                                     .value = Payload(acl),
-                                     .after = after});
+    recording.record(SetXattr{.object = target.node->object(),
+                              .where = fs.nodes.location(target.node),
+                              .name = name,
+                              .value = Payload(acl),
+                              .after = after});
+    return true;
   }
-  if (size.error().code != ENODATA && size.error().code != EOPNOTSUPP) {
-    return recording.record_unknown(target.node, fd, FileCapabilities::kAbsent);  // not an ACL
-  }
+  if (size.error().code != ENODATA && size.error().code != EOPNOTSUPP) return false;
   recording.record(RemoveXattr{.object = target.node->object(),
                                .where = fs.nodes.location(target.node),
                                .name = name,
                                .after = after});
+  return true;
 }
 
 Result<Target> target_of(Filesystem& fs, fuse_ino_t id) {
@@ -62,57 +62,65 @@ Result<Target> target_of(Filesystem& fs, fuse_ino_t id) {
   return Target{.node = std::move(*node), .fd = std::move(*fd)};
 }
 
-Result<void> set_value(Filesystem& fs, const Target& target, const Caller& caller, const char* name,
-                       std::span<const std::byte> value, int flags) {
-  Recording recording(fs, value.size());
-  NodeLocks locks(target.node);
+Result<Settlement> set_value(Filesystem& fs, Admission admission, const Target& target,
+                             const Caller& caller, const char* name,
+                             std::span<const std::byte> value, int flags) {
+  ChangeLocks locks(fs, target.node);
   const int fd = target.fd->get();
+  Recording recording(fs, std::move(admission), footprint_of(fs, target.node, fd));
   {
     // Setting an access ACL clears the set-gid bit for those outside the group, whoever may execute
     // the file (posix_acl_update_mode).
     const bool matters = name == kAccessAcl && (target.node->known_mode() & S_ISGID) != 0;
     const InGroupsOf as_caller(fs.own, caller, matters);
-    if (auto set = fs.xattrs.set(fd, name, value, flags); !set) return set;
+    if (auto set = fs.xattrs.set(fd, name, value, flags); !set) {
+      recording.refused(set.error().code);
+      return pass_on(std::move(set));
+    }
   }
+  if (name == kCapability) target.node->capabilities = FileCapabilities::kPresent;
   auto after = fs.source.stat(fd);
   if (!after) return pass_on(std::move(after));
-  if (name == kCapability) target.node->capabilities = FileCapabilities::kPresent;
-  if (const char* const acl = acl_behind(name)) {
-    record_acl(fs, recording, target, acl, *after);
-  } else {
+  const char* const acl = acl_behind(name);
+  if (acl == nullptr) {
     recording.record(SetXattr{.object = target.node->object(),
                               .where = fs.nodes.location(target.node),
                               .name = name,
                               .value = Payload(value),
                               .after = *after});
   }
+  const bool told = acl == nullptr || record_acl(fs, recording, target, acl, *after);
   recording.record_privileges(target.node, fd, *after, FileCapabilities::kAbsent);
-  locks.unlock();
-  return recording.settle();
+  if (!told) return Settlement{};
+  return recording.complete();
 }
 
-Result<void> remove_value(Filesystem& fs, const Target& target, const char* name) {
-  Recording recording(fs, 0);
-  NodeLocks locks(target.node);
+Result<Settlement> remove_value(Filesystem& fs, Admission admission, const Target& target,
+                                const char* name) {
+  ChangeLocks locks(fs, target.node);
   const int fd = target.fd->get();
-  if (auto removed = fs.xattrs.remove(fd, name); !removed) return removed;
-  auto after = fs.source.stat(fd);
-  if (!after) return pass_on(std::move(after));
+  Recording recording(fs, std::move(admission), footprint_of(fs, target.node, fd));
+  if (auto removed = fs.xattrs.remove(fd, name); !removed) {
+    recording.refused(removed.error().code);
+    return pass_on(std::move(removed));
+  }
   if (name == kCapability) {
     target.node->capabilities = FileCapabilities::kAbsent;
     target.node->capabilities_taken = true;
   }
-  if (const char* const acl = acl_behind(name)) {
-    record_acl(fs, recording, target, acl, *after);
-  } else {
+  auto after = fs.source.stat(fd);
+  if (!after) return pass_on(std::move(after));
+  const char* const acl = acl_behind(name);
+  if (acl == nullptr) {
     recording.record(RemoveXattr{.object = target.node->object(),
                                  .where = fs.nodes.location(target.node),
                                  .name = name,
                                  .after = *after});
   }
+  const bool told = acl == nullptr || record_acl(fs, recording, target, acl, *after);
   recording.record_privileges(target.node, fd, *after, FileCapabilities::kAbsent);
-  locks.unlock();
-  return recording.settle();
+  if (!told) return Settlement{};
+  return recording.complete();
 }
 
 // The filesystem below shows trusted.* to us because we are root.
@@ -148,12 +156,13 @@ Result<std::vector<std::byte>> list_names(Filesystem& fs, int fd) {
 
 }  // namespace
 
-void handle_setxattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, const char* name,
-                     const char* value, std::size_t size, int flags) {
+void handle_setxattr(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t id,
+                     const char* name, std::span<const std::byte> value, int flags) {
   const auto target = target_of(fs, id);
   if (!target) return request.error(target.error());
-  const std::span bytes(reinterpret_cast<const std::byte*>(value), size);
-  request.result(set_value(fs, *target, request.caller(), name, bytes, flags));
+  auto set = set_value(fs, std::move(admission), *target, request.caller(), name, value, flags);
+  if (!set) return request.error(set.error());
+  answer_result(request, fs, std::move(*set));
 }
 
 void handle_getxattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, const char* name,
@@ -178,10 +187,13 @@ void handle_listxattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, std::
   (void)request.bytes(*names);
 }
 
-void handle_removexattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, const char* name) {
+void handle_removexattr(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t id,
+                        const char* name) {
   const auto target = target_of(fs, id);
   if (!target) return request.error(target.error());
-  request.result(remove_value(fs, *target, name));
+  auto removed = remove_value(fs, std::move(admission), *target, name);
+  if (!removed) return request.error(removed.error());
+  answer_result(request, fs, std::move(*removed));
 }
 
 }  // namespace mirrorfs::fs

@@ -125,7 +125,10 @@ void NodeTable::insert_name(Node& node, Node& parent, std::string_view name,
                             std::vector<Node*>& dropped) {
   NodeNames names(node);
   const std::size_t most = node.is_directory() ? 1 : NodeNames::kMost;
-  if (node.is_directory() && names.size() > 0) break_loop(node, parent, dropped);
+  if (node.is_directory() && names.size() > 0) {
+    node.learnt_ = false;
+    break_loop(node, parent, dropped);
+  }
   while (names.size() >= most) dropped.push_back(names.take_any());
   names.add(parent, name);
   parent.references_.fetch_add(1, std::memory_order_relaxed);
@@ -151,18 +154,40 @@ void NodeTable::remove_name(const NodeRef& node, const NodeRef& parent, std::str
   if (dropped != nullptr) release(*dropped);
 }
 
-std::optional<Location> NodeTable::location(const NodeRef& node) const {
+bool NodeTable::has_name(const NodeRef& node) const {
   const std::lock_guard lock(mutex_);
-  if (node->name_.parent == nullptr) return std::nullopt;
-  return Location{.parent = node->name_.parent->object(), .name = node->name_.name};
+  return node->name_.parent != nullptr;
 }
 
-bool NodeTable::is_learnt_at(const ObjectId& object, const NodeRef& parent,
-                             std::string_view name) const {
+std::optional<Location> NodeTable::location(const NodeRef& node) const {
   const std::lock_guard lock(mutex_);
-  const auto found = by_object_.find(object);
-  if (found == by_object_.end() || !(*found)->learnt_) return false;
-  return NodeNames(**found).contains(parent.get(), name);
+  const NodeNames names(*node);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Node& parent = *names.parent(i);
+    if (parent.learnt_) return Location{.parent = parent.object(), .name = names.name(i)};
+  }
+  return std::nullopt;
+}
+
+/// It has names, and each of them is in a directory that the engine has not heard of.
+bool NodeTable::names_unlearnt(Node& node) {
+  const NodeNames names(node);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (names.parent(i)->learnt_) return false;
+  }
+  return names.size() > 0;
+}
+
+NodeRef NodeTable::uppermost_unlearnt(const NodeRef& node) {
+  const std::lock_guard lock(mutex_);
+  Node* at = node.get();
+  if (!at->is_directory()) at = names_unlearnt(*at) ? at->name_.parent : nullptr;
+  Node* uppermost = nullptr;
+  // What has no name was removed, and nothing can be made in it.
+  for (; at != nullptr && !at->learnt_; at = at->name_.parent) {
+    uppermost = at->name_.parent == nullptr ? nullptr : at;
+  }
+  return uppermost == nullptr ? NodeRef() : NodeRef(*this, *uppermost);
 }
 
 void NodeTable::set_learnt(const NodeRef& node) {

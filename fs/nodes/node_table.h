@@ -17,8 +17,8 @@
 namespace mirrorfs::fs {
 
 /// A node stays in the table while the kernel has looked it up or a NodeRef keeps it; at most one
-/// node stands for an object, so that its lock orders all changes to it. Names are exact for who
-/// holds the node's lock: every change of a name through the mount is made under the lock of the
+/// node stands for an object, so that its lock orders all changes to it. Names are exact while
+/// the node's lock is held: every change of a name through the mount is made under the lock of the
 /// directory and, but for a first name, of the node. Members are safe from any thread.
 class NodeTable {
  public:
@@ -47,14 +47,20 @@ class NodeTable {
   void add_lookup(const NodeRef& node);
   void forget(NodeId id, std::uint64_t lookups);
 
-  /// A directory has one name, a file several; old ones are dropped past a few.
+  /// A directory has one name, a file several; old ones are dropped past a few. A directory that is
+  /// met elsewhere than it was known to be is not learnt there.
   void add_name(const NodeRef& node, const NodeRef& parent, std::string_view name);
   void remove_name(const NodeRef& node, const NodeRef& parent, std::string_view name);
+  [[nodiscard]] bool has_name(const NodeRef& node) const;
+  /// A name of the object in a directory that the engine was told of.
   [[nodiscard]] std::optional<Location> location(const NodeRef& node) const;
-  /// The known name of a directory is this one, and the engine was told.
-  [[nodiscard]] bool is_learnt_at(const ObjectId& object, const NodeRef& parent,
-                                  std::string_view name) const;
+
+  /// The engine was told of the directory; of those above it first.
   void set_learnt(const NodeRef& node);
+  /// The uppermost directory that the engine has to be told of before it can be told of a change of
+  /// the object: at or above a directory; above any other object that has a name, but none that
+  /// location() would give. Null when there is none.
+  [[nodiscard]] NodeRef uppermost_unlearnt(const NodeRef& node);
 
   /// An O_PATH descriptor of the object, opened if need be. ESTALE when what stands where the
   /// object should be is another object.
@@ -99,6 +105,7 @@ class NodeTable {
   };
 
   [[nodiscard]] NodeRef make(const Metadata& metadata);
+  [[nodiscard]] static bool names_unlearnt(Node& node);
   void release(Node& node) noexcept;
   void erase(Node& node, std::vector<SharedFd>& fds);
   void insert_name(Node& node, Node& parent, std::string_view name, std::vector<Node*>& dropped);

@@ -60,7 +60,6 @@ struct Write {
   std::uint64_t offset = 0;
   Payload data;
   Metadata after;
-  bool unknown = false;  ///< a change failed half-way: `data` is empty, the file has to be compared
 };
 
 /// The size was set (truncate, ftruncate, O_TRUNC); the new size is after.size.
@@ -167,19 +166,26 @@ struct Rename {
   std::optional<Metadata> exchanged_after = {};  ///< RENAME_EXCHANGE: of `replaced`
 };
 
-/// Changes nothing: tells where a directory stands, sent when fs first meets it (lookup), under the
-/// lock that orders renames. Every directory is learnt, made or the root before an operation names
-/// it as a parent.
+/// Changes nothing: tells where a directory stands, sent before the first change in it, under the
+/// lock that orders renames of it. Every directory is learnt, made or the root before an operation
+/// names it as a parent, and so is every directory above it.
 struct LearnDirectory {
   ObjectId object;
   Location where;
 };
+
+/// A change was begun, and nobody could tell what became of it: what its footprint names has to be
+/// compared. Recorded by an Intent that ends without a word; never by a handler.
+struct Unknown {};
 
 /// fsync, fdatasync, O_SYNC write, syncfs: nothing later may overtake it.
 struct Barrier {};
 
 using Operation = std::variant<Write, Truncate, Allocate, SetAttributes, SetXattr, RemoveXattr,
                                CreateNode, MakeDirectory, MakeSymlink, Link, Unlink,
-                               RemoveDirectory, Rename, LearnDirectory, Barrier>;
+                               RemoveDirectory, Rename, LearnDirectory, Barrier, Unknown>;
+
+/// Bytes that an operation takes beside itself: payload, names, values.
+[[nodiscard]] std::size_t heap_bytes(const Operation& operation);
 
 }  // namespace mirrorfs

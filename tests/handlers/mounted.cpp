@@ -38,7 +38,7 @@ void Mounted::SetUp() {
                                           "fsname=handlers", "subtype=mirrorfs"},
                          .threads = 4,
                          .on_init = [&up] { up.set_value(); },
-                         .transport = "dev"};
+                         .transport = transport()};
   auto session = Session::mount(options, root_.get(), replicator_);
   ASSERT_TRUE(session) << session.error().message();
   session_ = std::move(*session);

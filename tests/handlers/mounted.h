@@ -45,6 +45,9 @@ class Mounted : public ::testing::Test {
   template <class Kind>
   [[nodiscard]] Kind take_one();
 
+  /// "dev", or "uring" for fixtures that mount by it.
+  [[nodiscard]] virtual const char* transport() const { return "dev"; }
+
   RecordingReplicator replicator_;
 
  private:

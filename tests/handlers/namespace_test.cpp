@@ -166,6 +166,19 @@ TEST_F(Namespace, DirectoryThatWasThereIsLearntOnceBeforeAnythingIsMadeInIt) {
   EXPECT_EQ(second->object, id("old/deep"));
   EXPECT_EQ(second->where, (Location{.parent = id("old"), .name = "deep"}));
   EXPECT_EQ(only<LearnDirectory>(operations).size(), 2U);
+  make_file("old/deep/another");
+  EXPECT_TRUE(take_only<LearnDirectory>().empty());
+}
+
+TEST_F(Namespace, DirectoryIsLearntBeforeItIsMoved) {
+  ASSERT_EQ(::mkdir(source("old").c_str(), 0755), 0);
+  ASSERT_EQ(::rename(mount("old").c_str(), mount("new").c_str()), 0);
+  const auto operations = take();
+  ASSERT_EQ(operations.size(), 2U);
+  const auto* const learn = std::get_if<LearnDirectory>(&operations[0]);
+  ASSERT_NE(learn, nullptr);
+  EXPECT_EQ(learn->where, at_root("old"));
+  EXPECT_TRUE(std::holds_alternative<Rename>(operations[1]));
 }
 
 TEST_F(Namespace, ReservedNameIsNeitherSeenNorMadeInTheRootOnly) {

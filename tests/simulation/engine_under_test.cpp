@@ -6,7 +6,7 @@
 #include "engine/journal/pairing.h"
 #include "engine/journal/session_record.h"
 #include "engine/live/core.h"
-#include "engine/objects/descriptor_calls.h"
+#include "mirrorfs/object_calls.h"
 #include "engine/ring/ring.h"
 #include "engine/stream/intake.h"
 
@@ -178,7 +178,7 @@ class TodaysEngine final : public EngineUnderTest {
 
 }  // namespace
 
-void EngineUnderTest::prepare() { objects::calls::prepare(); }
+void EngineUnderTest::prepare() { (void)calls::prepare(); }
 
 std::expected<std::unique_ptr<EngineUnderTest>, std::string> EngineUnderTest::start(
     const MirrorOptions& options, std::unique_ptr<Driver> driver) {

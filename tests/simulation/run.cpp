@@ -287,6 +287,14 @@ void Run::maybe_disturb(Driver& driver) {
   trace_.say("{} begins", hang ? "a hang" : "a pause");
 }
 
+/// Everything waits for its end: the operator ends it. False: there is none.
+bool Run::end_disturbance(Driver& driver) {
+  if (phase_ != Phase::kWorking || disturbed_until_ == 0) return false;
+  disturbed_until_ = trace_.steps();
+  maybe_disturb(driver);
+  return disturbed_until_ == 0;
+}
+
 /// G1: whenever the engine says that nothing is missing, nothing is.
 void Run::maybe_check_claim(const Driver& driver) {
   if (phase_ != Phase::kWorking) return;
@@ -365,7 +373,7 @@ void Run::turn(Driver& driver, std::optional<ring::Clock::time_point> wake) {
     SimulatedTime::advance(std::chrono::nanoseconds(random_.between(500, 2000)));
     if (random_.chance(plan_.application_share, 16) && step_application()) continue;
     if (step_engine(driver, wake)) return;
-    if (step_application()) continue;
+    if (step_application() || end_disturbance(driver)) continue;
     fail("nobody can go on:" + who_waits(driver));
   }
 }

@@ -55,6 +55,7 @@ class Run final : public Scheduler {
   void check_clean_stop();
   void maybe_check_claim(const Driver& driver);
   void maybe_disturb(Driver& driver);
+  [[nodiscard]] bool end_disturbance(Driver& driver);
   [[nodiscard]] bool resume();
   void maybe_crash();
   void compare(const char* promise, const std::string& when);

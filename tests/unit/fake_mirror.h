@@ -13,16 +13,40 @@ namespace mirrorfs::testing {
 
 class FakeReplicator : public Replicator {
  public:
-  Admission admit(std::size_t payload) override { return {*this, {.bytes = payload, .begun = 0}}; }
-  SequenceNumber record(Admission admission, Operation) override {
-    (void)admission.consume();
-    return {++recorded_};
+  std::size_t cost(std::size_t payload) const override { return payload; }
+  std::optional<Admission> admit(std::size_t bytes) override { return Admission(*this, bytes); }
+  WaitId admit_later(std::size_t bytes, Admitted then) override {
+    then(Admission(*this, bytes));
+    return {};
   }
-  Result<void> settle(SequenceNumber) override { return {}; }
-  Result<void> settle_barrier(SequenceNumber) override { return {}; }
+  Admission admit_regardless(std::size_t bytes) override { return {*this, bytes}; }
+  Intent begin(Admission, Footprint footprint) override {
+    return Intent(std::make_unique<Promise>(recorded_, std::move(footprint)));
+  }
+  bool must_wait(Await) const override { return false; }
+  WaitId settle(SequenceNumber, Await, std::shared_ptr<const Footprint>, Settled then) override {
+    then({});
+    return {};
+  }
+  void cancel(WaitId) noexcept override {}
+  Result<void> answer_without_replica() const override { return {}; }
 
  private:
-  void withdraw(Admitted) noexcept override {}
+  class Promise final : public Intent::Promise {
+   public:
+    Promise(std::atomic<std::uint64_t>& recorded, Footprint footprint)
+        : recorded_(recorded),
+          footprint_(std::make_shared<const Footprint>(std::move(footprint))) {}
+    SequenceNumber record(Operation&&) override { return {++recorded_}; }
+    void complete() noexcept override {}
+    const std::shared_ptr<const Footprint>& footprint() const override { return footprint_; }
+
+   private:
+    std::atomic<std::uint64_t>& recorded_;
+    std::shared_ptr<const Footprint> footprint_;
+  };
+
+  void give_back(std::size_t) noexcept override {}
   std::atomic<std::uint64_t> recorded_ = 0;
 };
 

@@ -147,12 +147,44 @@ TEST_F(NodeTableTest, DirectoryHasOneNameAndIsLearntThere) {
   std::filesystem::create_directory(folder_ + "/d");
   NodeTable table(*source_, 8);
   const NodeRef node = look_up(table, table.root(), "d");
-  EXPECT_FALSE(table.is_learnt_at(node->object(), table.root(), "d"));
+  EXPECT_EQ(table.uppermost_unlearnt(node), node);
   table.set_learnt(node);
-  EXPECT_TRUE(table.is_learnt_at(node->object(), table.root(), "d"));
+  EXPECT_FALSE(table.uppermost_unlearnt(node));
+  table.remove_name(node, table.root(), "d");
+  table.add_name(node, table.root(), "moved");
+  EXPECT_FALSE(table.uppermost_unlearnt(node)) << "a rename through the mount is recorded";
   table.add_name(node, table.root(), "e");
-  EXPECT_FALSE(table.is_learnt_at(node->object(), table.root(), "d"));
+  EXPECT_EQ(table.uppermost_unlearnt(node), node) << "moved behind our back";
   EXPECT_EQ(table.location(node)->name, "e");
+}
+
+TEST_F(NodeTableTest, DirectoriesAreLearntFromTheTopDown) {
+  std::filesystem::create_directories(folder_ + "/a/b");
+  make("a/b/file");
+  NodeTable table(*source_, 8);
+  const NodeRef a = look_up(table, table.root(), "a");
+  const NodeRef b = look_up(table, a, "b");
+  const NodeRef file = look_up(table, b, "file");
+  EXPECT_EQ(table.uppermost_unlearnt(file), a);
+  table.set_learnt(a);
+  EXPECT_EQ(table.uppermost_unlearnt(file), b);
+  EXPECT_EQ(table.location(file), std::nullopt) << "the engine could not tell where that is";
+  table.set_learnt(b);
+  EXPECT_FALSE(table.uppermost_unlearnt(file));
+  EXPECT_EQ(table.location(file), (Location{.parent = b->object(), .name = "file"}));
+  table.remove_name(b, a, "b");
+  EXPECT_FALSE(table.uppermost_unlearnt(b)) << "what is gone needs no telling";
+}
+
+TEST_F(NodeTableTest, NameInALearntDirectoryIsPreferred) {
+  std::filesystem::create_directories(folder_ + "/d");
+  make("d/one");
+  NodeTable table(*source_, 8);
+  const NodeRef directory = look_up(table, table.root(), "d");
+  const NodeRef file = look_up(table, directory, "one");
+  table.add_name(file, table.root(), "two");
+  EXPECT_FALSE(table.uppermost_unlearnt(file));
+  EXPECT_EQ(table.location(file)->name, "two");
 }
 
 TEST_F(NodeTableTest, DirectoriesThatSeemToContainEachOtherDoNotLoop) {
@@ -161,8 +193,9 @@ TEST_F(NodeTableTest, DirectoriesThatSeemToContainEachOtherDoNotLoop) {
   const NodeRef a = look_up(table, table.root(), "a");
   const NodeRef b = look_up(table, a, "b");
   table.add_name(a, b, "a");  // as if a had been moved into b behind our back
-  EXPECT_EQ(table.location(b), std::nullopt);
-  EXPECT_EQ(table.location(a)->parent, b->object());
+  EXPECT_FALSE(table.has_name(b));
+  EXPECT_EQ(NodeNames(*a).parent(0), b.get());
+  EXPECT_FALSE(table.uppermost_unlearnt(a)) << "nobody knows where it is";
 }
 
 TEST_F(NodeTableTest, ManyNamesAreNotAllRemembered) {

@@ -48,8 +48,9 @@ void SourceDriver::learn(const std::string& directory) {
   if (!metadata || !metadata->is_directory() || learnt_.contains(metadata->id())) return;
   const Location where = locate(directory);
   learnt_.insert(metadata->id());
-  replicator_.record(replicator_.admit(0),
-                     LearnDirectory{.object = metadata->id(), .where = where});
+  Intent intent = replicator_.begin({}, std::move(Footprint().object(metadata->id()).entry(where)));
+  intent.record(LearnDirectory{.object = metadata->id(), .where = where});
+  intent.complete();
 }
 
 Location SourceDriver::locate(const std::string& path) {
@@ -59,88 +60,104 @@ Location SourceDriver::locate(const std::string& path) {
   return {metadata ? metadata->id() : ObjectId{}, name_of(path)};
 }
 
-SequenceNumber SourceDriver::record(Turn& turn, Operation operation) {
-  if (before_record_) std::exchange(before_record_, nullptr)();
-  return replicator_.record(std::move(turn.admission), std::move(operation));
+Footprint SourceDriver::footprint_of(const std::string& path, const std::string& other) {
+  Footprint footprint;
+  if (const auto metadata = look(path)) footprint.object(metadata->id());
+  if (!path.empty()) footprint.entry(locate(path));
+  if (other.empty()) return footprint;
+  if (const auto metadata = look(other)) footprint.object(metadata->id());
+  return std::move(footprint.entry(locate(other)));
+}
+
+SourceDriver::Turn::Turn(SourceDriver& driver, const std::string& path, const std::string& other)
+    : driver_(driver),
+      lock_(driver.order_),
+      intent_(driver.replicator_.begin({}, driver.footprint_of(path, other))) {}
+
+SourceDriver::Turn::~Turn() { intent_.complete(); }
+
+SequenceNumber SourceDriver::Turn::record(Operation operation) {
+  if (driver_.before_record_) std::exchange(driver_.before_record_, nullptr)();
+  return intent_.record(std::move(operation));
 }
 
 bool SourceDriver::create(const std::string& path, mode_t mode) {
-  Turn turn(*this);
+  Turn turn(*this, path);
   const UniqueFd fd(::open(full(path).c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, mode));
   if (!fd) return false;
   const Location where = locate(path);
-  record(turn, CreateNode{.object = look(path)->id(),
-                          .where = where,
-                          .after = *look(path),
-                          .parent_after = *look(parent_of(path))});
+  turn.record(CreateNode{.object = look(path)->id(),
+                         .where = where,
+                         .after = *look(path),
+                         .parent_after = *look(parent_of(path))});
   return true;
 }
 
 bool SourceDriver::make_fifo(const std::string& path) {
-  Turn turn(*this);
+  Turn turn(*this, path);
   if (::mkfifo(full(path).c_str(), 0600) != 0) return false;
   const Location where = locate(path);
-  record(turn, CreateNode{.object = look(path)->id(),
-                          .where = where,
-                          .after = *look(path),
-                          .parent_after = *look(parent_of(path))});
+  turn.record(CreateNode{.object = look(path)->id(),
+                         .where = where,
+                         .after = *look(path),
+                         .parent_after = *look(parent_of(path))});
   return true;
 }
 
 bool SourceDriver::mkdir(const std::string& path, mode_t mode) {
-  Turn turn(*this);
+  Turn turn(*this, path);
   if (::mkdir(full(path).c_str(), mode) != 0) return false;
   const Location where = locate(path);
   const Metadata after = *look(path);
   learnt_.insert(after.id());
-  record(turn, MakeDirectory{.object = after.id(),
-                             .where = where,
-                             .after = after,
-                             .parent_after = *look(parent_of(path))});
+  turn.record(MakeDirectory{.object = after.id(),
+                            .where = where,
+                            .after = after,
+                            .parent_after = *look(parent_of(path))});
   return true;
 }
 
 bool SourceDriver::symlink(const std::string& target, const std::string& path) {
-  Turn turn(*this);
+  Turn turn(*this, path);
   if (::symlink(target.c_str(), full(path).c_str()) != 0) return false;
   const Location where = locate(path);
   const Metadata after = *look(path);
-  record(turn, MakeSymlink{.object = after.id(),
-                           .where = where,
-                           .target = target,
-                           .after = after,
-                           .parent_after = *look(parent_of(path))});
+  turn.record(MakeSymlink{.object = after.id(),
+                          .where = where,
+                          .target = target,
+                          .after = after,
+                          .parent_after = *look(parent_of(path))});
   return true;
 }
 
 bool SourceDriver::write(const std::string& path, std::uint64_t offset, std::string_view data) {
-  Turn turn(*this, data.size());
+  Turn turn(*this, path);
   const UniqueFd fd(::open(full(path).c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK));
   if (!fd) return false;
   const auto put = ::pwrite(fd.get(), data.data(), data.size(), static_cast<off_t>(offset));
   if (put != static_cast<ssize_t>(data.size())) return false;
   const Location where = locate(path);
   const Metadata after = *look(path);
-  record(turn, Write{.object = after.id(),
-                     .where = where,
-                     .offset = offset,
-                     .data = Payload(bytes_of(data)),
-                     .after = after});
+  turn.record(Write{.object = after.id(),
+                    .where = where,
+                    .offset = offset,
+                    .data = Payload(bytes_of(data)),
+                    .after = after});
   return true;
 }
 
 bool SourceDriver::truncate(const std::string& path, std::uint64_t size) {
-  Turn turn(*this);
+  Turn turn(*this, path);
   const auto before = look(path);
   if (!before || !before->is_regular()) return false;
   if (::truncate(full(path).c_str(), static_cast<off_t>(size)) != 0) return false;
   const Location where = locate(path);
-  record(turn, Truncate{.object = before->id(), .where = where, .after = *look(path)});
+  turn.record(Truncate{.object = before->id(), .where = where, .after = *look(path)});
   return true;
 }
 
 bool SourceDriver::punch(const std::string& path, ByteRange range) {
-  Turn turn(*this);
+  Turn turn(*this, path);
   const UniqueFd fd(::open(full(path).c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK));
   const int flags = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
   if (!fd || ::fallocate(fd.get(), flags, static_cast<off_t>(range.offset),
@@ -149,107 +166,104 @@ bool SourceDriver::punch(const std::string& path, ByteRange range) {
   }
   const Location where = locate(path);
   const Metadata after = *look(path);
-  record(turn,
-         Allocate{
-             .object = after.id(), .where = where, .flags = flags, .range = range, .after = after});
+  turn.record(Allocate{
+      .object = after.id(), .where = where, .flags = flags, .range = range, .after = after});
   return true;
 }
 
 bool SourceDriver::chmod(const std::string& path, mode_t mode) {
-  Turn turn(*this);
+  Turn turn(*this, path);
   const auto before = look(path);
   if (!before || before->is_symlink() || ::chmod(full(path).c_str(), mode) != 0) return false;
   std::optional<Location> where;
   if (!path.empty()) where = locate(path);
-  record(turn, SetAttributes{.object = before->id(),
-                             .where = where,
-                             .changed = SetAttributes::kMode,
-                             .after = *look(path)});
+  turn.record(SetAttributes{.object = before->id(),
+                            .where = where,
+                            .changed = SetAttributes::kMode,
+                            .after = *look(path)});
   return true;
 }
 
 bool SourceDriver::set_mtime(const std::string& path, timespec mtime) {
-  Turn turn(*this);
+  Turn turn(*this, path);
   const timespec times[2] = {mtime, mtime};
   if (::utimensat(AT_FDCWD, full(path).c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) return false;
   std::optional<Location> where;
   if (!path.empty()) where = locate(path);
   const Metadata after = *look(path);
-  record(
-      turn,
-      SetAttributes{
-          .object = after.id(), .where = where, .changed = SetAttributes::kTimes, .after = after});
+  turn.record(SetAttributes{
+      .object = after.id(), .where = where, .changed = SetAttributes::kTimes, .after = after});
   return true;
 }
 
 bool SourceDriver::set_xattr(const std::string& path, const std::string& name,
                              std::string_view value) {
-  Turn turn(*this, value.size());
+  Turn turn(*this, path);
   if (::lsetxattr(full(path).c_str(), name.c_str(), value.data(), value.size(), 0) != 0) {
     return false;
   }
   const Location where = locate(path);
   const Metadata after = *look(path);
-  record(turn, SetXattr{.object = after.id(),
-                        .where = where,
-                        .name = name,
-                        .value = Payload(bytes_of(value)),
-                        .after = after});
+  turn.record(SetXattr{.object = after.id(),
+                       .where = where,
+                       .name = name,
+                       .value = Payload(bytes_of(value)),
+                       .after = after});
   return true;
 }
 
 bool SourceDriver::remove_xattr(const std::string& path, const std::string& name) {
-  Turn turn(*this);
+  Turn turn(*this, path);
   if (::lremovexattr(full(path).c_str(), name.c_str()) != 0) return false;
   const Location where = locate(path);
   const Metadata after = *look(path);
-  record(turn, RemoveXattr{.object = after.id(), .where = where, .name = name, .after = after});
+  turn.record(RemoveXattr{.object = after.id(), .where = where, .name = name, .after = after});
   return true;
 }
 
 bool SourceDriver::link(const std::string& existing, const std::string& path) {
-  Turn turn(*this);
+  Turn turn(*this, path, existing);
   if (::linkat(AT_FDCWD, full(existing).c_str(), AT_FDCWD, full(path).c_str(), 0) != 0) {
     return false;
   }
   const Location old = locate(existing);
   const Location where = locate(path);
   const Metadata after = *look(path);
-  record(turn, Link{.object = after.id(),
-                    .existing = old,
-                    .where = where,
-                    .after = after,
-                    .parent_after = *look(parent_of(path))});
+  turn.record(Link{.object = after.id(),
+                   .existing = old,
+                   .where = where,
+                   .after = after,
+                   .parent_after = *look(parent_of(path))});
   return true;
 }
 
 bool SourceDriver::unlink(const std::string& path) {
-  Turn turn(*this);
+  Turn turn(*this, path);
   const auto before = look(path);
   if (!before || before->is_directory()) return false;
   const Location where = locate(path);
   if (::unlink(full(path).c_str()) != 0) return false;
-  record(turn, Unlink{.object = before->id(),
-                      .where = where,
-                      .last_link = before->nlink == 1,
-                      .other_name = {},
-                      .parent_after = *look(parent_of(path))});
+  turn.record(Unlink{.object = before->id(),
+                     .where = where,
+                     .last_link = before->nlink == 1,
+                     .other_name = {},
+                     .parent_after = *look(parent_of(path))});
   return true;
 }
 
 bool SourceDriver::rmdir(const std::string& path) {
-  Turn turn(*this);
+  Turn turn(*this, path);
   const auto before = look(path);
   if (!before) return false;
   const Location where = locate(path);
   if (::rmdir(full(path).c_str()) != 0) return false;
-  record(turn, RemoveDirectory{
-                   .object = before->id(), .where = where, .parent_after = *look(parent_of(path))});
+  turn.record(RemoveDirectory{
+      .object = before->id(), .where = where, .parent_after = *look(parent_of(path))});
   return true;
 }
 
 bool SourceDriver::rename(const std::string& from, const std::string& to, unsigned flags) {
-  Turn turn(*this);
+  Turn turn(*this, from, to);
   const auto moved = look(from);
   const auto replaced = look(to);
   if (!moved) return false;
@@ -272,13 +286,13 @@ bool SourceDriver::rename(const std::string& from, const std::string& to, unsign
     rename.replaced = replaced->id();
     rename.replaced_type = replaced->type();
   }
-  record(turn, std::move(rename));
+  turn.record(std::move(rename));
   return true;
 }
 
 SequenceNumber SourceDriver::barrier() {
-  Turn turn(*this);
-  return record(turn, Barrier{});
+  Turn turn(*this, "");
+  return turn.record(Barrier{});
 }
 
 }  // namespace mirrorfs::testing

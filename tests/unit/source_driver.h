@@ -9,6 +9,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "mirrorfs/metadata.h"
 #include "mirrorfs/replicator.h"
 
 namespace mirrorfs::testing {
@@ -45,19 +46,26 @@ class SourceDriver {
   }
 
  private:
-  /// Admitted before the source changes, as replicator.h has it.
-  struct Turn {
-    explicit Turn(SourceDriver& driver, std::size_t payload = 0)
-        : admission(driver.replicator_.admit(payload)), lock(driver.order_) {}
-    Admission admission;
-    std::lock_guard<std::mutex> lock;
+  /// One change: its intent is begun under the lock, before the source is looked at or changed. A
+  /// test that fails half-way leaves an Unknown.
+  class Turn {
+   public:
+    /// Of an object that is at `path`, or comes to be there, and maybe at `other`.
+    Turn(SourceDriver& driver, const std::string& path, const std::string& other = {});
+    ~Turn();
+    SequenceNumber record(Operation operation);
+
+   private:
+    SourceDriver& driver_;
+    std::lock_guard<std::mutex> lock_;
+    Intent intent_;
   };
 
   [[nodiscard]] std::string full(const std::string& path) const;
   [[nodiscard]] std::optional<Metadata> look(const std::string& path) const;
   [[nodiscard]] Location locate(const std::string& path);
   void learn(const std::string& directory);
-  SequenceNumber record(Turn& turn, Operation operation);
+  [[nodiscard]] Footprint footprint_of(const std::string& path, const std::string& other);
 
   std::filesystem::path source_;
   Replicator& replicator_;

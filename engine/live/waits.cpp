@@ -1,0 +1,143 @@
+#include "engine/live/waits.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/live/dispatcher.h"
+
+namespace mirrorfs::live {
+
+void Waits::add(Wait wait) {
+  if (stopped_) return wait.then(Waited::kStopped);
+  const SequenceNumber number = wait.number;
+  open_for(wait.what).emplace(number, std::move(wait));
+  look();
+}
+
+/// A barrier counts on what a mark covers as done; who waits for an operation itself does not.
+Waits::ByNumber& Waits::open_for(WaitFor what) {
+  return what == WaitFor::kBarrier ? unclosed_ : unfinished_;
+}
+
+void Waits::cancel(WaitId id) {
+  for (ByNumber* const open : {&unclosed_, &unfinished_}) {
+    std::erase_if(*open, [id](const auto& entry) { return entry.second.id.value == id.value; });
+  }
+  std::erase_if(undecided_, [id](const Wait& wait) { return wait.id.value == id.value; });
+}
+
+ring::Task<void> Waits::serve() {
+  while (!stopped_) {
+    co_await state_.progress.wait();
+    look();
+  }
+}
+
+void Waits::stop() {
+  stopped_ = true;
+  for (ByNumber* const open : {&unclosed_, &unfinished_}) take_through(*open, {UINT64_MAX});
+  for (Wait& wait : std::exchange(undecided_, {})) wait.then(Waited::kStopped);
+}
+
+void Waits::take_through(ByNumber& open, SequenceNumber number) {
+  const auto end = open.upper_bound(number);
+  for (auto at = open.begin(); at != end; ++at) undecided_.push_back(std::move(at->second));
+  open.erase(open.begin(), end);
+}
+
+void Waits::look() {
+  take_through(unclosed_, state_.watermark.closed_through());
+  take_through(unfinished_, state_.finished.closed_through());
+  const auto ready = std::stable_partition(undecided_.begin(), undecided_.end(),
+                                           [this](const Wait& wait) { return !is_decided(wait); });
+  if (ready == undecided_.end()) return;
+  std::vector<Wait> done(std::make_move_iterator(ready), std::make_move_iterator(undecided_.end()));
+  undecided_.erase(ready, undecided_.end());
+  decided(std::move(done));
+}
+
+/// Not marked by anything up to that number, or known to be refused.
+bool Waits::is_decided(const Location& entry, SequenceNumber number) const {
+  const state::Mark* const mark = state_.marks.find(entry);
+  return mark == nullptr || mark->since > number || !mark->cause.empty() ||
+         mark->origin == state::Origin::kWalk;
+}
+
+/// What could not be applied is marked, and reconciled or found to be refused some time later.
+/// Where a directory is not known, the mark that stands for the entry is somewhere above it.
+bool Waits::is_decided(const Wait& wait) const {
+  if (wait.what == WaitFor::kDurable) return state_.clean_through(wait.number);
+  if (wait.what == WaitFor::kApplied) return dispatcher_.decided(wait.number);
+  if (!wait.covered || wait.covered->entries().empty()) {
+    return state_.marks.decided_through(wait.number);
+  }
+  return std::ranges::all_of(wait.covered->entries(), [&](const Location& entry) {
+    const bool known = state_.directories.is_known(entry.parent);
+    return known ? is_decided(entry, wait.number) : state_.marks.decided_through(wait.number);
+  });
+}
+
+void Waits::decided(std::vector<Wait> waits) {
+  std::vector<Wait> to_sync;
+  for (Wait& wait : waits) {
+    if (covers_one_object(wait)) {
+      state_.ring.spawn(sync_object_for(std::move(wait)));
+    } else if (wait.what != WaitFor::kApplied) {
+      to_sync.push_back(std::move(wait));
+    } else {
+      wait.then(dispatcher_.refused(wait.number) ? Waited::kFailed : Waited::kDone);
+    }
+  }
+  if (!to_sync.empty()) state_.ring.spawn(sync_for(std::move(to_sync)));
+}
+
+bool Waits::stands(const Wait& wait, bool synced) const {
+  if (!synced) return false;
+  if (wait.what == WaitFor::kDurable) return state_.clean_through(wait.number);
+  // What is merely still to be compared, as during the baseline, is no failure of the replica.
+  if (!wait.covered || wait.covered->entries().empty()) return state_.marks.failing() == 0;
+  return std::ranges::none_of(wait.covered->entries(), [&](const Location& entry) {
+    return state_.marks.is_failing(entry);
+  });
+}
+
+/// fsync of a file or directory that the replica has where it should be.
+bool Waits::covers_one_object(const Wait& wait) const {
+  if (wait.what != WaitFor::kBarrier || !wait.covered) return false;
+  return wait.covered->objects().size() == 1 && wait.covered->entries().size() == 1 &&
+         state_.directories.is_known(wait.covered->entries().front().parent);
+}
+
+ring::Task<void> Waits::sync_object_for(Wait wait) {
+  const bool synced = co_await durability_.sync_object(wait.covered->objects().front(),
+                                                       wait.covered->entries().front());
+  wait.then(stands(wait, synced) ? Waited::kDone : stopped_ ? Waited::kStopped : Waited::kFailed);
+}
+
+ring::Task<void> Waits::sync_for(std::vector<Wait> waits) {
+  SequenceNumber last;
+  bool all = false;
+  for (const Wait& wait : waits) {
+    last = std::max(last, wait.number);
+    all = all || wait.what == WaitFor::kDurable;
+  }
+  bool synced = false;
+  if (all) {
+    synced = co_await durability_.sync();
+  } else {
+    synced = co_await durability_.reach(last);
+  }
+  for (Wait& wait : waits) {
+    if (stands(wait, synced)) {
+      wait.then(Waited::kDone);
+    } else if (stopped_) {
+      wait.then(Waited::kStopped);
+    } else if (wait.what == WaitFor::kDurable) {
+      undecided_.push_back(std::move(wait));  // looked at again when something has changed
+    } else {
+      wait.then(Waited::kFailed);
+    }
+  }
+}
+
+}  // namespace mirrorfs::live

@@ -1,0 +1,47 @@
+#include "fs/handlers/change_locks.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace mirrorfs::fs {
+namespace {
+
+/// Waits for no room in the queue: it is once for each directory, and so that whoever needs it has
+/// room already does not have to let it go again.
+void tell_of_directories(Filesystem& fs, const NodeRef& node) {
+  while (const NodeRef directory = fs.nodes.uppermost_unlearnt(node)) {
+    const NodeLocks locks(directory);
+    if (fs.nodes.uppermost_unlearnt(directory) != directory) continue;  // told, or moved meanwhile
+    auto where = fs.nodes.location(directory);
+    if (!where) continue;
+    Intent intent = fs.replicator.begin(
+        Admission(), std::move(Footprint().object(directory->object()).entry(*where)));
+    intent.record(LearnDirectory{.object = directory->object(), .where = std::move(*where)});
+    intent.complete();
+    fs.nodes.set_learnt(directory);
+  }
+}
+
+}  // namespace
+
+ChangeLocks::ChangeLocks(Filesystem& fs, std::initializer_list<Node*> locked,
+                         std::initializer_list<const NodeRef*> named) {
+  const auto told = [&fs](const NodeRef* node) { return !fs.nodes.uppermost_unlearnt(*node); };
+  for (;;) {
+    for (const NodeRef* const node : named) tell_of_directories(fs, *node);
+    locks_.emplace(locked);
+    if (std::ranges::all_of(named, told)) return;
+    locks_.reset();
+  }
+}
+
+Footprint footprint_of(Filesystem& fs, const NodeRef& node, int fd) {
+  Footprint footprint;
+  footprint.object(node->object());
+  if (auto where = fs.nodes.location(node)) return std::move(footprint.entry(std::move(*where)));
+  const auto metadata = fs.source.stat(fd);
+  const bool has_a_name = !metadata || metadata->nlink > 0;
+  return has_a_name ? std::move(footprint.name_unknown()) : std::move(footprint);
+}
+
+}  // namespace mirrorfs::fs

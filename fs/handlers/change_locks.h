@@ -1,0 +1,30 @@
+// The locks of a change, taken when the engine knows the directories that the change will name.
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+
+#include "fs/handlers/filesystem.h"
+
+namespace mirrorfs::fs {
+
+/// Like NodeLocks. Before they are taken, the engine is told of each directory at or above `named`
+/// that it has not heard of: top-down, each under its own lock, which orders renames of it. A
+/// rename may undo that before the locks are held: then all is done again.
+class ChangeLocks {
+ public:
+  ChangeLocks(Filesystem& fs, std::initializer_list<Node*> locked,
+              std::initializer_list<const NodeRef*> named);
+  /// Of one object that changes where it is.
+  ChangeLocks(Filesystem& fs, const NodeRef& node) : ChangeLocks(fs, {node.get()}, {&node}) {}
+
+  void unlock() { locks_.reset(); }
+
+ private:
+  std::optional<NodeLocks> locks_;
+};
+
+/// What a change of the object's content or attributes may touch. Under its lock; `fd` is of it.
+[[nodiscard]] Footprint footprint_of(Filesystem& fs, const NodeRef& node, int fd);
+
+}  // namespace mirrorfs::fs

@@ -1,0 +1,62 @@
+// What an operation may change, told before it is tried.
+#pragma once
+
+#include <array>
+#include <cassert>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "mirrorfs/operation.h"
+
+namespace mirrorfs {
+
+/// The objects and directory entries that an operation may change. Computed under the locks under
+/// which the source is changed, right before: only there are names stable. It outlives the
+/// operation's own fate: when nobody can tell what happened, this is what has to be compared.
+class Footprint {
+ public:
+  static constexpr std::size_t kMostObjects = 2;
+  static constexpr std::size_t kMostEntries = 2;
+
+  Footprint& object(const ObjectId& id) {
+    assert(object_count_ < kMostObjects);
+    objects_[object_count_++] = id;
+    return *this;
+  }
+  Footprint& entry(Location where) {
+    assert(entry_count_ < kMostEntries);
+    entries_[entry_count_++] = std::move(where);
+    return *this;
+  }
+  Footprint& entry(std::optional<Location> where) {
+    return where ? entry(std::move(*where)) : *this;
+  }
+
+  [[nodiscard]] std::span<const ObjectId> objects() const {
+    return std::span(objects_).first(object_count_);
+  }
+  [[nodiscard]] std::span<const Location> entries() const {
+    return std::span(entries_).first(entry_count_);
+  }
+
+  /// The object has a name, and nobody knows which.
+  Footprint& name_unknown() {
+    leads_nowhere_ = true;
+    return *this;
+  }
+  /// What differs cannot be found by the entries.
+  [[nodiscard]] bool leads_nowhere() const { return leads_nowhere_; }
+
+  /// Bytes that the names take beside the object itself.
+  [[nodiscard]] std::size_t heap_bytes() const;
+
+ private:
+  std::array<ObjectId, kMostObjects> objects_{};
+  std::array<Location, kMostEntries> entries_{};
+  unsigned char object_count_ = 0, entry_count_ = 0;
+  bool leads_nowhere_ = false;
+};
+
+}  // namespace mirrorfs
