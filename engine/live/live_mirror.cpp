@@ -58,16 +58,24 @@ std::optional<compare::Policy> LiveMirror::first_baseline() const {
 
 Result<void> LiveMirror::start() {
   if (auto prepared = calls::prepare(); !prepared) return prepared;
-  const std::optional<compare::Policy> baseline = first_baseline();
+  auto ring = ring::Ring::create();
+  if (!ring) return pass_on(std::move(ring));
+  if (auto made = make_core(std::move(*ring)); !made) return made;
+  std::packaged_task<void()> task([core = core_, baseline = baseline_] { core->run(baseline); });
+  thread_ended_ = task.get_future();
+  thread_ = std::thread(std::move(task));
+  return {};
+}
+
+Result<void> LiveMirror::make_core(std::unique_ptr<ring::Ring> ring) {
+  baseline_ = first_baseline();
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   now.tv_sec -= 2;  // file times come from a coarser clock that lags behind this one
   if (auto begun = opened_.session.begin(now); !begun) return begun;
   auto staging = copy::Staging::open(replica_root());
   if (!staging) return pass_on(std::move(staging));
-  auto ring = ring::Ring::create();
-  if (!ring) return pass_on(std::move(ring));
-  owned_core_ = std::make_unique<Core>(Core::Parts{.ring = std::move(*ring),
+  owned_core_ = std::make_unique<Core>(Core::Parts{.ring = std::move(ring),
                                                    .staging = std::move(*staging),
                                                    .intake = intake_,
                                                    .session = opened_.session,
@@ -76,9 +84,6 @@ Result<void> LiveMirror::start() {
                                                    .replica_root = replica_root()});
   core_ = owned_core_.get();
   intake_.on_work([core = core_] { core->ring().post([core] { core->pull(); }); });
-  std::packaged_task<void()> task([core = core_, baseline] { core->run(baseline); });
-  thread_ended_ = task.get_future();
-  thread_ = std::thread(std::move(task));
   return {};
 }
 

@@ -27,6 +27,13 @@ class LiveMirror final : public Mirror, public Replicator {
   ~LiveMirror() override;
 
   [[nodiscard]] Result<void> start() override;
+  /// start() without a thread: run_core() has to be called on the thread that called this. For
+  /// simulations, which bring a ring of their own; wait(), pause(), status() and stop() would wait
+  /// for that thread.
+  [[nodiscard]] Result<void> make_core(std::unique_ptr<ring::Ring> ring);
+  void run_core() { core_->run(baseline_); }
+  [[nodiscard]] Core& core() { return *core_; }
+  [[nodiscard]] stream::Intake& intake() { return intake_; }
   [[nodiscard]] Replicator& replicator() override { return *this; }
   [[nodiscard]] int source_root() const override { return opened_.source.fd.get(); }
   [[nodiscard]] int replica_root() const override { return opened_.replica.fd.get(); }
@@ -57,6 +64,7 @@ class LiveMirror final : public Mirror, public Replicator {
 
   Opened opened_;
   stream::Intake intake_;
+  std::optional<compare::Policy> baseline_;
   std::unique_ptr<Core> owned_core_;
   Core* core_ = nullptr;  ///< stays valid when a hanging thread is left behind with its Core
   std::atomic<std::uint64_t> last_wait_{0};

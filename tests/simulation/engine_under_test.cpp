@@ -2,28 +2,21 @@
 
 #include <future>
 
-#include "engine/copy/staging.h"
 #include "engine/journal/pairing.h"
 #include "engine/journal/session_record.h"
-#include "engine/live/core.h"
+#include "engine/live/live_mirror.h"
 #include "engine/ring/ring.h"
-#include "engine/stream/intake.h"
 #include "mirrorfs/object_calls.h"
 
 namespace mirrorfs::simulation {
 namespace {
 
 using live::Core;
+using live::LiveMirror;
 using live::Waited;
 
-struct Opened {
-  MirrorOptions options;
-  journal::TreeRoot source, replica;
-  journal::Pairing pairing;
-  journal::SessionRecord session;
-};
-
-std::expected<Opened, std::string> open_pair(const MirrorOptions& options) {
+/// As Mirror::open() does it, without a look at the machine.
+std::expected<LiveMirror::Opened, std::string> open_pair(const MirrorOptions& options) {
   auto source = journal::open_root(options.source, "source");
   if (!source) return std::unexpected(source.error());
   auto replica = journal::open_root(options.replica, "replica");
@@ -34,34 +27,16 @@ std::expected<Opened, std::string> open_pair(const MirrorOptions& options) {
   if (!pairing) return std::unexpected(pairing.error());
   auto session = journal::SessionRecord::open(std::move(*state), pairing->id());
   if (!session) return std::unexpected(session.error());
-  return Opened{options, std::move(*source), std::move(*replica), std::move(*pairing),
-                std::move(*session)};
+  return LiveMirror::Opened{.options = options,
+                            .source = std::move(*source),
+                            .replica = std::move(*replica),
+                            .pairing = std::move(*pairing),
+                            .session = std::move(*session)};
 }
 
-/// As LiveMirror decides it.
-std::optional<compare::Policy> first_baseline(const Opened& opened) {
-  compare::Policy policy;
-  if (!opened.pairing.was_paired()) {
-    policy.compare = compare::Compare::kFull;
-    return policy;
-  }
-  const bool clean = opened.session.clean();
-  if (clean && opened.options.check == Check::kNone) return std::nullopt;
-  if (opened.options.check == Check::kFull) policy.compare = compare::Compare::kFull;
-  if (!clean) {
-    policy.changed_since = opened.session.unclean_since();
-    if (policy.changed_since.tv_sec == 0) policy.compare = compare::Compare::kFull;
-  }
-  return policy;
-}
-
-stream::WhenFull when_full(Overflow overflow) {
-  return overflow == Overflow::kThrottle ? stream::WhenFull::kWait : stream::WhenFull::kFold;
-}
-
-/// Sets `awaited` to what the engine's own waiting came to.
+/// Sets `awaited` to what a task of the core came to.
 template <class T, class Start>
-ring::Task<void> await_engine(Start start, AwaitedRef awaited) {
+ring::Task<void> await_core(Start start, AwaitedRef awaited) {
   auto promise = std::make_shared<std::promise<T>>();
   auto answer = promise->get_future();
   co_await start(std::move(promise));
@@ -74,142 +49,68 @@ ring::Task<void> await_engine(Start start, AwaitedRef awaited) {
   awaited->done = true;
 }
 
-/// Where room goes that was admitted and not used.
-class Gate final : public Replicator {
+class LiveEngine final : public EngineUnderTest {
  public:
-  explicit Gate(stream::Intake& intake) : intake_(intake) {}
-  std::size_t cost(std::size_t payload) const override { return stream::kOperationCost + payload; }
-  std::optional<Admission> admit(std::size_t bytes) override { return admit_regardless(bytes); }
-  WaitId admit_later(std::size_t bytes, Admitted then) override {
-    then(admit_regardless(bytes));
-    return {};
-  }
-  Admission admit_regardless(std::size_t bytes) override {
-    intake_.admit_regardless(bytes);
-    return {*this, bytes};
-  }
-  Intent begin(Admission admission, Footprint footprint) override {
-    Intent intent = intake_.begin(admission.bytes(), std::move(footprint));
-    static_cast<void>(admission.consume());
-    return intent;
-  }
-  bool must_wait(Await) const override { return false; }
-  WaitId settle(SequenceNumber, Await, std::shared_ptr<const Footprint>, Settled) override {
-    return {};
-  }
-  void cancel(WaitId) noexcept override {}
-  Result<void> answer_without_replica() const override { return {}; }
-
- private:
-  void give_back(std::size_t bytes) noexcept override { intake_.give_back(bytes); }
-  stream::Intake& intake_;
-};
-
-class TodaysEngine final : public EngineUnderTest {
- public:
-  explicit TodaysEngine(Opened opened)
-      : opened_(std::move(opened)),
-        intake_(opened_.options.queue_size, when_full(opened_.options.overflow)),
-        gate_(intake_) {}
+  explicit LiveEngine(LiveMirror::Opened opened) : mirror_(std::move(opened)) {}
 
   Result<void> begin(std::unique_ptr<Driver> driver) {
-    baseline_ = first_baseline(opened_);
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    now.tv_sec -= 2;
-    if (auto begun = opened_.session.begin(now); !begun) return begun;
-    auto staging = copy::Staging::open(opened_.replica.fd.get());
-    if (!staging) return pass_on(std::move(staging));
-    core_.emplace(Core::Parts{.ring = std::make_unique<ring::Ring>(std::move(driver)),
-                              .staging = std::move(*staging),
-                              .intake = intake_,
-                              .session = opened_.session,
-                              .root = opened_.source.metadata.id(),
-                              .source_root = opened_.source.fd.get(),
-                              .replica_root = opened_.replica.fd.get()});
-    intake_.on_work([this] { core_->ring().post([this] { core_->pull(); }); });
-    return {};
+    return mirror_.make_core(std::make_unique<ring::Ring>(std::move(driver)));
   }
 
-  void run() override { core_->run(baseline_); }
-  void cut() override { core_->ring().abandon(); }
+  void run() override { mirror_.run_core(); }
+  void cut() override { core().ring().abandon(); }
+  Replicator& replicator() override { return mirror_; }
+  EngineStatus status() override { return core().status(); }
 
-  /// Handlers wait in the simulation, and not in the intake.
-  bool has_room(std::size_t payload) override {
-    if (opened_.options.overflow != Overflow::kThrottle) return true;
-    const std::uint64_t queued = intake_.queued_bytes();
-    return queued == 0 || queued + gate_.cost(payload) <= opened_.options.queue_size;
-  }
-  Admission admit(std::size_t payload) override {
-    return gate_.admit_regardless(gate_.cost(payload));
-  }
-  Intent begin(Admission admission, Footprint footprint) override {
-    return gate_.begin(std::move(admission), std::move(footprint));
-  }
-
-  AwaitedRef settle(SequenceNumber number, CoveredRef covered) override {
-    if (opened_.options.mode != Mode::kSync) return nullptr;
-    return wait(live::WaitFor::kApplied, number, std::move(covered));
-  }
-  AwaitedRef settle_barrier(SequenceNumber number, CoveredRef covered) override {
-    if (opened_.options.mode == Mode::kAsync) return nullptr;
-    return wait(live::WaitFor::kBarrier, number, std::move(covered));
-  }
-
-  EngineStatus status() override { return core_->status(); }
   AwaitedRef wait_durable() override {
-    return wait(live::WaitFor::kDurable, intake_.last_recorded(), nullptr);
+    auto awaited = std::make_shared<Awaited>();
+    const SequenceNumber number = mirror_.intake().last_recorded();
+    core().ring().post([this, awaited, number] {
+      core().wait({.id = {},
+                   .what = live::WaitFor::kDurable,
+                   .number = number,
+                   .covered = nullptr,
+                   .then = [awaited](Waited waited) {
+                     awaited->good = waited == Waited::kDone;
+                     awaited->done = true;
+                   }});
+    });
+    return awaited;
   }
   AwaitedRef pause() override {
-    return await<void>([this](auto result) { return core_->pause(result); });
+    return spawn<void>([this](auto result) { return core().pause(result); });
   }
   void resume() override {
-    core_->ring().post([this] { core_->resume(); });
+    core().ring().post([this] { core().resume(); });
   }
   AwaitedRef drain() override {
-    intake_.close();
-    return await<bool>([this](auto result) { return core_->drain(result); });
+    mirror_.intake().close();
+    return spawn<bool>([this](auto result) { return core().drain(result); });
   }
 
  private:
-  AwaitedRef wait(live::WaitFor what, SequenceNumber number, CoveredRef covered) {
-    auto awaited = std::make_shared<Awaited>();
-    live::Wait wait{.id = {++last_wait_},
-                    .what = what,
-                    .number = number,
-                    .covered = std::move(covered),
-                    .then = [awaited](Waited waited) {
-                      awaited->done = true;
-                      awaited->good = waited == Waited::kDone;
-                    }};
-    core_->ring().post([this, wait = std::move(wait)]() mutable { core_->wait(std::move(wait)); });
-    return awaited;
-  }
+  [[nodiscard]] Core& core() { return mirror_.core(); }
+
   template <class T, class Start>
-  AwaitedRef await(Start start) {
+  AwaitedRef spawn(Start start) {
     auto awaited = std::make_shared<Awaited>();
-    core_->ring().post(
-        [this, start, awaited] { core_->ring().spawn(await_engine<T>(start, awaited)); });
+    core().ring().post(
+        [this, start, awaited] { core().ring().spawn(await_core<T>(start, awaited)); });
     return awaited;
   }
 
-  Opened opened_;
-  stream::Intake intake_;
-  Gate gate_;
-  std::optional<compare::Policy> baseline_;
-  std::optional<Core> core_;
-  std::uint64_t last_wait_ = 0;
+  LiveMirror mirror_;
 };
 
 }  // namespace
 
-void EngineUnderTest::prepare() { (void)calls::prepare(); }
+void EngineUnderTest::prepare() { static_cast<void>(calls::prepare()); }
 
 std::expected<std::unique_ptr<EngineUnderTest>, std::string> EngineUnderTest::start(
     const MirrorOptions& options, std::unique_ptr<Driver> driver) {
   auto opened = open_pair(options);
   if (!opened) return std::unexpected(opened.error());
-  auto engine = std::make_unique<TodaysEngine>(std::move(*opened));
+  auto engine = std::make_unique<LiveEngine>(std::move(*opened));
   if (auto begun = engine->begin(std::move(driver)); !begun) {
     return std::unexpected(begun.error().message());
   }

@@ -1,9 +1,8 @@
-// The engine as the simulation sees it: the one place that knows its interface.
+// The engine as the simulation sees it: the one place that knows more of it than the Replicator.
 #pragma once
 
 #include <expected>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "driver.h"
@@ -28,20 +27,13 @@ class EngineUnderTest {
       const MirrorOptions& options, std::unique_ptr<Driver> driver);
   virtual ~EngineUnderTest() = default;
 
-  /// Until it was drained, or dropped from within.
+  /// Until it was drained, or cut.
   virtual void run() = 0;
   /// run() returns as soon as the scheduler does, without anything more being done.
   virtual void cut() = 0;
 
-  // What handlers do.
-  using CoveredRef = std::shared_ptr<const Footprint>;
-  [[nodiscard]] virtual bool has_room(std::size_t payload) = 0;
-  /// Takes the room, and begins what it is for later.
-  [[nodiscard]] virtual Admission admit(std::size_t payload) = 0;
-  [[nodiscard]] virtual Intent begin(Admission admission, Footprint footprint) = 0;
-  /// Null: there is nothing to wait for in this mode.
-  [[nodiscard]] virtual AwaitedRef settle(SequenceNumber number, CoveredRef covered) = 0;
-  [[nodiscard]] virtual AwaitedRef settle_barrier(SequenceNumber number, CoveredRef covered) = 0;
+  /// For handlers.
+  [[nodiscard]] virtual Replicator& replicator() = 0;
 
   // What the daemon and mirrorctl do.
   [[nodiscard]] virtual EngineStatus status() = 0;

@@ -53,11 +53,15 @@ std::optional<unsigned> Faults::allocation_fails() {
   return static_cast<unsigned>(random_.below(4));
 }
 
+bool Faults::waiter_is_killed() { return on_ && random_.chance(plan_.kills, kOutOf); }
+
 void Faults::after(Call call, int fd) {
   const CallScope own(nullptr);
   if (call == Call::kSyncFilesystem && synced_) synced_();
+  if (call == Call::kSync && file_synced_) file_synced_(fd);
   if (!write_back_) return;
   if (call == Call::kSyncFilesystem) write_back_->succeeded();
+  if (call == Call::kSync) write_back_->succeeded(fd);
   if (call == Call::kDropCache) write_back_->drop_cache_of(fd);
   if (call == Call::kWrite || call == Call::kClone || call == Call::kTruncate) {
     write_back_->written(fd);

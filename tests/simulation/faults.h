@@ -31,6 +31,9 @@ class Faults final : public CallHooks {
   [[nodiscard]] WriteBack* write_back() { return write_back_ ? &*write_back_ : nullptr; }
   /// Called when the replica was synced.
   void on_sync(std::function<void()> synced) { synced_ = std::move(synced); }
+  /// Called when one file was, through this descriptor.
+  void on_file_sync(std::function<void(int)> synced) { file_synced_ = std::move(synced); }
+  [[nodiscard]] bool waiter_is_killed();
 
   int before(Call call, int fd, const char* name) override;
   std::size_t shortened(Call call, int fd, std::size_t size) override;
@@ -47,6 +50,7 @@ class Faults final : public CallHooks {
   Trace& trace_;
   Random random_;
   std::function<void()> others_, synced_;
+  std::function<void(int)> file_synced_;
   std::optional<WriteBack> write_back_;
   bool on_ = false;
   bool dead_ = false;

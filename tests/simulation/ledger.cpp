@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -74,10 +75,20 @@ std::optional<std::string> Ledger::not_applied(SequenceNumber number) const {
                      number.value);
 }
 
-std::optional<std::string> Ledger::not_durable(SequenceNumber number) const {
+void Ledger::synced(int fd) {
+  struct stat file{};
+  struct stat synced{};
+  if (::fstatat(replica_root_, kName, &file, AT_SYMLINK_NOFOLLOW) != 0) return;
+  if (::fstat(fd, &synced) != 0 || file.st_ino != synced.st_ino) return;
+  for (const auto& [number, effect] : effects_) {
+    if (!is_file(effect) && is_visible(effect)) durable_.insert(number);
+  }
+}
+
+std::optional<std::string> Ledger::not_durable(SequenceNumber number, bool file_only) const {
   for (const auto& [at, effect] : effects_) {
     if (at > number) break;
-    if (durable_.contains(at)) continue;
+    if (durable_.contains(at) || (file_only && is_file(effect))) continue;
     return fmt::format("G6: {} was answered as durable, but operation {} before it is not",
                        number.value, at.value);
   }

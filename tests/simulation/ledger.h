@@ -31,13 +31,16 @@ class Ledger {
   void barrier(SequenceNumber number) { barriers_.insert(number); }
   /// The replica was synced: what it shows is durable.
   void synced();
+  /// One of its files or directories was.
+  void synced(int fd);
 
   /// What is wrong with the order on the replica now, if anything is.
   [[nodiscard]] std::optional<std::string> broken_order() const;
   /// The effect of this operation, if it has one, is missing.
   [[nodiscard]] std::optional<std::string> not_applied(SequenceNumber number) const;
-  /// An effect before this one may be lost by a power cut.
-  [[nodiscard]] std::optional<std::string> not_durable(SequenceNumber number) const;
+  /// An effect that a barrier covers may be lost by a power cut. `file_only`: it covers the file
+  /// kName and nothing else.
+  [[nodiscard]] std::optional<std::string> not_durable(SequenceNumber number, bool file_only) const;
 
  private:
   [[nodiscard]] bool is_visible(std::uint64_t effect) const;

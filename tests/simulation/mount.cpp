@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "allocation.h"
@@ -11,57 +12,116 @@
 
 namespace mirrorfs::simulation {
 
-Task<Mount::Recording> Mount::Recording::begin(Mount& mount, std::size_t payload) {
-  EngineUnderTest& engine = mount.parts_.engine;
-  co_await wait_until("waits for room in the queue",
-                      [&engine, payload] { return engine.has_room(payload); });
-  co_return Recording(mount, engine.admit(payload));
-}
-
-void Mount::Recording::intend(Footprint footprint) {
-  intent_ = mount_.parts_.engine.begin(std::move(admission_), std::move(footprint));
-  admission_ = Admission();
-}
-
-int Mount::Recording::refused(int code) {
-  intent_.nothing_changed();
-  return code;
-}
-
-int Mount::Recording::unknown(int code) {
-  intent_ = Intent();
-  close();
-  return code;
+Mount::Recording::Recording(Mount& mount, Admission admission, Footprint footprint)
+    : mount_(mount) {
+  std::optional<FailingAllocation> failing;
+  if (const auto allocations = mount.parts_.allocation_fails()) failing.emplace(*allocations);
+  intent_ = mount.parts_.engine.replicator().begin(std::move(admission), std::move(footprint));
+  settlement_.covered = intent_.footprint();
+  ++mount_.under_way_;
 }
 
 void Mount::Recording::record(Operation operation) {
-  SequenceNumber number;
-  if (const auto allocations = mount_.parts_.allocation_fails()) {
-    const FailingAllocation failing(*allocations);
-    number = intent_.record(std::move(operation));
-  } else {
-    number = intent_.record(std::move(operation));
-  }
-  covered_ = intent_.footprint();
-  intent_.complete();
-  close();
-  if (number.value == 0) return;  // there was no memory for it: its footprint is marked
-  last_ = number;
-  mount_.parts_.recorded(number, barrier_);
+  std::optional<FailingAllocation> failing;
+  if (const auto allocations = mount_.parts_.allocation_fails()) failing.emplace(*allocations);
+  const SequenceNumber number = intent_.record(std::move(operation));
+  if (number.value == 0) return;
+  settlement_.number = number;
+  mount_.parts_.recorded(number, settlement_.what == Await::kBarrier);
 }
 
-Request Mount::Recording::settle() {
-  if (!last_) co_return 0;
-  EngineUnderTest& engine = mount_.parts_.engine;
-  const EngineUnderTest::CoveredRef covered = barrier_ ? nullptr : covered_;
-  const AwaitedRef awaited =
-      barrier_ ? engine.settle_barrier(*last_, covered) : engine.settle(*last_, covered);
-  if (awaited == nullptr) co_return 0;
+void Mount::Recording::record_barrier() {
+  settlement_.what = Await::kBarrier;
+  record(Barrier{});
+}
+
+Task<Admission> Mount::admitted(std::size_t payload) {
+  Replicator& replicator = parts_.engine.replicator();
+  const std::size_t bytes = replicator.cost(payload);
+  std::optional<Admission> admission = replicator.admit(bytes);
+  if (!admission) {
+    // The callback may come when this request is gone.
+    const auto room = std::make_shared<std::optional<Admission>>();
+    replicator.admit_later(bytes, [room](Admission granted) { room->emplace(std::move(granted)); });
+    const std::optional<Admission>* const waiting = room.get();
+    co_await wait_until("waits for room in the queue", [waiting] { return waiting->has_value(); });
+    admission = std::move(*room);
+  }
+  Admission granted = std::move(*admission);
+  co_return granted;
+}
+
+Task<void> Mount::tell_of_directories(NodeRef node) {
+  for (;;) {
+    const NodeRef directory = Nodes::uppermost_unlearnt(node);
+    if (directory == nullptr) co_return;
+    std::vector<NodeRef> locked(1, directory);
+    const NodeLocks locks = co_await NodeLocks::take(std::move(locked));
+    if (Nodes::uppermost_unlearnt(directory) != directory) continue;
+    const auto where = Nodes::location(directory);
+    if (!where) continue;
+    Footprint footprint;
+    footprint.object(directory->object).entry(*where);
+    Recording recording(*this, Admission(), std::move(footprint));
+    co_await step("tells the engine of a directory");
+    recording.record(LearnDirectory{.object = directory->object, .where = *where});
+    static_cast<void>(recording.complete());
+    directory->learnt = true;
+  }
+}
+
+Task<NodeLocks> Mount::change_locks(std::vector<NodeRef> locked, std::vector<NodeRef> named) {
+  for (;;) {
+    for (const NodeRef& node : named) co_await tell_of_directories(node);
+    std::vector<NodeRef> wanted = locked;
+    NodeLocks locks = co_await NodeLocks::take(std::move(wanted));
+    const bool told = std::ranges::all_of(
+        named, [](const NodeRef& node) { return Nodes::uppermost_unlearnt(node) == nullptr; });
+    if (told) co_return locks;
+  }
+}
+
+Task<NodeLocks> Mount::change_locks(NodeRef node) {
+  std::vector<NodeRef> locked(1, node);
+  std::vector<NodeRef> named(1, node);
+  NodeLocks locks = co_await change_locks(std::move(locked), std::move(named));
+  co_return locks;
+}
+
+Request Mount::settle(Settlement settlement) {
+  Replicator& replicator = parts_.engine.replicator();
+  if (!settlement.number || !replicator.must_wait(settlement.what)) co_return 0;
+  const bool killed = parts_.waiter_is_killed();
+  const ObjectId covered = settlement.covered != nullptr && !settlement.covered->objects().empty()
+                               ? settlement.covered->objects().front()
+                               : ObjectId{};
+  const auto awaited = std::make_shared<Awaited>();
+  const WaitId wait = replicator.settle(*settlement.number, settlement.what, settlement.covered,
+                                        [awaited](Result<void> result) {
+                                          awaited->done = true;
+                                          awaited->good = result.has_value();
+                                        });
   const Awaited* const waiting = awaited.get();
+  if (killed) {
+    co_await step("waits for the replica, and is killed");
+    if (!awaited->done) {
+      replicator.cancel(wait);
+      co_return EINTR;
+    }
+  }
   co_await wait_until("waits for the replica", [waiting] { return waiting->done; });
   if (!awaited->good) co_return EIO;
-  mount_.parts_.settled(*last_, barrier_);
+  parts_.settled(*settlement.number, settlement.what == Await::kBarrier, covered);
   co_return 0;
+}
+
+Footprint Mount::footprint_of(const NodeRef& node) {
+  Footprint footprint;
+  footprint.object(node->object);
+  if (auto where = Nodes::location(node)) return std::move(footprint.entry(std::move(*where)));
+  const Maybe metadata = look(node->fd.get(), "");
+  const bool has_a_name = !metadata || metadata->nlink > 0;
+  return has_a_name ? std::move(footprint.name_unknown()) : std::move(footprint);
 }
 
 Mount::Mount(MountParts parts, int source_root) : parts_(std::move(parts)) {
@@ -122,36 +182,21 @@ Task<NodeRef> Mount::walk(std::vector<std::string> path) {
 
 /// resolve_child of fs/handlers/filesystem.cpp.
 Task<NodeRef> Mount::lookup(NodeRef parent, std::string name) {
-  std::optional<Recording> recording;
-  for (;;) {
-    NodeLocks locks = co_await NodeLocks::take(parent);
-    const auto child = look_at_child(parent, name);
-    if (!child || !*child) co_return nullptr;
-    const NodeRef& node = (*child)->node;
-    const bool learn = node->is_directory() && !(node->learnt && Nodes::is_at(node, parent, name));
-    if (learn && !recording) {
-      locks.unlock();
-      recording.emplace(co_await Recording::begin(*this, 0));
-      continue;
-    }
-    nodes_.add_name(node, parent, name);
-    nodes_.remember(node);
-    if (learn) {
-      co_await step("tells the engine of a directory");
-      recording->intend(Footprint().entry(Location{parent->object, name}));
-      recording->record(LearnDirectory{.object = node->object, .where = {parent->object, name}});
-      node->learnt = true;
-    }
-    co_return node;
-  }
+  std::vector<NodeRef> locked(1, parent);
+  const NodeLocks locks = co_await NodeLocks::take(std::move(locked));
+  const auto child = look_at_child(parent, name);
+  if (!child || !*child) co_return nullptr;
+  const NodeRef node = (*child)->node;
+  Nodes::add_name(node, parent, name);
+  nodes_.remember(node);
+  co_return node;
 }
 
 NodeRef Mount::adopt_new(const NodeRef& parent, const std::string& name, const Metadata& metadata) {
   UniqueFd fd(::openat(parent->fd.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   NodeRef node = nodes_.acquire(metadata, std::move(fd));
-  nodes_.add_name(node, parent, name);
+  Nodes::add_name(node, parent, name);
   nodes_.remember(node);
-  if (node->is_directory()) node->learnt = true;
   return node;
 }
 

@@ -23,12 +23,14 @@ struct MountParts {
   Trace& trace;
   /// Whether the next look at the source after a change fails: abandoned intents.
   std::function<bool()> look_fails;
-  /// Of the next record(): see Faults.
+  /// Of the next call of the engine: see Faults.
   std::function<std::optional<unsigned>()> allocation_fails;
+  /// Whether the next request that waits for the replica is killed meanwhile.
+  std::function<bool()> waiter_is_killed;
   /// An operation was completed, by the current actor.
   std::function<void(SequenceNumber, bool barrier)> recorded;
-  /// The engine has answered it as the mode demands, with success.
-  std::function<void(SequenceNumber, bool barrier)> settled;
+  /// The engine has answered it as the mode demands, with success. Of a barrier: what it covers.
+  std::function<void(SequenceNumber, bool barrier, ObjectId covered)> settled;
 };
 
 struct OpenFile {
@@ -60,41 +62,33 @@ class Mount {
   // Content and attributes (requests_content.cpp).
   [[nodiscard]] Request open(NodeRef node, OpenFile* opened);
   [[nodiscard]] Request tmpfile(NodeRef parent, mode_t mode, OpenFile* opened);
-  [[nodiscard]] Request write(const OpenFile& file, std::uint64_t offset, std::string data);
+  [[nodiscard]] Request write(const OpenFile& file, std::uint64_t offset, std::string data,
+                              bool synchronous);
   [[nodiscard]] Request truncate(NodeRef node, std::uint64_t size);
   [[nodiscard]] Request allocate(const OpenFile& file, int flags, ByteRange range);
   [[nodiscard]] Request set_attributes(NodeRef node, unsigned changed, mode_t mode, uid_t uid,
                                        gid_t gid, timespec mtime);
   [[nodiscard]] Request set_xattr(NodeRef node, std::string name, std::string value);
   [[nodiscard]] Request remove_xattr(NodeRef node, std::string name);
-  [[nodiscard]] Request fsync();
+  [[nodiscard]] Request fsync(NodeRef node);
 
   [[nodiscard]] Nodes& nodes() { return nodes_; }
-  /// Handlers that were admitted and have neither recorded nor given up.
+  /// Intents that have not ended.
   [[nodiscard]] std::size_t under_way() const { return under_way_; }
 
  private:
   /// The operations of one request: fs/handlers/recording.h.
   class Recording;
+  /// What a request has to wait for before it is answered.
+  struct Settlement {
+    std::optional<SequenceNumber> number;
+    Await what = Await::kOperation;
+    std::shared_ptr<const Footprint> covered;
+  };
   struct Child {
     NodeRef node;
     Metadata metadata;
   };
-  using Maybe = std::expected<Metadata, int>;
-
-  [[nodiscard]] Maybe look(int fd, const char* name);
-  /// After a change: the one that may be made to fail.
-  [[nodiscard]] Maybe look_after(int fd, const char* name);
-  /// Gives what was changed the time of the run, as the kernel would.
-  static void stamp(int fd, const char* name);
-  [[nodiscard]] std::expected<std::optional<Child>, int> look_at_child(const NodeRef& parent,
-                                                                       const std::string& name);
-  [[nodiscard]] std::expected<bool, int> still_means(const NodeRef& parent, const std::string& name,
-                                                     std::optional<Child>& child);
-  template <class Make, class Describe>
-  [[nodiscard]] Request make_child(NodeRef parent, std::string name, Make make, Describe describe);
-  [[nodiscard]] Task<int> try_remove(NodeRef parent, std::string name, std::optional<Child>& child,
-                                     bool directory);
   struct Renaming {
     NodeRef from;
     std::string name;
@@ -102,13 +96,41 @@ class Mount {
     std::string new_name;
     unsigned flags;
     std::optional<Child> moved, replaced;
+    [[nodiscard]] bool exchanges() const;
   };
-  [[nodiscard]] Task<int> try_rename(Renaming renaming);
-  void move_names(const Renaming& renaming);
-  [[nodiscard]] Rename describe(const Renaming& renaming, const Metadata& from_after,
-                                const Metadata& to_after);
+  using Maybe = std::expected<Metadata, int>;
+
+  [[nodiscard]] Task<Admission> admitted(std::size_t payload);
+  /// The engine is told of every directory at or above the node that it has not heard of.
+  [[nodiscard]] Task<void> tell_of_directories(NodeRef node);
+  /// The locks of a change that names these: fs/handlers/change_locks.h.
+  [[nodiscard]] Task<NodeLocks> change_locks(std::vector<NodeRef> locked,
+                                             std::vector<NodeRef> named);
+  [[nodiscard]] Task<NodeLocks> change_locks(NodeRef node);
+  [[nodiscard]] Request settle(Settlement settlement);
+
+  [[nodiscard]] Maybe look(int fd, const char* name);
+  /// After a change: the one that may be made to fail.
+  [[nodiscard]] Maybe look_after(int fd, const char* name);
+  /// Gives what was changed the time of the run, as the kernel would.
+  static void stamp(int fd, const char* name);
+  [[nodiscard]] Footprint footprint_of(const NodeRef& node);
+  [[nodiscard]] std::expected<std::optional<Child>, int> look_at_child(const NodeRef& parent,
+                                                                       const std::string& name);
+  [[nodiscard]] std::expected<bool, int> still_means(const NodeRef& parent, const std::string& name,
+                                                     std::optional<Child>& child);
+  template <class Make, class Describe>
+  [[nodiscard]] Request make_child(NodeRef parent, std::string name, Make make, Describe describe);
+  template <class Change, class Describe>
+  [[nodiscard]] Request change_object(NodeRef node, std::size_t payload, bool synchronous,
+                                      Change change, Describe describe);
   [[nodiscard]] NodeRef adopt_new(const NodeRef& parent, const std::string& name,
                                   const Metadata& metadata);
+  [[nodiscard]] Request try_remove(Admission& admission, NodeRef parent, std::string name,
+                                   std::optional<Child>& child, bool directory);
+  [[nodiscard]] Request try_rename(Admission& admission, Renaming& renaming);
+  void move_names(const Renaming& renaming);
+  [[nodiscard]] std::expected<Rename, int> describe(const Renaming& renaming);
 
   MountParts parts_;
   Nodes nodes_;

@@ -6,11 +6,12 @@ namespace mirrorfs::simulation {
 namespace {
 
 constexpr std::size_t kMostNames = 4;
+constexpr unsigned kMostSteps = 64;  // two directories may seem to lie within each other
 
-/// Or is `directory` itself. Two directories may seem to lie within each other for a moment.
+/// Or is `directory` itself.
 bool lies_below(const NodeRef& node, const NodeRef& directory) {
   NodeRef at = node;
-  for (unsigned steps = 0; at != nullptr && steps < 64; ++steps) {
+  for (unsigned steps = 0; at != nullptr && steps < kMostSteps; ++steps) {
     if (at == directory) return true;
     at = at->names.empty() ? nullptr : at->names.front().parent;
   }
@@ -51,6 +52,7 @@ void Nodes::forget(std::size_t index) {
 
 void Nodes::add_name(const NodeRef& node, const NodeRef& parent, const std::string& name) {
   if (is_at(node, parent, name)) return;
+  if (node->is_directory() && !node->names.empty()) node->learnt = false;
   const std::size_t most = node->is_directory() ? 1 : kMostNames;
   while (node->names.size() >= most) node->names.erase(node->names.begin());
   node->names.push_back({parent, name});
@@ -61,16 +63,32 @@ void Nodes::remove_name(const NodeRef& node, const NodeRef& parent, const std::s
 }
 
 std::optional<Location> Nodes::location(const NodeRef& node) {
-  if (node->names.empty()) return std::nullopt;
-  return Location{node->names.front().parent->object, node->names.front().name};
+  for (const Node::Name& name : node->names) {
+    if (name.parent->learnt) return Location{name.parent->object, name.name};
+  }
+  return std::nullopt;
+}
+
+NodeRef Nodes::uppermost_unlearnt(const NodeRef& node) {
+  NodeRef at = node;
+  if (!node->is_directory()) {
+    if (node->names.empty() || location(node)) return nullptr;
+    at = node->names.front().parent;
+  }
+  NodeRef uppermost;
+  // What has no name was removed, and nothing can be made in it.
+  for (unsigned steps = 0; at != nullptr && !at->learnt && steps < kMostSteps; ++steps) {
+    uppermost = at->names.empty() ? nullptr : at;
+    at = at->names.empty() ? nullptr : at->names.front().parent;
+  }
+  return uppermost;
 }
 
 bool Nodes::is_at(const NodeRef& node, const NodeRef& parent, const std::string& name) {
   return std::ranges::find(node->names, Node::Name{parent, name}) != node->names.end();
 }
 
-Task<NodeLocks> NodeLocks::take(NodeRef first, NodeRef second, NodeRef third, NodeRef fourth) {
-  std::vector<NodeRef> nodes = {first, second, third, fourth};
+Task<NodeLocks> NodeLocks::take(std::vector<NodeRef> nodes) {
   std::erase(nodes, nullptr);
   std::ranges::sort(nodes, {}, &Node::number);
   nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());

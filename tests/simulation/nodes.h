@@ -56,9 +56,13 @@ class Nodes {
   void forget_all() { remembered_.clear(); }
   [[nodiscard]] std::size_t remembered() const { return remembered_.size(); }
 
-  void add_name(const NodeRef& node, const NodeRef& parent, const std::string& name);
+  /// A directory that is met elsewhere than it was known to be is not learnt there.
+  static void add_name(const NodeRef& node, const NodeRef& parent, const std::string& name);
   static void remove_name(const NodeRef& node, const NodeRef& parent, const std::string& name);
+  /// A name of the object in a directory that the engine was told of.
   [[nodiscard]] static std::optional<Location> location(const NodeRef& node);
+  /// The uppermost directory that the engine has to be told of before a change of the node.
+  [[nodiscard]] static NodeRef uppermost_unlearnt(const NodeRef& node);
   [[nodiscard]] static bool is_at(const NodeRef& node, const NodeRef& parent,
                                   const std::string& name);
 
@@ -73,8 +77,7 @@ class Nodes {
 class NodeLocks {
  public:
   /// Null and repeated nodes are skipped.
-  [[nodiscard]] static Task<NodeLocks> take(NodeRef first, NodeRef second = {}, NodeRef third = {},
-                                            NodeRef fourth = {});
+  [[nodiscard]] static Task<NodeLocks> take(std::vector<NodeRef> nodes);
   NodeLocks(NodeLocks&& other) noexcept : held_(std::exchange(other.held_, {})) {}
   NodeLocks& operator=(NodeLocks&&) = delete;
   ~NodeLocks() { unlock(); }

@@ -39,6 +39,7 @@ struct FaultPlan {
   unsigned pauses = 0;       ///< of turns
   unsigned write_backs = 0;  ///< of syncs of the replica
   unsigned allocations = 0;  ///< of records
+  unsigned kills = 0;        ///< of requests that wait
   unsigned most = 0;         ///< replica calls that fail, in all
 };
 

@@ -15,13 +15,11 @@ namespace {
 /// xattr and open calls refuse O_PATH descriptors.
 std::string path_of(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
-Footprint footprint_of(const NodeRef& node) {
-  return Footprint().object(node->object).entry(Nodes::location(node));
-}
-
 std::span<const std::byte> bytes_of(const std::string& text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
+
+int or_errno(int result) { return result < 0 ? errno : 0; }
 
 }  // namespace
 
@@ -47,164 +45,174 @@ Request Mount::tmpfile(NodeRef parent, mode_t mode, OpenFile* opened) {
   co_return 0;
 }
 
-Request Mount::write(const OpenFile& file, std::uint64_t offset, std::string data) {
-  Recording recording = co_await Recording::begin(*this, data.size());
-  NodeLocks locks = co_await NodeLocks::take(file.node);
-  co_await step("writes");
-  const int fd = file.fd.get();
-  recording.intend(footprint_of(file.node));
-  const ssize_t count = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
-  if (count < 0) co_return recording.refused(errno);
-  stamp(fd, "");
-  parts_.trace.say("source  writes {} bytes of '{}' at {} of #{}", count, data.substr(0, 8), offset,
-                   file.node->object.inode);
-  co_await step("looks at what it wrote to");
-  const Maybe after = look_after(fd, "");
-  if (!after) co_return recording.unknown(after.error());
-  co_await step("records the write");
-  recording.record(Write{.object = file.node->object,
-                         .where = Nodes::location(file.node),
-                         .offset = offset,
-                         .data = Payload(bytes_of(data)),
-                         .after = *after});
+/// `change()` yields 0 or an errno; `describe(where, after)` is the operation.
+template <class Change, class Describe>
+Request Mount::change_object(NodeRef node, std::size_t payload, bool synchronous, Change change,
+                             Describe describe) {
+  Admission admission = co_await admitted(payload);
+  NodeLocks locks = co_await change_locks(node);
+  Settlement settlement;
+  {
+    Footprint footprint = footprint_of(node);
+    Recording recording(*this, std::move(admission), std::move(footprint));
+    co_await step("changes an object");
+    if (const int error = change(); error != 0) {
+      recording.refused(error);
+      co_return error;
+    }
+    co_await step("looks at what it changed");
+    const Maybe after = look_after(node->fd.get(), "");
+    if (!after) co_return after.error();
+    co_await step("records the change");
+    recording.record(describe(Nodes::location(node), *after));
+    if (synchronous) recording.record_barrier();
+    settlement = recording.complete();
+  }
   locks.unlock();
-  const int result = co_await recording.settle();
+  const int result = co_await settle(std::move(settlement));
   co_return result;
+}
+
+Request Mount::write(const OpenFile& file, std::uint64_t offset, std::string data,
+                     bool synchronous) {
+  const NodeRef node = file.node;
+  const int fd = file.fd.get();
+  const std::size_t size = data.size();
+  const auto text = std::make_shared<std::string>(std::move(data));
+  const auto change = [this, node, fd, offset, text] {
+    if (::pwrite(fd, text->data(), text->size(), static_cast<off_t>(offset)) < 0) return errno;
+    stamp(fd, "");
+    parts_.trace.say("source  writes {} bytes of '{}' at {} of #{}", text->size(),
+                     text->substr(0, 8), offset, node->object.inode);
+    return 0;
+  };
+  const auto describe = [node, offset, text](std::optional<Location> where,
+                                             const Metadata& after) -> Operation {
+    return Write{.object = node->object,
+                 .where = std::move(where),
+                 .offset = offset,
+                 .data = Payload(bytes_of(*text)),
+                 .after = after};
+  };
+  const int error = co_await change_object(node, size, synchronous, change, describe);
+  co_return error;
 }
 
 Request Mount::truncate(NodeRef node, std::uint64_t size) {
-  Recording recording = co_await Recording::begin(*this, 0);
-  NodeLocks locks = co_await NodeLocks::take(node);
-  co_await step("truncates");
-  if (!node->is_regular()) co_return EINVAL;
-  recording.intend(footprint_of(node));
-  if (::truncate(path_of(node->fd.get()).c_str(), static_cast<off_t>(size)) != 0) {
-    co_return recording.refused(errno);
-  }
-  stamp(node->fd.get(), "");
-  parts_.trace.say("source  truncates #{} to {}", node->object.inode, size);
-  co_await step("looks at what it truncated");
-  const Maybe after = look_after(node->fd.get(), "");
-  if (!after) co_return recording.unknown(after.error());
-  co_await step("records the truncation");
-  recording.record(
-      Truncate{.object = node->object, .where = Nodes::location(node), .after = *after});
-  locks.unlock();
-  const int result = co_await recording.settle();
-  co_return result;
+  const auto change = [this, node, size] {
+    if (!node->is_regular()) return EINVAL;
+    const std::string path = path_of(node->fd.get());
+    if (::truncate(path.c_str(), static_cast<off_t>(size)) != 0) return errno;
+    stamp(node->fd.get(), "");
+    parts_.trace.say("source  truncates #{} to {}", node->object.inode, size);
+    return 0;
+  };
+  const auto describe = [node](std::optional<Location> where, const Metadata& after) -> Operation {
+    return Truncate{.object = node->object, .where = std::move(where), .after = after};
+  };
+  const int error = co_await change_object(node, 0, false, change, describe);
+  co_return error;
 }
 
 Request Mount::allocate(const OpenFile& file, int flags, ByteRange range) {
-  Recording recording = co_await Recording::begin(*this, 0);
-  NodeLocks locks = co_await NodeLocks::take(file.node);
-  co_await step("allocates");
+  const NodeRef node = file.node;
   const int fd = file.fd.get();
-  recording.intend(footprint_of(file.node));
-  if (::fallocate(fd, flags, static_cast<off_t>(range.offset), static_cast<off_t>(range.length)) !=
-      0) {
-    co_return recording.refused(errno);
-  }
-  stamp(fd, "");
-  parts_.trace.say("source  fallocate {} at {} for {} of #{}", flags, range.offset, range.length,
-                   file.node->object.inode);
-  co_await step("looks at what it allocated");
-  const Maybe after = look_after(fd, "");
-  if (!after) co_return recording.unknown(after.error());
-  co_await step("records the allocation");
-  recording.record(Allocate{.object = file.node->object,
-                            .where = Nodes::location(file.node),
-                            .flags = flags,
-                            .range = range,
-                            .after = *after});
-  locks.unlock();
-  const int result = co_await recording.settle();
-  co_return result;
+  const auto change = [this, node, fd, flags, range] {
+    if (::fallocate(fd, flags, static_cast<off_t>(range.offset),
+                    static_cast<off_t>(range.length)) != 0) {
+      return errno;
+    }
+    stamp(fd, "");
+    parts_.trace.say("source  fallocate {} at {} for {} of #{}", flags, range.offset, range.length,
+                     node->object.inode);
+    return 0;
+  };
+  const auto describe = [node, flags, range](std::optional<Location> where,
+                                             const Metadata& after) -> Operation {
+    return Allocate{.object = node->object,
+                    .where = std::move(where),
+                    .flags = flags,
+                    .range = range,
+                    .after = after};
+  };
+  const int error = co_await change_object(node, 0, false, change, describe);
+  co_return error;
 }
 
 Request Mount::set_attributes(NodeRef node, unsigned changed, mode_t mode, uid_t uid, gid_t gid,
                               timespec mtime) {
-  Recording recording = co_await Recording::begin(*this, 0);
-  NodeLocks locks = co_await NodeLocks::take(node);
-  co_await step("sets attributes");
-  const int fd = node->fd.get();
-  recording.intend(footprint_of(node));
-  int failed = 0;
-  if ((changed & SetAttributes::kOwner) != 0) {
-    failed = ::fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
-  }
-  if (failed == 0 && (changed & SetAttributes::kMode) != 0 &&
-      (changed & SetAttributes::kOwner) == 0) {
-    if (S_ISLNK(node->type)) co_return recording.refused(EOPNOTSUPP);
-    failed = ::chmod(path_of(fd).c_str(), mode);
-  }
-  if (failed == 0 && (changed & SetAttributes::kTimes) != 0) {
+  const auto change = [this, node, changed, mode, uid, gid, mtime] {
+    const int fd = node->fd.get();
+    parts_.trace.say("source  sets attributes {} of #{}", changed, node->object.inode);
+    constexpr int kItself = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW;
+    // A chown names the mode too, which it may have changed.
+    if ((changed & SetAttributes::kOwner) != 0) {
+      return or_errno(::fchownat(fd, "", uid, gid, kItself));
+    }
+    if ((changed & SetAttributes::kMode) != 0) {
+      if (S_ISLNK(node->type)) return EOPNOTSUPP;
+      return or_errno(::chmod(path_of(fd).c_str(), mode));
+    }
     const timespec times[2] = {mtime, mtime};
-    failed = ::utimensat(fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
-  }
-  if (failed != 0) co_return recording.refused(errno);
-  parts_.trace.say("source  sets attributes {} of #{}", changed, node->object.inode);
-  co_await step("looks at what it set");
-  const Maybe after = look_after(fd, "");
-  if (!after) co_return recording.unknown(after.error());
-  co_await step("records the attributes");
-  recording.record(SetAttributes{
-      .object = node->object, .where = Nodes::location(node), .changed = changed, .after = *after});
-  locks.unlock();
-  const int result = co_await recording.settle();
-  co_return result;
+    return or_errno(::utimensat(fd, "", times, kItself));
+  };
+  const auto describe = [node, changed](std::optional<Location> where,
+                                        const Metadata& after) -> Operation {
+    return SetAttributes{
+        .object = node->object, .where = std::move(where), .changed = changed, .after = after};
+  };
+  const int error = co_await change_object(node, 0, false, change, describe);
+  co_return error;
 }
 
 Request Mount::set_xattr(NodeRef node, std::string name, std::string value) {
-  Recording recording = co_await Recording::begin(*this, value.size());
-  NodeLocks locks = co_await NodeLocks::take(node);
-  co_await step("sets an extended attribute");
-  const std::string path = path_of(node->fd.get());
-  if (S_ISLNK(node->type)) co_return EPERM;
-  recording.intend(footprint_of(node));
-  if (::setxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0) != 0) {
-    co_return recording.refused(errno);
-  }
-  parts_.trace.say("source  sets {} of #{}", name, node->object.inode);
-  co_await step("looks at what got an extended attribute");
-  const Maybe after = look_after(node->fd.get(), "");
-  if (!after) co_return recording.unknown(after.error());
-  co_await step("records the extended attribute");
-  recording.record(SetXattr{.object = node->object,
-                            .where = Nodes::location(node),
-                            .name = name,
-                            .value = Payload(bytes_of(value)),
-                            .after = *after});
-  locks.unlock();
-  const int result = co_await recording.settle();
-  co_return result;
+  const std::size_t size = value.size();
+  const auto change = [this, node, name, value] {
+    if (S_ISLNK(node->type)) return EPERM;
+    parts_.trace.say("source  sets {} of #{}", name, node->object.inode);
+    const std::string path = path_of(node->fd.get());
+    return or_errno(::setxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0));
+  };
+  const auto describe = [node, name, value](std::optional<Location> where,
+                                            const Metadata& after) -> Operation {
+    return SetXattr{.object = node->object,
+                    .where = std::move(where),
+                    .name = name,
+                    .value = Payload(bytes_of(value)),
+                    .after = after};
+  };
+  const int error = co_await change_object(node, size, false, change, describe);
+  co_return error;
 }
 
 Request Mount::remove_xattr(NodeRef node, std::string name) {
-  Recording recording = co_await Recording::begin(*this, 0);
-  NodeLocks locks = co_await NodeLocks::take(node);
-  co_await step("removes an extended attribute");
-  if (S_ISLNK(node->type)) co_return EPERM;
-  recording.intend(footprint_of(node));
-  if (::removexattr(path_of(node->fd.get()).c_str(), name.c_str()) != 0) {
-    co_return recording.refused(errno);
-  }
-  parts_.trace.say("source  removes {} of #{}", name, node->object.inode);
-  co_await step("looks at what lost an extended attribute");
-  const Maybe after = look_after(node->fd.get(), "");
-  if (!after) co_return recording.unknown(after.error());
-  co_await step("records the removed attribute");
-  recording.record(RemoveXattr{
-      .object = node->object, .where = Nodes::location(node), .name = name, .after = *after});
-  locks.unlock();
-  const int result = co_await recording.settle();
-  co_return result;
+  const auto change = [this, node, name] {
+    if (S_ISLNK(node->type)) return EPERM;
+    parts_.trace.say("source  removes {} of #{}", name, node->object.inode);
+    return or_errno(::removexattr(path_of(node->fd.get()).c_str(), name.c_str()));
+  };
+  const auto describe = [node, name](std::optional<Location> where,
+                                     const Metadata& after) -> Operation {
+    return RemoveXattr{
+        .object = node->object, .where = std::move(where), .name = name, .after = after};
+  };
+  const int error = co_await change_object(node, 0, false, change, describe);
+  co_return error;
 }
 
-Request Mount::fsync() {
-  Recording recording = co_await Recording::begin(*this, 0);
-  co_await step("records a barrier");
-  recording.record_barrier();
-  const int result = co_await recording.settle();
+/// pass_barrier of fs/handlers/recording.cpp. Null: syncfs.
+Request Mount::fsync(NodeRef node) {
+  Admission admission = co_await admitted(0);
+  Settlement settlement;
+  {
+    Footprint covered;
+    if (node != nullptr) covered.object(node->object).entry(Nodes::location(node));
+    Recording recording(*this, std::move(admission), std::move(covered));
+    co_await step("records a barrier");
+    recording.record_barrier();
+    settlement = recording.complete();
+  }
+  const int result = co_await settle(std::move(settlement));
   co_return result;
 }
 

@@ -12,28 +12,41 @@
 
 namespace mirrorfs::simulation {
 
+bool Mount::Renaming::exchanges() const { return (flags & RENAME_EXCHANGE) != 0; }
+
 /// `make(directory)` makes the object; `describe(node, metadata, parent_after)` is its operation.
 template <class Make, class Describe>
 Request Mount::make_child(NodeRef parent, std::string name, Make make, Describe describe) {
-  Recording recording = co_await Recording::begin(*this, 0);
-  NodeLocks locks = co_await NodeLocks::take(parent);
-  co_await step("makes a child");
-  const int directory = parent->fd.get();
-  recording.intend(Footprint().entry(Location{parent->object, name}));
-  if (make(directory) != 0) co_return recording.refused(errno);
-  stamp(directory, name.c_str());
-  stamp(directory, "");
-  parts_.trace.say("source  makes '{}' in #{}", name, parent->object.inode);
-  co_await step("looks at what it made");
-  const Maybe metadata = look_after(directory, name.c_str());
-  if (!metadata) co_return recording.unknown(metadata.error());
-  const Maybe parent_after = look_after(directory, "");
-  if (!parent_after) co_return recording.unknown(parent_after.error());
-  const NodeRef node = adopt_new(parent, name, *metadata);
-  co_await step("records what it made");
-  recording.record(describe(node, *metadata, *parent_after));
+  Admission admission = co_await admitted(0);
+  NodeLocks locks = co_await change_locks(parent);
+  Settlement settlement;
+  {
+    Footprint footprint;
+    footprint.entry(Location{parent->object, name});
+    Recording recording(*this, std::move(admission), std::move(footprint));
+    co_await step("makes a child");
+    const int directory = parent->fd.get();
+    if (make(directory) != 0) {
+      const int error = errno;
+      recording.refused(error);
+      co_return error;
+    }
+    stamp(directory, name.c_str());
+    stamp(directory, "");
+    parts_.trace.say("source  makes '{}' in #{}", name, parent->object.inode);
+    co_await step("looks at what it made");
+    const Maybe metadata = look_after(directory, name.c_str());
+    if (!metadata) co_return metadata.error();
+    const Maybe parent_after = look_after(directory, "");
+    if (!parent_after) co_return parent_after.error();
+    const NodeRef node = adopt_new(parent, name, *metadata);
+    co_await step("records what it made");
+    recording.record(describe(node, *metadata, *parent_after));
+    if (node->is_directory()) node->learnt = true;
+    settlement = recording.complete();
+  }
   locks.unlock();
-  const int result = co_await recording.settle();
+  const int result = co_await settle(std::move(settlement));
   co_return result;
 }
 
@@ -89,83 +102,106 @@ Request Mount::symlink(std::string target, NodeRef parent, std::string name) {
 }
 
 Request Mount::link(NodeRef node, NodeRef parent, std::string name) {
-  Recording recording = co_await Recording::begin(*this, 0);
-  NodeLocks locks = co_await NodeLocks::take(parent, node);
-  co_await step("makes a link");
-  auto existing = Nodes::location(node);
-  const int directory = parent->fd.get();
-  recording.intend(
-      Footprint().object(node->object).entry(Location{parent->object, name}).entry(existing));
-  if (::linkat(node->fd.get(), "", directory, name.c_str(), AT_EMPTY_PATH) != 0) {
-    co_return recording.refused(errno);
+  Admission admission = co_await admitted(0);
+  std::vector<NodeRef> wanted(1, parent);
+  wanted.push_back(node);
+  std::vector<NodeRef> named = wanted;
+  NodeLocks locks = co_await change_locks(std::move(wanted), std::move(named));
+  Settlement settlement;
+  {
+    const std::optional<Location> existing = Nodes::location(node);
+    Footprint footprint;
+    footprint.entry(Location{parent->object, name}).object(node->object).entry(existing);
+    Recording recording(*this, std::move(admission), std::move(footprint));
+    co_await step("makes a link");
+    const int directory = parent->fd.get();
+    if (::linkat(node->fd.get(), "", directory, name.c_str(), AT_EMPTY_PATH) != 0) {
+      const int error = errno;
+      recording.refused(error);
+      co_return error;
+    }
+    stamp(directory, "");
+    parts_.trace.say("source  links #{} as '{}' in #{}", node->object.inode, name,
+                     parent->object.inode);
+    Nodes::add_name(node, parent, name);
+    co_await step("looks at the link");
+    const Maybe metadata = look_after(node->fd.get(), "");
+    if (!metadata) co_return metadata.error();
+    const Maybe parent_after = look_after(directory, "");
+    if (!parent_after) co_return parent_after.error();
+    nodes_.remember(node);
+    co_await step("records the link");
+    recording.record(
+        Link{node->object, existing, {parent->object, name}, *metadata, *parent_after});
+    settlement = recording.complete();
   }
-  stamp(directory, "");
-  parts_.trace.say("source  links #{} as '{}' in #{}", node->object.inode, name,
-                   parent->object.inode);
-  co_await step("looks at the link");
-  const Maybe metadata = look_after(node->fd.get(), "");
-  if (!metadata) co_return recording.unknown(metadata.error());
-  const Maybe parent_after = look_after(directory, "");
-  if (!parent_after) co_return recording.unknown(parent_after.error());
-  nodes_.add_name(node, parent, name);
-  nodes_.remember(node);
-  co_await step("records the link");
-  recording.record(
-      Link{node->object, std::move(existing), {parent->object, name}, *metadata, *parent_after});
   locks.unlock();
-  const int result = co_await recording.settle();
+  const int result = co_await settle(std::move(settlement));
   co_return result;
 }
 
 /// EAGAIN: the name came to mean something else.
-Task<int> Mount::try_remove(NodeRef parent, std::string name, std::optional<Child>& child,
-                            bool directory) {
-  Recording recording = co_await Recording::begin(*this, 0);
-  NodeLocks locks = co_await NodeLocks::take(parent, child->node);
+Request Mount::try_remove(Admission& admission, NodeRef parent, std::string name,
+                          std::optional<Child>& child, bool directory) {
+  std::vector<NodeRef> wanted(1, parent);
+  wanted.push_back(child->node);
+  std::vector<NodeRef> named(1, parent);
+  NodeLocks locks = co_await change_locks(std::move(wanted), std::move(named));
   const auto same = still_means(parent, name, child);
   if (!same) co_return same.error();
   if (!*same) co_return EAGAIN;
-  co_await step("removes a name");
-  const int fd = parent->fd.get();
-  recording.intend(Footprint().object(child->node->object).entry(Location{parent->object, name}));
-  if (::unlinkat(fd, name.c_str(), directory ? AT_REMOVEDIR : 0) != 0) {
-    co_return recording.refused(errno);
-  }
-  stamp(fd, "");
-  parts_.trace.say("source  removes '{}' (#{}) from #{}", name, child->node->object.inode,
-                   parent->object.inode);
-  Nodes::remove_name(child->node, parent, name);
-  co_await step("looks at the directory after a removal");
-  const Maybe parent_after = look_after(fd, "");
-  if (!parent_after) co_return recording.unknown(parent_after.error());
-  const Location where{parent->object, name};
-  co_await step("records the removal");
-  if (directory) {
-    recording.record(RemoveDirectory{child->node->object, where, *parent_after});
-  } else {
-    const bool last = child->metadata.nlink <= 1;
-    recording.record(Unlink{child->node->object, where, last,
-                            last ? std::nullopt : Nodes::location(child->node), *parent_after});
+  Settlement settlement;
+  {
+    const Location where{parent->object, name};
+    Footprint footprint;
+    footprint.entry(where).object(child->node->object);
+    Recording recording(*this, std::move(admission), std::move(footprint));
+    co_await step("removes a name");
+    const int fd = parent->fd.get();
+    if (::unlinkat(fd, name.c_str(), directory ? AT_REMOVEDIR : 0) != 0) {
+      const int error = errno;
+      recording.refused(error);
+      co_return error;
+    }
+    stamp(fd, "");
+    parts_.trace.say("source  removes '{}' (#{}) from #{}", name, child->node->object.inode,
+                     parent->object.inode);
+    Nodes::remove_name(child->node, parent, name);
+    co_await step("looks at the directory after a removal");
+    const Maybe parent_after = look_after(fd, "");
+    if (!parent_after) co_return parent_after.error();
+    co_await step("records the removal");
+    if (directory) {
+      recording.record(RemoveDirectory{child->node->object, where, *parent_after});
+    } else {
+      const bool last = child->metadata.nlink <= 1;
+      std::optional<Location> other;
+      if (!last) other = Nodes::location(child->node);
+      recording.record(Unlink{child->node->object, where, last, other, *parent_after});
+    }
+    settlement = recording.complete();
   }
   locks.unlock();
-  const int result = co_await recording.settle();
+  const int result = co_await settle(std::move(settlement));
   co_return result;
 }
 
 Request Mount::remove(NodeRef parent, std::string name, bool directory) {
+  Admission admission = co_await admitted(0);
   for (;;) {
     co_await step("looks at a name to remove");
     auto child = look_at_child(parent, name);
     if (!child) co_return child.error();
     if (!*child) co_return ENOENT;
     if ((*child)->node->is_directory() != directory) co_return directory ? ENOTDIR : EISDIR;
-    const int removed = co_await try_remove(parent, name, *child, directory);
+    const int removed = co_await try_remove(admission, parent, name, *child, directory);
     if (removed != EAGAIN) co_return removed;
   }
 }
 
 Request Mount::rename(NodeRef from, std::string name, NodeRef to, std::string new_name,
                       unsigned flags) {
+  Admission admission = co_await admitted(0);
   for (;;) {
     co_await step("looks at names to rename");
     auto moved = look_at_child(from, name);
@@ -174,7 +210,7 @@ Request Mount::rename(NodeRef from, std::string name, NodeRef to, std::string ne
     auto replaced = look_at_child(to, new_name);
     if (!replaced) co_return replaced.error();
     Renaming renaming{from, name, to, new_name, flags, std::move(*moved), std::move(*replaced)};
-    const int renamed = co_await try_rename(std::move(renaming));
+    const int renamed = co_await try_rename(admission, renaming);
     if (renamed != EAGAIN) co_return renamed;
   }
 }
@@ -183,56 +219,70 @@ void Mount::move_names(const Renaming& renaming) {
   const auto& [from, name, to, new_name, flags, moved, replaced] = renaming;
   if (replaced) {
     Nodes::remove_name(replaced->node, to, new_name);
-    if ((flags & RENAME_EXCHANGE) != 0) nodes_.add_name(replaced->node, from, name);
+    if (renaming.exchanges()) Nodes::add_name(replaced->node, from, name);
   }
   Nodes::remove_name(moved->node, from, name);
-  nodes_.add_name(moved->node, to, new_name);
+  Nodes::add_name(moved->node, to, new_name);
 }
 
 /// EAGAIN: one of the names came to mean something else.
-Task<int> Mount::try_rename(Renaming renaming) {
+Request Mount::try_rename(Admission& admission, Renaming& renaming) {
   auto& [from, name, to, new_name, flags, moved, replaced] = renaming;
-  Recording recording = co_await Recording::begin(*this, 0);
-  // GCC 12 miscompiles a choice within a co_await expression.
-  const NodeRef target = replaced ? replaced->node : nullptr;
-  NodeLocks locks = co_await NodeLocks::take(from, to, moved->node, target);
+  std::vector<NodeRef> wanted(1, from);
+  wanted.push_back(to);
+  std::vector<NodeRef> named = wanted;
+  wanted.push_back(moved->node);
+  if (replaced) wanted.push_back(replaced->node);
+  // A directory that is moved has to be known, as each that is looked up.
+  if (moved->metadata.is_directory()) named.push_back(moved->node);
+  if (replaced && replaced->metadata.is_directory()) named.push_back(replaced->node);
+  NodeLocks locks = co_await change_locks(std::move(wanted), std::move(named));
   for (const bool first : {true, false}) {
     const auto same = first ? still_means(from, name, moved) : still_means(to, new_name, replaced);
     if (!same) co_return same.error();
     if (!*same) co_return EAGAIN;
   }
-  co_await step("renames");
-  Footprint footprint;
-  footprint.object(moved->node->object);
-  if (replaced) footprint.object(replaced->node->object);
-  footprint.entry(Location{from->object, name}).entry(Location{to->object, new_name});
-  recording.intend(std::move(footprint));
-  if (::renameat2(from->fd.get(), name.c_str(), to->fd.get(), new_name.c_str(), flags) != 0) {
-    co_return recording.refused(errno);
+  Settlement settlement;
+  {
+    Footprint footprint;
+    footprint.object(moved->node->object);
+    if (replaced) footprint.object(replaced->node->object);
+    footprint.entry(Location{from->object, name}).entry(Location{to->object, new_name});
+    Recording recording(*this, std::move(admission), std::move(footprint));
+    co_await step("renames");
+    if (::renameat2(from->fd.get(), name.c_str(), to->fd.get(), new_name.c_str(), flags) != 0) {
+      const int error = errno;
+      recording.refused(error);
+      co_return error;
+    }
+    if (replaced && replaced->node == moved->node) {
+      recording.refused(0);  // two names of one object: nothing happens
+      co_return 0;
+    }
+    stamp(from->fd.get(), "");
+    stamp(to->fd.get(), "");
+    parts_.trace.say("source  renames '{}' in #{} (#{}) to '{}' in #{}, flags {}", name,
+                     from->object.inode, moved->node->object.inode, new_name, to->object.inode,
+                     flags);
+    move_names(renaming);
+    co_await step("looks at the directories after a rename");
+    auto operation = describe(renaming);
+    if (!operation) co_return operation.error();
+    co_await step("records the rename");
+    recording.record(std::move(*operation));
+    settlement = recording.complete();
   }
-  if (replaced && replaced->node == moved->node) co_return recording.refused(0);
-  stamp(from->fd.get(), "");
-  stamp(to->fd.get(), "");
-  parts_.trace.say("source  renames '{}' in #{} (#{}) to '{}' in #{}, flags {}", name,
-                   from->object.inode, moved->node->object.inode, new_name, to->object.inode,
-                   flags);
-  move_names(renaming);
-  co_await step("looks at the directories after a rename");
-  const Maybe from_after = look_after(from->fd.get(), "");
-  if (!from_after) co_return recording.unknown(from_after.error());
-  const Maybe to_after = look_after(to->fd.get(), "");
-  if (!to_after) co_return recording.unknown(to_after.error());
-  Rename operation = describe(renaming, *from_after, *to_after);
-  co_await step("records the rename");
-  recording.record(std::move(operation));
   locks.unlock();
-  const int result = co_await recording.settle();
+  const int result = co_await settle(std::move(settlement));
   co_return result;
 }
 
-Rename Mount::describe(const Renaming& renaming, const Metadata& from_after,
-                       const Metadata& to_after) {
+std::expected<Rename, int> Mount::describe(const Renaming& renaming) {
   const auto& [from, name, to, new_name, flags, moved, replaced] = renaming;
+  const Maybe from_after = look_after(from->fd.get(), "");
+  if (!from_after) return std::unexpected(from_after.error());
+  const Maybe to_after = look_after(to->fd.get(), "");
+  if (!to_after) return std::unexpected(to_after.error());
   Rename operation{.object = moved->node->object,
                    .type = moved->metadata.type(),
                    .from = {from->object, name},
@@ -240,19 +290,22 @@ Rename Mount::describe(const Renaming& renaming, const Metadata& from_after,
                    .flags = flags,
                    .replaced = std::nullopt,
                    .replaced_type = 0,
-                   .from_parent_after = from_after,
-                   .to_parent_after = to_after};
+                   .from_parent_after = *from_after,
+                   .to_parent_after = *to_after};
   if (replaced) {
     operation.replaced = replaced->node->object;
     operation.replaced_type = replaced->metadata.type();
   }
-  const auto directory_after = [this](const Child& child) -> std::optional<Metadata> {
-    if (!child.metadata.is_directory()) return std::nullopt;
-    const Maybe after = look(child.node->fd.get(), "");
-    return after ? std::optional(*after) : std::nullopt;
-  };
-  operation.object_after = directory_after(*moved);
-  if ((flags & RENAME_EXCHANGE) != 0) operation.exchanged_after = directory_after(*replaced);
+  if (moved->metadata.is_directory()) {
+    const Maybe after = look_after(moved->node->fd.get(), "");
+    if (!after) return std::unexpected(after.error());
+    operation.object_after = *after;
+  }
+  if (renaming.exchanges() && replaced->metadata.is_directory()) {
+    const Maybe after = look_after(replaced->node->fd.get(), "");
+    if (!after) return std::unexpected(after.error());
+    operation.exchanged_after = *after;
+  }
   return operation;
 }
 

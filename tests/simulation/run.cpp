@@ -45,6 +45,7 @@ Run::Run(const Plan& plan, Playground& playground, Trace& trace)
       faults_(plan, identity_, playground.replica(), replica_root_.get(), trace),
       ledger_(replica_root_.get()) {
   faults_.on_sync([this] { ledger_.synced(); });
+  faults_.on_file_sync([this](int fd) { ledger_.synced(fd); });
   faults_.on_preemption([this] { static_cast<void>(step_application()); });
 }
 
@@ -92,8 +93,10 @@ MountParts Run::mount_parts() {
       .trace = trace_,
       .look_fails = [this] { return faults_.look_fails(); },
       .allocation_fails = [this] { return faults_.allocation_fails(); },
+      .waiter_is_killed = [this] { return faults_.waiter_is_killed(); },
       .recorded = [this](SequenceNumber number, bool barrier) { note_recorded(number, barrier); },
-      .settled = [this](SequenceNumber number, bool barrier) { note_settled(number, barrier); }};
+      .settled = [this](SequenceNumber number, bool barrier,
+                        ObjectId covered) { note_settled(number, barrier, covered); }};
 }
 
 void Run::note_recorded(SequenceNumber number, bool barrier) {
@@ -108,11 +111,13 @@ bool Run::claims_order() {
          (status.state == MirrorState::kInSync || status.state == MirrorState::kLagging);
 }
 
-void Run::note_settled(SequenceNumber number, bool barrier) {
+void Run::note_settled(SequenceNumber number, bool barrier, ObjectId covered) {
   if (!claims_order()) return;
-  const Mode mode = plan_.sessions[session_].mode;
-  if (barrier) fail_if(ledger_.not_durable(number));
-  if (mode == Mode::kSync) fail_if(ledger_.not_applied(number));
+  if (plan_.sessions[session_].mode == Mode::kSync) fail_if(ledger_.not_applied(number));
+  if (!barrier) return;
+  const NodeRef node = mount_->nodes().find(covered);
+  const bool ledger = node != nullptr && Nodes::is_at(node, mount_->nodes().root(), Ledger::kName);
+  if (ledger || !covered) fail_if(ledger_.not_durable(number, ledger));
 }
 
 void Run::check_order() {

@@ -65,7 +65,7 @@ class Run final : public Scheduler {
   void edit_behind_its_back();
   [[nodiscard]] MountParts mount_parts();
   void note_recorded(SequenceNumber number, bool barrier);
-  void note_settled(SequenceNumber number, bool barrier);
+  void note_settled(SequenceNumber number, bool barrier, ObjectId covered);
   void fail(std::string what);
   [[nodiscard]] bool step_application();
   [[nodiscard]] bool application_can_go();

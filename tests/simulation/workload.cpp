@@ -166,10 +166,7 @@ Request Workload::perform(Application& application, std::uint64_t number, Random
     case Work::kRename:
     case Work::kExchange: error = co_await rename_something(work, random, what); break;
     case Work::kNameless: error = co_await use_nameless_file(application, random, what); break;
-    case Work::kFsync:
-      what = "fsync";
-      error = co_await mount_.fsync();
-      break;
+    case Work::kFsync: error = co_await pass_barrier(random, what); break;
     case Work::kLedger: error = co_await add_to_ledger(number, what); break;
   }
   co_return error;
@@ -227,6 +224,7 @@ Request Workload::change_content(Application& application, Work work, Random& ra
   const bool held = !application.files.empty() && random.chance(1, 3);
   Path path = draw_path(random);
   const bool punches = random.chance(1, 3);
+  const bool synchronous = random.chance(1, 10);
   const std::uint64_t offset = draw_offset(random);
   std::string data = draw_data(random);
   const std::size_t which = random.below(std::max<std::size_t>(application.files.size(), 1));
@@ -245,7 +243,7 @@ Request Workload::change_content(Application& application, Work work, Random& ra
   }
   int error = 0;
   if (work == Work::kWrite) {
-    error = co_await mount_.write(*file, offset, std::move(data));
+    error = co_await mount_.write(*file, offset, std::move(data), synchronous);
   } else if (!punches) {
     error = co_await mount_.truncate(file->node, offset);
   } else {
@@ -330,6 +328,21 @@ Request Workload::rename_something(Work work, Random& random, std::string& what)
   co_return error;
 }
 
+/// fsync of the ledger, of anything, or syncfs.
+Request Workload::pass_barrier(Random& random, std::string& what) {
+  const std::size_t kind = random.below(3);
+  Path path = draw_path(random);
+  if (kind == 0) path.assign(1, Ledger::kName);
+  what = kind == 2 ? "syncfs" : "fsync " + joined(path);
+  NodeRef node;
+  if (kind != 2) {
+    node = co_await node_at(std::move(path));
+    if (node == nullptr) co_return ENOENT;
+  }
+  const int error = co_await mount_.fsync(node);
+  co_return error;
+}
+
 Request Workload::add_to_ledger(std::uint64_t number, std::string& what) {
   const std::uint64_t effect = number + 1;
   const bool makes_file = Ledger::is_file(effect);
@@ -348,7 +361,7 @@ Request Workload::add_to_ledger(std::uint64_t number, std::string& what) {
     if (error != 0) co_return error;
     std::string tag = Ledger::tag(effect);
     Actor::current().effect = effect;
-    error = co_await mount_.write(opened, Ledger::offset(effect), std::move(tag));
+    error = co_await mount_.write(opened, Ledger::offset(effect), std::move(tag), false);
   }
   Actor::current().effect = 0;
   co_return error;
@@ -366,7 +379,7 @@ Request Workload::use_nameless_file(Application& application, Random& random, st
   int error = co_await mount_.tmpfile(parent, 0600, &opened);
   if (error != 0) co_return error;
   std::string data = draw_data(random);
-  error = co_await mount_.write(opened, draw_offset(random), std::move(data));
+  error = co_await mount_.write(opened, draw_offset(random), std::move(data), false);
   if (error == 0 && random.chance(3, 4)) error = co_await mount_.link(opened.node, parent, name);
   if (random.chance(1, 2)) application.files.push_back(std::move(opened));
   co_return error;

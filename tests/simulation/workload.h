@@ -42,6 +42,7 @@ class Workload {
   [[nodiscard]] Request rename_something(Work work, Random& random, std::string& what);
   [[nodiscard]] Request use_nameless_file(Application& application, Random& random,
                                           std::string& what);
+  [[nodiscard]] Request pass_barrier(Random& random, std::string& what);
   [[nodiscard]] Request add_to_ledger(std::uint64_t number, std::string& what);
   [[nodiscard]] Path draw_path(Random& random) const;
   [[nodiscard]] Work draw_work(Random& random) const;

@@ -52,6 +52,14 @@ void WriteBack::succeeded() {
   on_disk_ = std::move(now);
 }
 
+void WriteBack::succeeded(int fd) {
+  struct stat status{};
+  if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || lost_.contains(status.st_ino)) {
+    return;
+  }
+  on_disk_[status.st_ino] = content_of(fd, status);
+}
+
 void WriteBack::failed() {
   each_file([&](int, const char*, int fd, const struct stat& status) {
     const auto [known, fresh] = on_disk_.try_emplace(status.st_ino);

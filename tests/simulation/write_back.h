@@ -19,6 +19,8 @@ class WriteBack {
 
   /// Everything dirty reached the disk.
   void succeeded();
+  /// What was dirty of this file did.
+  void succeeded(int fd);
   /// Nothing dirty did, and it is not dirty any more.
   void failed();
   /// Something was written through this descriptor.
