@@ -84,6 +84,7 @@ void Dispatcher::start(stream::Recorded&& recorded) {
   auto job = std::make_shared<Job>(*this, std::move(recorded));
   job->covered = is_covered(state_, job->recorded.operation);
   if (job->covered) {
+    cover(job->recorded.operation);
     close(job->recorded.number);
   } else {
     ++barriers_wait_for_;
@@ -243,12 +244,26 @@ ring::Task<void> Dispatcher::run(std::shared_ptr<Job> job) {
   follow_removed_directories(recorded.operation);
   state_.dependencies.leave(*job);
   --in_flight_;
-  if (!job->covered) {
+  if (job->covered) {
+    uncover(recorded.operation);
+  } else {
     --barriers_wait_for_;
     close(recorded.number);
   }
   finish(recorded);
   advance();
+}
+
+void Dispatcher::cover(const Operation& operation) {
+  for (const Location& entry : stream::touched_entries(operation)) ++covered_entries_[entry];
+}
+
+void Dispatcher::uncover(const Operation& operation) {
+  for (const Location& entry : stream::touched_entries(operation)) {
+    const auto found = covered_entries_.find(entry);
+    if (--found->second == 0) covered_entries_.erase(found);
+  }
+  state_.progressed();
 }
 
 void Dispatcher::close(SequenceNumber number) {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <unordered_map>
 
 #include "engine/live/live_state.h"
 #include "engine/live/verdict.h"
@@ -39,6 +40,10 @@ class Dispatcher {
   /// Whether one of the last operations was not applied, and the replica cannot take what it
   /// touched. For those who wait for it.
   [[nodiscard]] bool refused(SequenceNumber number) const;
+  /// An operation on the entry that a mark covered when it started is not finished.
+  [[nodiscard]] bool has_covered(const Location& entry) const {
+    return covered_entries_.contains(entry);
+  }
   /// Of what the operation touched it is known that the replica has it, or cannot take it for now.
   [[nodiscard]] bool decided(SequenceNumber number) const;
 
@@ -59,6 +64,8 @@ class Dispatcher {
   void follow_names(const Operation& operation);
   void remember_unapplied(const stream::Recorded& recorded, bool tried);
 
+  void cover(const Operation& operation);
+  void uncover(const Operation& operation);
   void close(SequenceNumber number);
   void finish(const stream::Recorded& recorded);
 
@@ -68,6 +75,7 @@ class Dispatcher {
   bool paused_ = false;
   std::size_t in_flight_ = 0;           ///< started and not finished
   std::size_t barriers_wait_for_ = 0;   ///< of those: not covered by a mark when they started
+  std::unordered_map<Location, std::size_t> covered_entries_;  ///< of operations not finished
   std::deque<stream::Recorded> taken_;  ///< not started: behind a barrier
   /// The last few, with those of their entries that were marked then; none: it had no name.
   std::map<SequenceNumber, std::vector<Location>> unapplied_;

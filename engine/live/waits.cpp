@@ -11,13 +11,15 @@ namespace mirrorfs::live {
 void Waits::add(Wait wait) {
   if (stopped_) return wait.then(Waited::kStopped);
   const SequenceNumber number = wait.number;
-  open_for(wait.what).emplace(number, std::move(wait));
+  open_for(wait).emplace(number, std::move(wait));
   look();
 }
 
-/// A barrier counts on what a mark covers as done; who waits for an operation itself does not.
-Waits::ByNumber& Waits::open_for(WaitFor what) {
-  return what == WaitFor::kBarrier ? unclosed_ : unfinished_;
+/// A barrier on one object does not wait for what marks cover of others; syncfs and waits do.
+Waits::ByNumber& Waits::open_for(const Wait& wait) {
+  const bool of_one = wait.what == WaitFor::kBarrier && wait.covered &&
+                      !wait.covered->entries().empty();
+  return of_one ? unclosed_ : unfinished_;
 }
 
 void Waits::cancel(WaitId id) {
@@ -59,6 +61,7 @@ void Waits::look() {
 
 /// Not marked by anything up to that number, or known to be refused.
 bool Waits::is_decided(const Location& entry, SequenceNumber number) const {
+  if (dispatcher_.has_covered(entry)) return false;
   const state::Mark* const mark = state_.marks.find(entry);
   return mark == nullptr || mark->since > number || !mark->cause.empty() ||
          mark->origin == state::Origin::kWalk;

@@ -52,7 +52,7 @@ class Waits {
 
  private:
   using ByNumber = std::multimap<SequenceNumber, Wait>;
-  [[nodiscard]] ByNumber& open_for(WaitFor what);
+  [[nodiscard]] ByNumber& open_for(const Wait& wait);
   void take_through(ByNumber& open, SequenceNumber number);
   void look();
   [[nodiscard]] bool is_decided(const Wait& wait) const;

@@ -243,7 +243,7 @@ std::list<Recorded> Intake::take(std::size_t most) {
   return taken;
 }
 
-Recorded::Clock::time_point Intake::oldest(Recorded::Clock::time_point now) {
+Recorded::Clock::time_point Intake::oldest(Recorded::Clock::time_point now) const {
   const std::lock_guard lock(mutex_);
   return pending_.empty() ? now : pending_.front().completed;
 }

@@ -64,7 +64,7 @@ class Intake {
   [[nodiscard]] std::list<Recorded> take(std::size_t most);
 
   /// Completion time of the first operation not taken yet; `now` when there is none.
-  [[nodiscard]] Recorded::Clock::time_point oldest(Recorded::Clock::time_point now);
+  [[nodiscard]] Recorded::Clock::time_point oldest(Recorded::Clock::time_point now) const;
 
   /// Nobody waits for room from now on.
   void close();
@@ -100,7 +100,7 @@ class Intake {
   std::function<void()> wake_;
   std::atomic<bool> woken_ = false;
 
-  std::mutex mutex_;  // guards what is not atomic, and orders sequence numbers
+  mutable std::mutex mutex_;  // guards what is not atomic, and orders sequence numbers
   std::list<Recorded> pending_;
   std::list<Waiter> waiters_;
   std::uint64_t last_wait_ = 0;

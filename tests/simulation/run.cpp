@@ -401,7 +401,11 @@ void Run::watch_progress() {
 }
 
 std::string Run::who_waits(const Driver& driver) const {
-  std::string text = fmt::format(" {} requests hang", driver.hanging());
+  const EngineStatus status = engine_->status();
+  std::string text =
+      fmt::format(" {} requests hang, {}, completed {}, applied {}, marks {}", driver.hanging(),
+                  to_string(status.state), status.completed.value, status.applied.value,
+                  status.marks);
   for (const auto& actor : actors_) {
     if (!actor->done()) text += fmt::format(", {}: {}", actor->name(), actor->doing());
   }
