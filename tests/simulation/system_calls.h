@@ -36,6 +36,7 @@ enum class Call : std::uint8_t {
   kSetXattr,
   kRemoveXattr,
   kClone,
+  kDropCache,
   kOther,
 };
 [[nodiscard]] std::string_view name_of(Call call);

@@ -1,6 +1,8 @@
 // The replica's disk below its page cache: what a failed write-back loses.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <map>
 #include <set>
@@ -25,8 +27,11 @@ class WriteBack {
   void written(int fd);
   /// The cache is dropped: files show what the disk holds. How many changed.
   unsigned drop_cache();
+  /// Of one file.
+  void drop_cache(int fd);
 
  private:
+  void show_disk(int fd, const struct stat& status);
   template <class Visit>
   void each_file(const Visit& visit) const;
 
