@@ -103,7 +103,8 @@ MountParts Run::mount_parts() {
 
 void Run::note_recorded(SequenceNumber number, bool barrier) {
   if (barrier) return ledger_.barrier(number);
-  if (Actor::current().effect != 0) ledger_.recorded(Actor::current().effect, number);
+  const std::uint64_t effect = Actor::current().effect;
+  if (effect != 0) ledger_.recorded(effect, number, claims_order());
 }
 
 /// Order and durability are promised while nothing is to be reconciled.
