@@ -23,7 +23,8 @@ class LostDirectories {
   /// first miss in a place counts.
   void missed(const ObjectId& directory, const std::optional<Location>& where,
               SequenceNumber recorded, Clock::time_point now) {
-    missed_.try_emplace(directory, Miss{where, recorded, now});
+    const auto [miss, first] = missed_.try_emplace(directory, Miss{where, recorded, now});
+    if (!first && miss->second.where != where) miss->second = {where, recorded, now};
   }
   void found(const ObjectId& directory) { missed_.erase(directory); }
   /// Forgets those that have another place now, which `where_now` tells.

@@ -62,7 +62,7 @@ void Faults::after(Call call, int fd) {
   if (!write_back_) return;
   if (call == Call::kSyncFilesystem) write_back_->succeeded();
   if (call == Call::kSync) write_back_->succeeded(fd);
-  if (call == Call::kDropCache) write_back_->drop_cache_of(fd);
+  if (call == Call::kDropCache) write_back_->drop_cache(fd);
   if (call == Call::kWrite || call == Call::kClone || call == Call::kTruncate) {
     write_back_->written(fd);
   }

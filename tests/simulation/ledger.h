@@ -27,7 +27,9 @@ class Ledger {
 
   /// Sequence numbers begin anew.
   void begin_session();
-  void recorded(std::uint64_t effect, SequenceNumber number);
+  /// `promised`: it was recorded while nothing was to be reconciled, so that a barrier after it has
+  /// to wait until it is durable.
+  void recorded(std::uint64_t effect, SequenceNumber number, bool promised);
   void barrier(SequenceNumber number) { barriers_.insert(number); }
   /// The replica was synced: what it shows is durable.
   void synced();
@@ -48,7 +50,7 @@ class Ledger {
   const int replica_root_;
   std::map<SequenceNumber, std::uint64_t> effects_;
   std::set<SequenceNumber> barriers_;
-  std::set<SequenceNumber> durable_;
+  std::set<SequenceNumber> durable_, promised_;
 };
 
 }  // namespace mirrorfs::simulation

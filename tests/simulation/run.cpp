@@ -101,7 +101,8 @@ MountParts Run::mount_parts() {
 
 void Run::note_recorded(SequenceNumber number, bool barrier) {
   if (barrier) return ledger_.barrier(number);
-  if (Actor::current().effect != 0) ledger_.recorded(Actor::current().effect, number);
+  const std::uint64_t effect = Actor::current().effect;
+  if (effect != 0) ledger_.recorded(effect, number, claims_order());
 }
 
 /// Order and durability are promised while nothing is to be reconciled.
@@ -365,7 +366,7 @@ bool Run::step_engine(Driver& driver, std::optional<ring::Clock::time_point> wak
 
 void Run::turn(Driver& driver, std::optional<ring::Clock::time_point> wake) {
   for (;;) {
-    watch_progress();
+    watch_progress(driver);
     if (failure_.empty()) advance_phase(driver);
     if (failure_.empty()) maybe_check_claim(driver);
     if (!failure_.empty()) {
@@ -377,37 +378,30 @@ void Run::turn(Driver& driver, std::optional<ring::Clock::time_point> wake) {
     if (random_.chance(plan_.application_share, 16) && step_application()) continue;
     if (step_engine(driver, wake)) return;
     if (step_application() || end_disturbance(driver)) continue;
-    fail("nobody can go on:" + who_waits(driver));
+    fail("G2: nobody can go on" + who_waits(driver));
   }
 }
 
-void Run::watch_progress() {
+void Run::watch_progress(const Driver& driver) {
   const bool too_many_steps = trace_.steps() - phase_began_ > kMostStepsToQuiesce;
   const bool too_late = SimulatedTime::elapsed() - phase_began_at_ > kMostTimeToQuiesce;
   const bool too_long = too_many_steps || (too_late && phase_ != Phase::kWorking);
-  if (!too_long || !failure_.empty()) return;
+  if (too_long && failure_.empty()) fail("G2: no convergence" + who_waits(driver));
+}
+
+std::string Run::who_waits(const Driver& driver) {
+  static constexpr const char* kPhases[] = {"the baseline", "the applications", "wait", "the stop",
+                                            "the end"};
   const EngineStatus status = engine_->status();
-  std::string text =
-      fmt::format("G2: no convergence: {}, completed {}, applied {}, marks {}, last error '{}'",
-                  to_string(status.state), status.completed.value, status.applied.value,
-                  status.marks, status.last_error);
+  std::string text = fmt::format(
+      " in {}: {}, completed {}, applied {}, marks {}, last error '{}', {} requests hang",
+      kPhases[static_cast<int>(phase_)], to_string(status.state), status.completed.value,
+      status.applied.value, status.marks, status.last_error, driver.hanging());
   for (const FailedObject& object : status.failed) {
     text += fmt::format("\n    {}: {}", object.path, object.cause);
   }
   for (const auto& actor : actors_) {
     if (!actor->done()) text += fmt::format("\n    {}: {}", actor->name(), actor->doing());
-  }
-  fail(std::move(text));
-}
-
-std::string Run::who_waits(const Driver& driver) const {
-  const EngineStatus status = engine_->status();
-  std::string text =
-      fmt::format(" {} requests hang, {}, completed {}, applied {}, marks {}", driver.hanging(),
-                  to_string(status.state), status.completed.value, status.applied.value,
-                  status.marks);
-  for (const auto& actor : actors_) {
-    if (!actor->done()) text += fmt::format(", {}: {}", actor->name(), actor->doing());
   }
   return text;
 }

@@ -71,8 +71,8 @@ class Run final : public Scheduler {
   [[nodiscard]] bool application_can_go();
   [[nodiscard]] bool step_engine(Driver& driver, std::optional<ring::Clock::time_point> wake);
   void answer_some(Driver& driver);
-  void watch_progress();
-  [[nodiscard]] std::string who_waits(const Driver& driver) const;
+  void watch_progress(const Driver& driver);
+  [[nodiscard]] std::string who_waits(const Driver& driver);
 
   const Plan& plan_;
   Playground& playground_;

@@ -16,10 +16,10 @@ namespace mirrorfs::simulation {
 
 std::string_view name_of(Call call) {
   static constexpr std::array<std::string_view, 27> kNames = {
-      "open",      "close",    "statx",       "read",       "write",  "getdents",  "mkdir",
-      "mknod",     "symlink",  "readlink",    "link",       "unlink", "rename",    "truncate",
-      "fallocate", "fsync",    "syncfs",      "chmod",      "chown",  "utimens",   "listxattr",
-      "getxattr",  "setxattr", "removexattr", "copy-range", "other",  "drop-cache"};
+      "open",      "close",    "statx",       "read",       "write",   "getdents", "mkdir",
+      "mknod",     "symlink",  "readlink",    "link",       "unlink",  "rename",   "truncate",
+      "fallocate", "fsync",    "syncfs",      "chmod",      "chown",   "utimens",  "listxattr",
+      "getxattr",  "setxattr", "removexattr", "copy-range", "fadvise", "other"};
   return kNames[static_cast<std::size_t>(call)];
 }
 
@@ -102,7 +102,6 @@ int __real_fallocate(int, int, off_t, off_t);
 int __real_fsync(int);
 int __real_fdatasync(int);
 int __real_syncfs(int);
-int __real_posix_fadvise(int, off_t, off_t, int);
 int __real_fchmod(int, mode_t);
 int __real_fchmodat(int, const char*, mode_t, int);
 int __real_fchown(int, uid_t, gid_t);
@@ -114,6 +113,7 @@ ssize_t __real_fgetxattr(int, const char*, void*, std::size_t);
 int __real_fsetxattr(int, const char*, const void*, std::size_t, int);
 int __real_fremovexattr(int, const char*);
 ssize_t __real_copy_file_range(int, off64_t*, int, off64_t*, std::size_t, unsigned);
+int __real_posix_fadvise(int, off_t, off_t, int);
 int __real_ioctl(int, unsigned long, ...);
 long __real_syscall(long, ...);
 int __real_nanosleep(const timespec*, timespec*);
@@ -223,16 +223,6 @@ int __wrap_fdatasync(int fd) {
   return passed(Call::kSync, fd, "", [&] { return __real_fdatasync(fd); });
 }
 
-/// Unlike the others it returns its error.
-int __wrap_posix_fadvise(int fd, off_t offset, off_t length, int advice) {
-  const int failed = __real_posix_fadvise(fd, offset, length, advice);
-  auto* const hooks = CallScope::current();
-  if (failed == 0 && advice == POSIX_FADV_DONTNEED && hooks != nullptr) {
-    hooks->after(Call::kDropCache, fd);
-  }
-  return failed;
-}
-
 int __wrap_syncfs(int fd) {
   return passed(Call::kSyncFilesystem, fd, "", [&] { return __real_syncfs(fd); });
 }
@@ -287,6 +277,16 @@ ssize_t __wrap_copy_file_range(int from, off64_t* from_at, int to, off64_t* to_a
     return __real_copy_file_range(from, from_at, to, to_at, shortened(Call::kWrite, to, size),
                                   flags);
   });
+}
+
+// Tells its error by its result, as none of the others does.
+int __wrap_posix_fadvise(int fd, off_t offset, off_t length, int advice) {
+  const Call call = advice == POSIX_FADV_DONTNEED ? Call::kDropCache : Call::kOther;
+  const auto real = [&] {
+    errno = __real_posix_fadvise(fd, offset, length, advice);
+    return errno == 0 ? 0 : -1;
+  };
+  return passed(call, fd, "", real) == 0 ? 0 : errno;
 }
 
 int __wrap_ioctl(int fd, unsigned long request, ...) {

@@ -36,8 +36,8 @@ enum class Call : std::uint8_t {
   kSetXattr,
   kRemoveXattr,
   kClone,
-  kOther,
   kDropCache,
+  kOther,
 };
 [[nodiscard]] std::string_view name_of(Call call);
 

@@ -119,6 +119,7 @@ Task<void> Workload::operation(Application& application, std::uint64_t number) {
   Random random(mixed(plan_.seed, 1000 + number));
   std::string what;
   int error = 0;
+  Actor::current().effect = 0;
   try {
     error = co_await perform(application, number, random, what);
   } catch (const std::bad_alloc&) {  // the daemon answers the request with it

@@ -72,32 +72,33 @@ void WriteBack::written(int fd) {
   if (!lost_.empty() && ::fstat(fd, &status) == 0) lost_.erase(status.st_ino);
 }
 
-/// What the disk has, in the size that the inode has; neither touches the times.
-bool WriteBack::drop(int writable_fd, const struct stat& status) {
-  std::string content = on_disk_[status.st_ino];
-  content.resize(static_cast<std::size_t>(status.st_size));
-  if (::pwrite(writable_fd, content.data(), content.size(), 0) < 0) return false;
-  const timespec times[2] = {status.st_atim, status.st_mtim};
-  ::futimens(writable_fd, times);
-  return true;
-}
-
 unsigned WriteBack::drop_cache() {
   unsigned changed = 0;
   each_file([&](int parent, const char* name, int, const struct stat& status) {
-    if (lost_.erase(status.st_ino) == 0) return;
+    if (!lost_.contains(status.st_ino)) return;
     const UniqueFd file(::openat(parent, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (drop(file.get(), status)) ++changed;
+    show_disk(file.get(), status);
+    ++changed;
   });
   return changed;
 }
 
-void WriteBack::drop_cache_of(int fd) {
+void WriteBack::drop_cache(int fd) {
   struct stat status{};
-  if (::fstat(fd, &status) != 0 || lost_.erase(status.st_ino) == 0) return;
+  if (::fstat(fd, &status) != 0 || !lost_.contains(status.st_ino)) return;
   const std::string path = "/proc/self/fd/" + std::to_string(fd);
   const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  static_cast<void>(drop(file.get(), status));
+  show_disk(file.get(), status);
+}
+
+/// What the disk has, in the size that the inode has; neither touches the times.
+void WriteBack::show_disk(int fd, const struct stat& status) {
+  lost_.erase(status.st_ino);
+  std::string content = on_disk_[status.st_ino];
+  content.resize(static_cast<std::size_t>(status.st_size));
+  if (::pwrite(fd, content.data(), content.size(), 0) < 0) return;
+  const timespec times[2] = {status.st_atim, status.st_mtim};
+  ::futimens(fd, times);
 }
 
 }  // namespace mirrorfs::simulation

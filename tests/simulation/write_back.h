@@ -27,11 +27,11 @@ class WriteBack {
   void written(int fd);
   /// The cache is dropped: files show what the disk holds. How many changed.
   unsigned drop_cache();
-  /// The same of one file.
-  void drop_cache_of(int fd);
+  /// Of one file.
+  void drop_cache(int fd);
 
  private:
-  [[nodiscard]] bool drop(int writable_fd, const struct stat& status);
+  void show_disk(int fd, const struct stat& status);
   template <class Visit>
   void each_file(const Visit& visit) const;
 
