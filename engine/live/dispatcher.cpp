@@ -215,7 +215,10 @@ ring::Task<Result<void>> Dispatcher::apply(const stream::Recorded& recorded) {
   auto applied = co_await applier_.apply(recorded.operation);
   if (!applied) co_return applied;
   follow_names(recorded.operation);
-  state_.times.note(recorded.operation, recorded.number, state::PendingTimes::Clock::now());
+  const auto newer = [&](const ObjectId& object) {
+    return state_.readings.read_after(object, recorded);
+  };
+  state_.times.note(recorded.operation, recorded.number, state::PendingTimes::Clock::now(), newer);
   co_return applied;
 }
 

@@ -73,10 +73,10 @@ class Dispatcher {
   Reconciler& reconciler_;
   stream::Applier applier_;
   bool paused_ = false;
-  std::size_t in_flight_ = 0;           ///< started and not finished
-  std::size_t barriers_wait_for_ = 0;   ///< of those: not covered by a mark when they started
+  std::size_t in_flight_ = 0;          ///< started and not finished
+  std::size_t barriers_wait_for_ = 0;  ///< of those: not covered by a mark when they started
   std::unordered_map<Location, std::size_t> covered_entries_;  ///< of operations not finished
-  std::deque<stream::Recorded> taken_;  ///< not started: behind a barrier
+  std::deque<stream::Recorded> taken_;                         ///< not started: behind a barrier
   /// The last few, with those of their entries that were marked then; none: it had no name.
   std::map<SequenceNumber, std::vector<Location>> unapplied_;
 };

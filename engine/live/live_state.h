@@ -54,8 +54,6 @@ struct LiveState {
   Totals totals;
   std::uint64_t reconciled = 0;  ///< entries and directories that got equal, ever
   bool catching_up = false;      ///< operations were dropped; until no mark is left
-  /// The replica of the last session is trusted where nothing is known of it.
-  bool trusting = true;
 
   /// Nothing is marked and every directory that is known is right.
   [[nodiscard]] bool clean() const { return marks.size() == 0 && directories.unsettled() == 0; }

@@ -17,11 +17,11 @@ class Reconciler::PassObserver final : public compare::Observer {
 
   /// The non-directories looked at, when asked to remember them.
   void remember_objects() { remembering_ = true; }
-  [[nodiscard]] const std::vector<ObjectId>& objects() const { return objects_; }
+  [[nodiscard]] const std::vector<Metadata>& objects() const { return objects_; }
   [[nodiscard]] bool names_were_split() const { return split_; }
 
   void seen(const Metadata& source) override {
-    if (remembering_ && !source.is_directory()) objects_.push_back(source.id());
+    if (remembering_ && !source.is_directory()) objects_.push_back(source);
     if (!progress_.running) return;
     const std::uint64_t size = source.is_regular() ? source.size : 0;
     ++files_;
@@ -38,7 +38,7 @@ class Reconciler::PassObserver final : public compare::Observer {
   std::uint64_t files_ = 0, bytes_ = 0;
   bool remembering_ = false;
   bool split_ = false;
-  std::vector<ObjectId> objects_;
+  std::vector<Metadata> objects_;
 };
 
 }  // namespace mirrorfs::live

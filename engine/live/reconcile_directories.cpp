@@ -82,19 +82,21 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   auto result =
       co_await compare::reconcile_directory(context(observer), pair, policy_, defer, is_root);
   if (!result) co_return pass_on(std::move(result));
-  const compare::FinishOptions options{.source = {}, .replica = {}, .touched = result->changed};
+  const auto read = co_await state_.ring.statx(source->get(), "", AT_EMPTY_PATH);
+  if (!read) co_return std::unexpected(read.error());
+  const compare::FinishOptions options{.source = *read, .replica = {}, .touched = result->changed};
   auto finished = co_await compare::finish_directory(context(observer), pair, "", options, policy_);
   const SequenceNumber done = state_.finished.closed_through();
   state_.readings.note_directory(directory, from, done);
   state_.files.erase_in(directory);
   state_.times.release_directory(directory);
-  for (const ObjectId& object : observer.objects()) {
-    state_.readings.note_object(object, from, done);
-    state_.files.erase(object);
-    state_.times.drop(object);
+  for (const Metadata& object : observer.objects()) {
+    state_.readings.note_object(object.id(), from, done, object);
+    state_.files.erase(object.id());
+    state_.times.drop(object.id());
   }
   if (!finished) co_return pass_on(std::move(finished));
-  state_.readings.note_object(directory, from, done);
+  state_.readings.note_object(directory, from, done, *read);
   state_.times.drop(directory);
   if (state_.directories.end_walk(directory)) {
     state_.marks.walked(directory, requests);

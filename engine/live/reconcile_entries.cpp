@@ -118,7 +118,9 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
   const SequenceNumber finished = state_.finished.closed_through();
   const ObjectId object = metadata ? metadata->id() : ObjectId{};
   state_.readings.note_entry(entry, from, object, finished);
-  if (done && metadata) state_.readings.note_object(object, from, finished);
+  if (done && metadata) {
+    state_.readings.note_object(object, from, finished, *metadata);
+  }
   co_await note_parent_times(entry, source, from.recorded);
   if (!metadata || !metadata->is_directory()) no_directory_at(entry);
   if (!done) {

@@ -14,7 +14,7 @@ constexpr std::uint32_t kUnknownNumberOfNames = 1U << 30;
 /// A session that trusts the replica has not met all names of an object. One of them cannot be
 /// reconciled alone: the others would keep what it had.
 bool Reconciler::lacks_names(const Location& entry, const Metadata& source) const {
-  if (!state_.trusting || source.is_directory() || source.nlink < 2) return false;
+  if (!state_.directories.trusting() || source.is_directory() || source.nlink < 2) return false;
   const std::vector<Location> names = state_.links.all(source.id());
   const std::size_t met = names.size() + (std::ranges::find(names, entry) == names.end() ? 1 : 0);
   return met < source.nlink;

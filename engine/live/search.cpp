@@ -50,7 +50,6 @@ void Reconciler::look_for_lost() {
 
 void Reconciler::walk_everything() {
   progress_ = {.running = true};
-  state_.trusting = false;
   walking_everything_ = true;
   searching_ = false;
   lost_.clear();

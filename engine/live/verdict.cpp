@@ -73,7 +73,8 @@ class AgreesWithTable {
   }
   [[nodiscard]] bool stands(const ObjectId& object, mode_t type, const Location& place) const {
     if (!S_ISDIR(type)) return nothing_at(place);
-    if (!state_.directories.contains(object)) return state_.trusting && nothing_at(place);
+    if (!state_.directories.contains(object))
+      return state_.directories.trusting() && nothing_at(place);
     return state_.directories.where(object) == place;
   }
 
@@ -94,8 +95,9 @@ Verdict judge_learnt(const LiveState& state, const LearnDirectory& learn,
   if (!state.directories.is_known(learn.where.parent)) return Verdict::kSkip;
   if (state.marks.is_marked(learn.where)) return Verdict::kSkip;
   const bool untouched = state.readings.relation(learn.where, recorded) == Relation::kAfter;
-  return state.trusting && untouched && !state.directories.at(learn.where) ? Verdict::kApply
-                                                                           : Verdict::kMark;
+  return state.directories.trusting() && untouched && !state.directories.at(learn.where)
+             ? Verdict::kApply
+             : Verdict::kMark;
 }
 
 }  // namespace

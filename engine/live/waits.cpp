@@ -17,8 +17,8 @@ void Waits::add(Wait wait) {
 
 /// A barrier on one object does not wait for what marks cover of others; syncfs and waits do.
 Waits::ByNumber& Waits::open_for(const Wait& wait) {
-  const bool of_one = wait.what == WaitFor::kBarrier && wait.covered &&
-                      !wait.covered->entries().empty();
+  const bool of_one =
+      wait.what == WaitFor::kBarrier && wait.covered && !wait.covered->entries().empty();
   return of_one ? unclosed_ : unfinished_;
 }
 

@@ -66,7 +66,10 @@ class DirectoryTable final : public copy::ReplicaDirectories {
 
   /// Made on the replica by an operation: empty, and so known.
   void made(const ObjectId& directory, const Location& where);
-  /// The replica of a session before is trusted to be right: known where it stands.
+  /// Whether the replica of the last session is trusted where nothing is known of it: until the
+  /// whole tree is walked.
+  [[nodiscard]] bool trusting() const { return trusting_; }
+  /// Told by the mount, with its copy: known as long as the table is trusting(), else unwalked.
   void trusted(const ObjectId& directory, const Location& where, const ObjectId& replica);
   /// Moved on the replica by an operation. The state stays.
   void moved(const ObjectId& directory, const Location& to);
@@ -184,6 +187,7 @@ class DirectoryTable final : public copy::ReplicaDirectories {
   std::unordered_map<ObjectId, Entry*> first_child_;
   ReplicaOwners owners_;
   std::size_t unsettled_ = 0;
+  bool trusting_ = true;
   std::vector<ObjectId> displaced_;
   std::list<ObjectId> recent_;  ///< directories with open descriptors, the last used first
   unsigned moves_under_way_ = 0;

@@ -98,7 +98,7 @@ void DirectoryTable::made(const ObjectId& directory, const Location& where) {
 
 void DirectoryTable::trusted(const ObjectId& directory, const Location& where,
                              const ObjectId& replica) {
-  Entry& entry = add(directory, DirectoryState::kKnown);
+  Entry& entry = add(directory, trusting_ ? DirectoryState::kKnown : DirectoryState::kUnwalked);
   place(entry, where);
   see_replica(entry, replica);
 }
@@ -153,6 +153,7 @@ void DirectoryTable::mark_unwalked(const ObjectId& directory) {
 
 void DirectoryTable::mark_all_unwalked() {
   ++walk_;
+  trusting_ = false;
   for (auto& [directory, entry] : entries_) {
     if (entry.state != DirectoryState::kUnplaced) change(entry, DirectoryState::kUnwalked);
   }

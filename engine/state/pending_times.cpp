@@ -11,9 +11,11 @@ struct Noter {
   PendingTimes& times;
   SequenceNumber number;
   PendingTimes::Clock::time_point now;
+  const PendingTimes::Newer& newer;
 
   void note(const ObjectId& object, const std::optional<Location>& where, const Metadata& after) {
-    times.note(object, where, after, number, now);
+    const Metadata* const read = newer ? newer(object) : nullptr;
+    times.note(object, where, read != nullptr ? *read : after, number, now);
   }
 
   void operator()(const Write& write) { note(write.object, write.where, write.after); }
@@ -65,8 +67,9 @@ struct Noter {
 
 }  // namespace
 
-void PendingTimes::note(const Operation& operation, SequenceNumber number, Clock::time_point now) {
-  std::visit(Noter{*this, number, now}, operation);
+void PendingTimes::note(const Operation& operation, SequenceNumber number, Clock::time_point now,
+                        const Newer& newer) {
+  std::visit(Noter{*this, number, now, newer}, operation);
 }
 
 void PendingTimes::note(const ObjectId& object, const std::optional<Location>& where,

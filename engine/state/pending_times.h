@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -25,8 +26,11 @@ class PendingTimes {
     Clock::time_point first, last;  ///< when something was noted
   };
 
-  /// What an applied operation left to set.
-  void note(const Operation& operation, SequenceNumber number, Clock::time_point now);
+  /// What an applied operation left to set. `newer` tells what a reading later than the operation
+  /// found of an object, null if there is none.
+  using Newer = std::function<const Metadata*(const ObjectId&)>;
+  void note(const Operation& operation, SequenceNumber number, Clock::time_point now,
+            const Newer& newer = nullptr);
   /// An older note than the one that is there changes nothing.
   void note(const ObjectId& object, const std::optional<Location>& where, const Metadata& after,
             SequenceNumber number, Clock::time_point now);

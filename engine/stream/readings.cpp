@@ -16,6 +16,7 @@ std::optional<Readings::Reading> Readings::end(const Look& from, const ObjectId&
                  .recorded = to.recorded,
                  .object = object,
                  .under_way = to.under_way,
+                 .read = {},
                  .last_shown = to.recorded};
 }
 
@@ -29,8 +30,18 @@ void Readings::note_directory(const ObjectId& directory, const Look& from,
   if (const auto reading = end(from, {}, finished)) directories_[directory] = *reading;
 }
 
-void Readings::note_object(const ObjectId& object, const Look& from, SequenceNumber finished) {
-  if (const auto reading = end(from, object, finished)) objects_[object] = *reading;
+void Readings::note_object(const ObjectId& object, const Look& from, SequenceNumber finished,
+                           const Metadata& read) {
+  auto reading = end(from, object, finished);
+  if (!reading) return;
+  reading->read = read;
+  objects_[object] = *reading;
+}
+
+const Metadata* Readings::read_after(const ObjectId& object, const Recorded& operation) const {
+  const auto found = objects_.find(object);
+  if (found == objects_.end()) return nullptr;
+  return found->second.relation(operation) == Relation::kBefore ? &found->second.read : nullptr;
 }
 
 Relation Readings::relation(const ObjectId& object, const Recorded& operation) const {

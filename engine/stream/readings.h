@@ -42,11 +42,14 @@ class Readings {
                   SequenceNumber finished);
   /// All entries of the directory are.
   void note_directory(const ObjectId& directory, const Look& from, SequenceNumber finished);
-  /// Content and attributes of the object are.
-  void note_object(const ObjectId& object, const Look& from, SequenceNumber finished);
+  /// Content and attributes of the object are, as `read` tells.
+  void note_object(const ObjectId& object, const Look& from, SequenceNumber finished,
+                   const Metadata& read);
 
   [[nodiscard]] Relation relation(const Location& entry, const Recorded& operation) const;
   [[nodiscard]] Relation relation(const ObjectId& object, const Recorded& operation) const;
+  /// What the last reading of the object found, if it has the operation already.
+  [[nodiscard]] const Metadata* read_after(const ObjectId& object, const Recorded& operation) const;
   /// The reading showed another object there than the one that the operation means.
   [[nodiscard]] bool showed_another(const Location& entry, const ObjectId& object,
                                     const Recorded& operation) const;
@@ -64,6 +67,7 @@ class Readings {
     SequenceNumber recorded;  ///< by the end
     ObjectId object;
     bool under_way = false;     ///< something had begun that was not recorded by the end
+    Metadata read;              ///< of objects
     SequenceNumber last_shown;  ///< no later operation may be in it, once none is under way
 
     [[nodiscard]] Relation relation(const Recorded& operation) const;
