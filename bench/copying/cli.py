@@ -71,7 +71,7 @@ def _options() -> argparse.ArgumentParser:
         "--objects",
         type=int,
         metavar="N",
-        help="instead of the workloads: one tree of so many small objects",
+        help="instead of the workloads: one tree of this many small objects",
     )
     add("--cold", action="store_true", help="drop the machine's caches before each run")
     add(

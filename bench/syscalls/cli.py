@@ -10,8 +10,9 @@ import tempfile
 from pathlib import Path
 
 from support import programs, trees
+from support.mirror import MirrorFailed
 
-from . import baseline, report, rows, score, tally, workloads
+from . import baseline, live, live_report, report, rows, score, tally, workloads
 from .direct import BadTrace
 from .passes import Copy, Passes, RunFailed, Settings
 from .report import Result
@@ -56,6 +57,19 @@ def _options() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="keep the raw traces, a folder for each workload",
+    )
+    add(
+        "--mount",
+        action="store_true",
+        help="instead of a copy: a mirror at work, while the tree (default: /usr/include) is "
+        "unpacked in its mount\nand removed again; both sides of the daemon",
+    )
+    add(
+        "--transport",
+        action="append",
+        default=[],
+        choices=live.TRANSPORTS,
+        help="of --mount; may be repeated; default: both",
     )
     add("--program", type=Path, metavar="MIRRORCTL", help="default: built from this source tree")
     add("--bin", type=Path, metavar="DIR", help="take programs from there, build nothing")
@@ -136,6 +150,23 @@ def _write(options: argparse.Namespace, results: list[Result]) -> None:
         baseline.save(options.write_baseline, {result.workload: result.rows for result in results})
 
 
+def _analyse_mount(options: argparse.Namespace) -> None:
+    """Exit status and baseline belong to copies: here figures are shown and nothing is judged."""
+    for target in ("mirrorfs", "mirrorctl"):
+        folder = programs.program(target, options.bin).parent
+    tallies = [
+        found
+        for tree in options.tree or [Path("/usr/include")]
+        for transport in options.transport or live.TRANSPORTS
+        for found in live.analyse(folder, tree, options.scratch, transport, options.keep_trace)
+    ]
+    if options.json:
+        body = json.dumps(live_report.as_json(tallies), indent=1)
+        print(body) if str(options.json) == "-" else options.json.write_text(body + "\n")
+    if str(options.json) != "-":
+        print(live_report.text(tallies), end="")
+
+
 def main() -> int:
     options = _options().parse_args()
     chosen = [workloads.NAMED[name] for name in options.workload]
@@ -143,13 +174,23 @@ def main() -> int:
         chosen += [workloads.of_tree(tree) for tree in options.tree]
         if os.geteuid() != 0:
             raise PermissionError("the kernel's trace events need root's rights")
+        if options.mount:
+            _analyse_mount(options)
+            return 0
         ring_watch = programs.program("ring_watch", options.bin)
         results = [
             _analyse(workload, options, ring_watch)
             for workload in chosen or [workloads.NAMED["attributes"]]
         ]
         _write(options, results)
-    except (BadTrace, OSError, RunFailed, ValueError, subprocess.CalledProcessError) as error:
+    except (
+        BadTrace,
+        MirrorFailed,
+        OSError,
+        RunFailed,
+        ValueError,
+        subprocess.CalledProcessError,
+    ) as error:
         print(f"syscall_analysis: {error}", file=sys.stderr)
         return EXIT_FAILED
     return EXIT_CRITICAL if any(result.critical() for result in results) else 0

@@ -1,4 +1,4 @@
-"""Counts what happens on the ring by the kernel's own trace events.
+"""Counts what happens on the ring, and of direct calls, by the kernel's own trace events.
 
 An instance of our own, so that nobody else's tracing is touched; filtered to one program and what
 it starts; with a buffer that does not overwrite, so that a lost event is an error and no smaller
@@ -20,6 +20,8 @@ from .direct import BadTrace
 ENTER = "syscalls/sys_enter_io_uring_enter"
 LISTING = "syscalls/sys_enter_getdents64"
 SUBMIT = "io_uring/io_uring_submit_req"
+CALL = "syscalls/sys_enter_*"  # every system call; ENTER and LISTING among them
+REQUEST = "fuse/fuse_request_send"
 _MARK = "tracing_mark_write"
 _PATIENCE = 10  # seconds
 _LOST = ("overrun", "commit overrun", "dropped events")
@@ -27,10 +29,12 @@ _LOST = ("overrun", "commit overrun", "dropped events")
 
 @dataclass(frozen=True)
 class Event:
-    kind: str  # ENTER, LISTING or SUBMIT
+    kind: str  # ENTER, LISTING, SUBMIT, CALL or REQUEST
     thread: int
-    opcode: str = ""  # of SUBMIT, lower case
+    opcode: str = ""  # of SUBMIT and REQUEST, lower case; of CALL: the name
     user_data: int = 0  # of SUBMIT
+    name: str = ""  # of the thread, of CALL and SUBMIT among calls
+    size: int = 0  # of CALL, where it has an argument "count"
 
 
 # "mirrorctl-4711  [001] ...1.  8.123: io_uring_submit_req: ring …, user_data 0x…, opcode STATX, "
@@ -76,11 +80,44 @@ def mounted() -> Iterator[Path]:
             subprocess.run(["umount", place], check=True)
 
 
+_CALL_LINE = re.compile(
+    r"\s*(.*)-(\d+)\s+(?:\([-\d ]+\)\s+)?\[\d+\]\s.*?[\d.]+: "
+    r"(?:sys_(\w+)\((.*)|io_uring_submit_req: (.*)|fuse_request_send: (.*))"
+)
+_REQUEST = re.compile(r"connection (\d+) req \d+ opcode \d+ \(FUSE_(\w+)\)")
+_COUNT = re.compile(r"\bcount: ([0-9a-f]+)")
+
+
+def parse_calls(lines: Iterable[str]) -> Iterator[Event]:
+    """The same of a trace of all calls (CALL), of the ring, and of FUSE's requests (REQUEST)."""
+    for line in lines:
+        if line.startswith("#") or not line.strip():
+            continue
+        if "LOST" in line and "EVENTS" in line:
+            raise BadTrace(f"the kernel lost trace events: {line.strip()}")
+        found = _CALL_LINE.match(line)
+        if not found:
+            raise BadTrace(f"not a line of the kernel's trace: {line!r}")
+        name, thread, call, arguments, submit, request = found.groups()
+        if call:
+            count = _COUNT.search(arguments)
+            size = int(count[1], 16) if count else 0
+            yield Event(CALL, int(thread), call, name=name, size=size)
+        elif submit:
+            if not (fields := _SUBMIT.match(line)):
+                raise BadTrace(f"not a line of the kernel's trace: {line!r}")
+            yield Event(SUBMIT, int(thread), fields[2].lower(), int(fields[1], 0), name)
+        else:
+            if not (fields := _REQUEST.match(request)):
+                raise BadTrace(f"not a line of the kernel's trace: {line!r}")
+            yield Event(REQUEST, int(thread), fields[2].lower(), int(fields[1]))
+
+
 class Instance:
     """A trace buffer of our own. A context manager: removed at the end."""
 
-    def __init__(self, tracefs: Path, kib_per_cpu: int):
-        self._path = tracefs / "instances" / f"mirrorfs-{os.getpid()}"
+    def __init__(self, tracefs: Path, kib_per_cpu: int, name: str = ""):
+        self._path = tracefs / "instances" / f"mirrorfs-{os.getpid()}{name}"
         self._kib_per_cpu = kib_per_cpu
 
     def __enter__(self) -> "Instance":
@@ -101,18 +138,52 @@ class Instance:
 
     def run(self, command: list[str], **options) -> subprocess.CompletedProcess:
         """Runs the command under trace."""
+        with self._at_the_gate(command, **options) as process:
+            self.enable(ENTER, LISTING, SUBMIT)
+            output, errors = process.communicate(b"go\n")
+        self.pause()
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+    def begin(self, command: list[str]) -> subprocess.Popen:
+        """Starts a command whose events, and those of all its threads, are those that are recorded
+        between record() and pause()."""
+        process = self._at_the_gate(command)
+        self.pause()
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+        process.stdin.close()
+        return process
+
+    def enable(self, *events: str) -> None:
+        """With wildcards, if wanted."""
+        for event in events:
+            for switch in sorted(self._path.glob(f"events/{event}/enable")):
+                switch.write_text("1")
+
+    def choose(self, event: str, condition: str) -> None:
+        """Only what meets the condition, of this event."""
+        self._write(f"events/{event}/filter", condition)
+
+    def record(self) -> None:
         self._write("tracing_on", "1")
-        # A shell that makes itself known, then waits until it is among those traced, and becomes
-        # the command.
+
+    def pause(self) -> None:
+        self._write("tracing_on", "0")
+
+    def _at_the_gate(self, command: list[str], **options) -> subprocess.Popen:
+        """A shell that made itself known and is traced from now on; it becomes the command once it
+        reads a line."""
+        self.record()
         script = 'marker=$1 && shift && echo here >"$marker" && read -r go && exec "$@"'
         gate = ["sh", "-c", script, "sh", str(self._path / "trace_marker"), *command]
-        with subprocess.Popen(gate, stdin=subprocess.PIPE, **options) as process:
+        process = subprocess.Popen(gate, stdin=subprocess.PIPE, **options)
+        try:
             self._write("set_event_pid", str(self._marked(process)))
-            for event in (ENTER, LISTING, SUBMIT):
-                self._write(f"events/{event}/enable", "1")
-            output, errors = process.communicate(b"go\n")
-        self._write("tracing_on", "0")
-        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        return process
 
     def _marked(self, process: subprocess.Popen) -> int:
         """The number of the process that left a mark, as the kernel counts: another one than its

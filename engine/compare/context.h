@@ -23,8 +23,8 @@ struct Context {
   [[nodiscard]] copy::Context copying() const { return {ring, staging, hardlinks, limits, rights}; }
 };
 
-/// A directory that is built where nobody sees it, so that what is made in it can have its real
-/// name at once.
+/// A directory that is built out of sight, so that what is made in it can have its real name at
+/// once.
 class HiddenDirectory {
  public:
   virtual ~HiddenDirectory() = default;
@@ -38,7 +38,7 @@ struct DirectoryPair {
   int source = -1;
   int replica = -1;                   ///< -1: not there (only with dry_run)
   HiddenDirectory* hidden = nullptr;  ///< the replica's is new and not in its place yet
-  bool settled = false;               ///< it, and all above it (see SettledBefore)
+  bool unchanged = false;             ///< it, and all above it (see UnchangedSince)
 };
 
 }  // namespace mirrorfs::compare

@@ -17,20 +17,20 @@ const char* type_name(mode_t mode) {
   }
 }
 
-bool wrongly_shared(const Entry& entry) {
+bool wrongly_shared(const EntryPair& entry) {
   if (!entry.replica || entry.replica->nlink <= 1) return false;
   if (entry.source.nlink <= 1) return true;
   const std::optional<ObjectId> owner = entry.context.hardlinks.claimed_by(entry.replica->id());
   return owner && *owner != entry.source.id();
 }
 
-ring::Task<Result<Outcome>> correct_attributes(Entry& entry, objects::AttributeSet which,
-                                               const objects::Xattrs& wanted,
-                                               const objects::Xattrs& present) {
+ring::Task<Result<Reconciled>> correct_attributes(EntryPair& entry, objects::AttributeSet which,
+                                                  const objects::Xattrs& wanted,
+                                                  const objects::Xattrs& present) {
   Result<void> updated = co_await copy::update_attributes(entry.transfer, which, wanted, present);
   if (!updated) co_return pass_on(std::move(updated));
   entry.context.observer.attributes_set(entry.name);
-  co_return Outcome::kChanged;
+  co_return Reconciled::kChanged;
 }
 
 }  // namespace mirrorfs::compare

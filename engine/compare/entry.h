@@ -15,12 +15,12 @@ namespace mirrorfs::compare {
 
 /// Lives in the frame of reconcile_entry(), which outlives every task given a reference to it; so
 /// do the arguments of the constructor.
-struct Entry {
-  Entry(const Context& its_context, const DirectoryPair& its_directory, const std::string& its_name,
-        const Policy& its_policy)
+struct EntryPair {
+  EntryPair(const Context& its_context, const DirectoryPair& its_directory,
+            const std::string& its_name, const Policy& its_policy)
       : context(its_context), directory(its_directory), name(its_name), policy(its_policy) {}
-  Entry(const Entry&) = delete;
-  Entry& operator=(const Entry&) = delete;
+  EntryPair(const EntryPair&) = delete;
+  EntryPair& operator=(const EntryPair&) = delete;
 
   const Context& context;
   const DirectoryPair& directory;
@@ -40,7 +40,7 @@ struct Entry {
   void differs(std::string_view what) const { context.observer.difference(name, what); }
 };
 
-enum class Outcome {
+enum class Reconciled {
   kEqual,     ///< nothing was to be done
   kChanged,   ///< the replica was changed (dry_run: would be)
   kVanished,  ///< the source object is gone or another one now: look again
@@ -62,18 +62,18 @@ struct Known {
 [[nodiscard]] const char* type_name(mode_t mode);
 
 /// The replica object shares its inode with a name that must not change with it.
-[[nodiscard]] bool wrongly_shared(const Entry& entry);
+[[nodiscard]] bool wrongly_shared(const EntryPair& entry);
 
-[[nodiscard]] ring::Task<Result<Outcome>> reconcile_file(Entry& entry);
+[[nodiscard]] ring::Task<Result<Reconciled>> reconcile_file(EntryPair& entry);
 /// Symlinks, FIFOs, sockets and devices.
-[[nodiscard]] ring::Task<Result<Outcome>> reconcile_small(Entry& entry);
+[[nodiscard]] ring::Task<Result<Reconciled>> reconcile_small(EntryPair& entry);
 /// Either of them for an object with several names: made once, then linked.
-[[nodiscard]] ring::Task<Result<Outcome>> reconcile_linked(Entry& entry);
+[[nodiscard]] ring::Task<Result<Reconciled>> reconcile_linked(EntryPair& entry);
 
-/// Sets `which` on the replica's object, and tells.
-[[nodiscard]] ring::Task<Result<Outcome>> correct_attributes(Entry& entry,
-                                                             objects::AttributeSet which,
-                                                             const objects::Xattrs& wanted,
-                                                             const objects::Xattrs& present);
+/// Sets `which` on the replica's object and tells the observer.
+[[nodiscard]] ring::Task<Result<Reconciled>> correct_attributes(EntryPair& entry,
+                                                                objects::AttributeSet which,
+                                                                const objects::Xattrs& wanted,
+                                                                const objects::Xattrs& present);
 
 }  // namespace mirrorfs::compare

@@ -45,7 +45,7 @@ ring::Task<Result<bool>> finish(Context& context, const DirectoryPair& directory
 
 ring::Task<Result<bool>> finish_directory(Context context, DirectoryPair directory,
                                           std::string name, FinishOptions options, Policy policy) {
-  if (directory.replica < 0) co_return true;  // dry_run: it is missing, and told
+  if (directory.replica < 0) co_return true;  // dry_run: it is missing, as reported
   Result<bool> done = co_await finish(context, directory, name, options, policy);
   if (!done) context.observer.failed(name, done.error());
   co_return done;

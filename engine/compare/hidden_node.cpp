@@ -36,7 +36,7 @@ ring::Task<Result<std::shared_ptr<const OpenPair>>> HiddenNode::build() {
 ring::Task<Result<void>> HiddenNode::move_to(int parent) {
   Result<void> renamed = co_await context_.ring.renameat2(context_.staging->dirfd(), name_.c_str(),
                                                           parent, node_->name.c_str(), 0);
-  if (!renamed) renamed.error().name = {};  // of the staging folder: means nothing to people
+  if (!renamed) renamed.error().name = {};  // of the staging folder: means nothing to users
   co_return renamed;
 }
 
@@ -60,7 +60,7 @@ ring::Task<void> HiddenNode::discard() {
   if (name_.empty()) co_return;
   Result<void> removed =
       co_await copy::remove_tree(context_.copying(), context_.staging->dirfd(), name_.c_str());
-  static_cast<void>(removed);  // else it is a leftover for the next start
+  static_cast<void>(removed);  // otherwise it is a leftover for the next start
   name_.clear();
   node_->hidden.reset();
   node_->missing = true;

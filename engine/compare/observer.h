@@ -1,4 +1,4 @@
-// Who is told what a reconcile finds and does.
+// Receives what a reconcile finds and does.
 #pragma once
 
 #include <cstddef>
@@ -10,17 +10,17 @@
 
 namespace mirrorfs::compare {
 
-/// Hears what happens, for status and reports. Names are relative to the directory worked on.
+/// Receives events, for status and reports. Names are relative to the directory worked on.
 class Observer {
  public:
   virtual ~Observer() = default;
-  /// A source directory was listed: so many names.
+  /// A source directory was listed and has `names` names.
   virtual void listed(std::size_t names) { (void)names; }
   /// A source object was looked at.
   virtual void seen(const Metadata& source) { (void)source; }
   /// Something is mounted on an object of the replica.
   virtual void replica_is_covered() {}
-  /// Before or after seen(): so many bytes more, or less, have to be read than seen() told.
+  /// Before or after seen(): `bytes` more (or less, if negative) have to be read than seen() said.
   virtual void expected(std::int64_t bytes) { (void)bytes; }
   /// Work on a source object ended well (dry_run: it was compared).
   virtual void reconciled(const Metadata& source) { (void)source; }

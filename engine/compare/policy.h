@@ -21,12 +21,16 @@ struct Policy {
   /// A source file whose ctime is at or after this is compared by content even in kQuick. Zero:
   /// off.
   timespec changed_since{};
+  /// A replica file whose ctime is at or after this is compared by content, as the disk has it and
+  /// not the page cache: a write-back that failed leaves pages behind that are clean and yet were
+  /// never written (fsync(2)). Zero: off.
+  timespec reread_since{};
   /// Files on this device that the replica lacks are copied before they are looked at; its
   /// filesystem stamps_with_our_clock(). Without effect on a directory with a DeferPredicate.
   std::optional<dev_t> sight_device{};
-  /// Of objects that are settled only what statx(2) tells is compared, where
-  /// DirectoryPair::settled. Not together with changed_since.
-  std::optional<SettledBefore> settled_before{};
+  /// Of objects that are unchanged only what statx(2) returns is compared, where
+  /// DirectoryPair::unchanged. Not together with changed_since.
+  std::optional<UnchangedSince> unchanged_since{};
   /// A directory that the replica lacks is not made: the caller does, as a HiddenDirectory.
   bool hide_new_directories = false;
   /// A large file, and one with several names, that is there already is changed where it stands;

@@ -1,8 +1,8 @@
 // Reconcile: make one entry, or one directory, of the replica equal to the source's, whatever both
 // are.
 //
-// Everything here runs on the ring thread. A failure is a failure of its entry: it is told to the
-// Observer, returned, and leaves nothing half-written under a real name.
+// Everything here runs on the ring thread. A failure concerns its entry only: it is reported to
+// the Observer, returned, and leaves nothing half-written under a real name.
 #pragma once
 
 #include <functional>
@@ -64,8 +64,8 @@ struct DirectoryResult {
 
 /// True: leave this entry alone and return its name in `deferred`. `source` is null for what the
 /// replica alone has, `replica` for what the source alone has.
-using DeferPredicate = std::function<bool(const std::string& name, const Metadata* source,
-                                          const Metadata* replica)>;
+using DeferPredicate =
+    std::function<bool(const std::string& name, const Metadata* source, const Metadata* replica)>;
 
 /// One directory, not recursive: lists both sides, reconciles entries concurrently, removes what
 /// the source lacks. `skip_reserved`: leave kReservedName alone on both sides (the roots). Fails as

@@ -7,7 +7,7 @@
 
 #include "engine/compare/entry.h"
 #include "engine/compare/reconcile.h"
-#include "engine/compare/settled.h"
+#include "engine/compare/unchanged.h"
 #include "engine/copy/copy_on_sight.h"
 #include "engine/objects/listing.h"
 #include "engine/ring/ring.h"
@@ -16,8 +16,8 @@
 namespace mirrorfs::compare {
 namespace {
 
-/// So many names are worked on before a new directory gets its place: an interruption makes no more
-/// work than that undone.
+/// Names worked on before a new directory gets its place: an interruption undoes no more work than
+/// that.
 constexpr std::size_t kMostHidden = 4096;
 
 struct Name {
@@ -66,7 +66,7 @@ struct Work {
   std::vector<Job> put_off;  ///< until the directory is not hidden any more
 };
 
-/// What stands under a listed name: nothing is asked for where the listing has it not.
+/// The object under a name; one that was not listed needs no statx.
 ring::Task<Result<Known>> look(Work& work, bool listed, int dirfd, const char* name) {
   if (!listed) co_return Known{true, std::nullopt};
   Result<Metadata> found = co_await work.context.ring.statx(dirfd, name);
@@ -77,7 +77,7 @@ ring::Task<Result<Known>> look(Work& work, bool listed, int dirfd, const char* n
 }
 
 void note_failure(Work& work, std::string&& name, Error&& error) {
-  work.result.changed = true;  // it may have got halfway: the directory's times are set anew
+  work.result.changed = true;  // it may be half done: the directory's times are set again
   work.result.failed.push_back({std::move(name), std::move(error)});
 }
 
@@ -91,7 +91,7 @@ void note_result(Work& work, std::string&& name, EntryResult&& entry) {
                                   .missing = entry.created_directory && work.policy.dry_run});
 }
 
-/// A name of an object that stands in the replica already is linked, not copied.
+/// A name of an object that is in the replica already is linked, not copied.
 bool may_copy_on_sight(const Work& work, const Name& item) {
   return work.policy.sight_device == work.directory.id.device && !work.policy.dry_run &&
          !work.defer && item.in_source && !item.in_replica && item.type == DT_REG &&
@@ -100,14 +100,14 @@ bool may_copy_on_sight(const Work& work, const Name& item) {
 
 /// True: done, or put off. Else `source` is what was learned.
 ring::Task<bool> copied_on_sight(Work& work, Name& item, Known& source) {
-  Entry entry(work.context, work.directory, item.name, work.policy);
+  EntryPair entry(work.context, work.directory, item.name, work.policy);
   Observer& observer = work.context.observer;
   const std::function<void(std::int64_t)> expected = [&observer](std::int64_t bytes) {
     observer.expected(bytes);
   };
   const copy::SightRules rules{work.directory.id, *work.policy.sight_device, expected};
   Result<copy::Sighting> sighting = co_await copy::copy_on_sight(entry.transfer, rules);
-  if (!sighting) co_return false;  // told when it happens again, on the ordinary way
+  if (!sighting) co_return false;  // reported if it happens again on the ordinary path
   if (sighting->too_large) {
     work.put_off.push_back({std::move(item), {}});
     co_return true;
@@ -130,14 +130,14 @@ bool must_put_off(const Work& work, const Known& source) {
 }
 
 /// The common case of a sync that finds nothing to do, without a task of its own. Objects with
-/// several names are left to those who know the others.
-bool is_settled_and_equal(const Work& work, const Known& source, const Known& replica) {
-  if (!work.directory.settled || work.policy.compare != Compare::kQuick) return false;
+/// several names are left to reconcile_linked(), which knows the others.
+bool is_unchanged_and_equal(const Work& work, const Known& source, const Known& replica) {
+  if (!work.directory.unchanged || work.policy.compare != Compare::kQuick) return false;
   if (!source.metadata || !replica.metadata) return false;
   const Metadata& ours = *source.metadata;
   const Metadata& theirs = *replica.metadata;
   return !ours.is_directory() && ours.nlink == 1 && theirs.nlink == 1 &&
-         is_settled(*work.policy.settled_before, ours, theirs) &&
+         is_unchanged(*work.policy.unchanged_since, ours, theirs) &&
          same_by_metadata(ours, theirs, work.context.rights);
 }
 
@@ -168,7 +168,7 @@ ring::Task<void> work_on(Work& work, Job job, ring::Permit permit) {
   if (replica->metadata && is_mount_point(*replica->metadata)) {
     work.context.observer.replica_is_covered();
   }
-  if (is_settled_and_equal(work, *source, *replica)) {
+  if (is_unchanged_and_equal(work, *source, *replica)) {
     work.context.observer.seen(*source->metadata);
     work.context.observer.reconciled(*source->metadata);
     co_return;
@@ -185,7 +185,7 @@ template <class Items>
 ring::Task<void> work_on_all(Work& work, Items items) {
   ring::TaskGroup group(work.context.ring);
   for (auto& item : items) {
-    ring::Permit permit = co_await work.context.limits.entries.acquire();
+    ring::Permit permit = co_await work.context.limits.objects.acquire();
     if (work.context.limits.pieces.cancelled()) break;
     group.spawn(work_on(work, Job(std::move(item)), std::move(permit)));
   }

@@ -27,8 +27,8 @@ ring::Task<Result<void>> look_if_unknown(ring::Ring& ring, int dirfd, const std:
   co_return Result<void>{};
 }
 
-/// Removes what stands in the replica, whatever it is.
-ring::Task<Result<void>> remove_object(Entry& entry) {
+/// Removes the replica's object, whatever its type.
+ring::Task<Result<void>> remove_object(EntryPair& entry) {
   const int dirfd = entry.directory.replica;
   if (entry.replica->is_directory()) {
     Result<void> gone = co_await copy::remove_tree(entry.copying, dirfd, entry.name.c_str());
@@ -42,13 +42,13 @@ ring::Task<Result<void>> remove_object(Entry& entry) {
   co_return Result<void>{};
 }
 
-void tell_missing_or_type(const Entry& entry) {
+void tell_missing_or_type(const EntryPair& entry) {
   if (!entry.replica) return entry.differs("missing on the replica");
   entry.differs(std::string("type ") + type_name(entry.source.mode) +
                 " != " + type_name(entry.replica->mode));
 }
 
-ring::Task<Result<Outcome>> reconcile_subdirectory(Entry& entry, EntryResult& result) {
+ring::Task<Result<Reconciled>> reconcile_subdirectory(EntryPair& entry, EntryResult& result) {
   const Context& context = entry.context;
   const int dirfd = entry.directory.replica;
   const char* name = entry.name.c_str();
@@ -57,18 +57,18 @@ ring::Task<Result<Outcome>> reconcile_subdirectory(Entry& entry, EntryResult& re
     result.replica_directory = entry.replica;
     const bool closed = (entry.replica->mode & S_IRWXU) != S_IRWXU;
     if (!closed || entry.policy.dry_run || context.rights.override_access) {
-      co_return Outcome::kEqual;
+      co_return Reconciled::kEqual;
     }
     Result<UniqueFd> object = co_await objects::open_path_at(context.ring, dirfd, name);
     if (!object) co_return pass_on(std::move(object));
     Result<void> opened = objects::set_mode(object->get(), entry.replica->permissions() | S_IRWXU);
     if (!opened) co_return pass_on(std::move(opened));
     result.opened_up = true;
-    co_return Outcome::kEqual;
+    co_return Reconciled::kEqual;
   }
   tell_missing_or_type(entry);
   result.created_directory = true;
-  if (entry.policy.dry_run) co_return Outcome::kChanged;
+  if (entry.policy.dry_run) co_return Reconciled::kChanged;
   if (entry.replica) {
     Result<void> removed = co_await remove_object(entry);
     if (!removed) co_return pass_on(std::move(removed));
@@ -78,14 +78,15 @@ ring::Task<Result<Outcome>> reconcile_subdirectory(Entry& entry, EntryResult& re
     if (!made) co_return pass_on(std::move(made));
   }
   context.observer.created(entry.name);
-  co_return Outcome::kChanged;
+  co_return Reconciled::kChanged;
 }
 
-ring::Task<Result<Outcome>> reconcile_object(Entry& entry) {
+ring::Task<Result<Reconciled>> reconcile_object(EntryPair& entry) {
   if (entry.replica && entry.replica->type() != entry.source.type()) {
     tell_missing_or_type(entry);
-    if (entry.policy.dry_run) co_return Outcome::kChanged;
-    // A directory has to go first; everything else is replaced by the rename that publishes.
+    if (entry.policy.dry_run) co_return Reconciled::kChanged;
+    // A directory has to be removed first; everything else is replaced by the rename that
+    // publishes.
     if (entry.replica->is_directory()) {
       Result<void> removed = co_await remove_object(entry);
       if (!removed) co_return pass_on(std::move(removed));
@@ -94,26 +95,26 @@ ring::Task<Result<Outcome>> reconcile_object(Entry& entry) {
     tell_missing_or_type(entry);
   }
   if (entry.source.nlink > 1) {
-    ring::Task<Result<Outcome>> linked = reconcile_linked(entry);
+    ring::Task<Result<Reconciled>> linked = reconcile_linked(entry);
     co_return co_await std::move(linked);
   }
-  ring::Task<Result<Outcome>> single =
+  ring::Task<Result<Reconciled>> single =
       entry.source.is_regular() ? reconcile_file(entry) : reconcile_small(entry);
   co_return co_await std::move(single);
 }
 
-ring::Task<Result<Outcome>> remove_extraneous(Entry& entry) {
-  if (!entry.replica) co_return Outcome::kEqual;
+ring::Task<Result<Reconciled>> remove_extraneous(EntryPair& entry) {
+  if (!entry.replica) co_return Reconciled::kEqual;
   entry.differs("extraneous");
-  if (entry.policy.dry_run) co_return Outcome::kChanged;
+  if (entry.policy.dry_run) co_return Reconciled::kChanged;
   Result<void> removed = co_await remove_object(entry);
   if (!removed) co_return pass_on(std::move(removed));
-  co_return Outcome::kChanged;
+  co_return Reconciled::kChanged;
 }
 
-/// One attempt: looks at what is not known, then does what the source's type asks for.
-ring::Task<Result<Outcome>> attempt(Entry& entry, Known source, Known replica, bool first,
-                                    EntryResult& result) {
+/// One attempt: looks at what is not known, then does what the source's type requires.
+ring::Task<Result<Reconciled>> attempt(EntryPair& entry, Known source, Known replica, bool first,
+                                       EntryResult& result) {
   const Context& context = entry.context;
   const DirectoryPair& directory = entry.directory;
   Result<void> looked =
@@ -125,18 +126,18 @@ ring::Task<Result<Outcome>> attempt(Entry& entry, Known source, Known replica, b
   result.source = source.metadata;
   entry.replica = replica.metadata;
   if (!source.metadata) {
-    ring::Task<Result<Outcome>> removal = remove_extraneous(entry);
+    ring::Task<Result<Reconciled>> removal = remove_extraneous(entry);
     co_return co_await std::move(removal);
   }
   entry.source = *source.metadata;
   if (first) context.observer.seen(entry.source);
-  ring::Task<Result<Outcome>> work =
+  ring::Task<Result<Reconciled>> work =
       entry.source.is_directory() ? reconcile_subdirectory(entry, result) : reconcile_object(entry);
   co_return co_await std::move(work);
 }
 
-/// Not even root may change what is immutable or append-only: then that is the cause to tell.
-ring::Task<void> explain_denial(const Entry& entry, Error& error) {
+/// Not even root may change what is immutable or append-only: then that is the cause to report.
+ring::Task<void> explain_denial(const EntryPair& entry, Error& error) {
   constexpr std::uint64_t kFixed = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND;
   if (error.code != EPERM || entry.directory.replica < 0) co_return;
   ring::Ring& ring = entry.context.ring;
@@ -147,7 +148,7 @@ ring::Task<void> explain_denial(const Entry& entry, Error& error) {
   if (fixed) error.operation = "change (immutable or append-only on the replica, see chattr)";
 }
 
-bool is_denied(const Result<Outcome>& outcome) {
+bool is_denied(const Result<Reconciled>& outcome) {
   return !outcome && (outcome.error().code == EACCES || outcome.error().code == EPERM);
 }
 
@@ -156,18 +157,18 @@ bool is_denied(const Result<Outcome>& outcome) {
 ring::Task<Result<EntryResult>> reconcile_known(Context context, DirectoryPair directory,
                                                 std::string name, Known source, Known replica,
                                                 Policy policy) {
-  Entry entry(context, directory, name, policy);
+  EntryPair entry(context, directory, name, policy);
   EntryResult result;
-  Result<Outcome> outcome = Outcome::kVanished;
+  Result<Reconciled> outcome = Reconciled::kVanished;
   bool opened_parent = false;
   objects::Shortages shortages;
   for (int tries = 0; tries < kAttempts; ++tries) {
-    ring::Task<Result<Outcome>> one =
+    ring::Task<Result<Reconciled>> one =
         attempt(entry, std::exchange(source, {}), std::exchange(replica, {}), tries == 0, result);
     outcome = co_await std::move(one);
     if (!outcome && objects::is_shortage(outcome.error().code)) {
       // With fewer objects in flight there will be enough.
-      context.limits.entries.shrink(copy::Limits::kFewestEntries);
+      context.limits.objects.shrink(copy::Limits::kFewestObjects);
       const bool again = co_await objects::wait_out(context.ring, shortages);
       if (!again) break;
       tries = 0;
@@ -177,9 +178,9 @@ ring::Task<Result<EntryResult>> reconcile_known(Context context, DirectoryPair d
       opened_parent = co_await objects::open_up(context.ring, directory.replica, context.rights);
       if (opened_parent) continue;
     }
-    if (!outcome || *outcome != Outcome::kVanished) break;
+    if (!outcome || *outcome != Reconciled::kVanished) break;
   }
-  if (outcome && *outcome == Outcome::kVanished) {
+  if (outcome && *outcome == Reconciled::kVanished) {
     outcome = fail(EBUSY, "copy (the source keeps changing)", name);
   }
   if (!outcome) {
@@ -192,7 +193,7 @@ ring::Task<Result<EntryResult>> reconcile_known(Context context, DirectoryPair d
     if (!result.is_directory) result.source = entry.source;
     context.observer.reconciled(*result.source);
   }
-  result.changed = *outcome == Outcome::kChanged || opened_parent;
+  result.changed = *outcome == Reconciled::kChanged || opened_parent;
   co_return result;
 }
 

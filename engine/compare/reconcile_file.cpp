@@ -1,4 +1,5 @@
 // Regular files: what differs, and which of the three ways removes it.
+#include <fcntl.h>
 #include <fmt/core.h>
 
 #include <cerrno>
@@ -19,14 +20,23 @@ struct FileDifference {
   bool shared = false;   ///< linked on the replica with what it must not be linked with
 };
 
-/// Whether to read both files where size and mtime do not decide it.
-bool must_compare_content(const Entry& entry) {
-  if (entry.policy.compare == Compare::kFull) return true;
-  const timespec& since = entry.policy.changed_since;
-  return (since.tv_sec != 0 || since.tv_nsec != 0) && !is_before(entry.source.ctime, since);
+/// `since` zero: never.
+bool happened_since(const timespec& time, const timespec& since) {
+  return (since.tv_sec != 0 || since.tv_nsec != 0) && !is_before(time, since);
 }
 
-ring::Task<Result<bool>> same_content(Entry& entry) {
+/// Whether what the page cache has of the replica's file may never have reached the disk.
+bool must_reread(const EntryPair& entry) {
+  return happened_since(entry.replica->ctime, entry.policy.reread_since);
+}
+
+/// Whether to read both files where size and mtime do not decide it.
+bool must_compare_content(const EntryPair& entry) {
+  return entry.policy.compare == Compare::kFull || must_reread(entry) ||
+         happened_since(entry.source.ctime, entry.policy.changed_since);
+}
+
+ring::Task<Result<bool>> same_content(EntryPair& entry) {
   ring::Ring& ring = entry.context.ring;
   const char* name = entry.name.c_str();
   Result<UniqueFd> source = co_await objects::open_for_reading(ring, entry.directory.source, name);
@@ -36,6 +46,10 @@ ring::Task<Result<bool>> same_content(Entry& entry) {
   // An ordinary user's own file without read permission: not comparable, so replaced.
   if (!replica && replica.error().code == EACCES && !entry.policy.dry_run) co_return false;
   if (!replica) co_return pass_on(std::move(replica));
+  if (must_reread(entry)) {
+    Result<void> dropped = co_await ring.fadvise(replica->get(), {0, 0}, POSIX_FADV_DONTNEED);
+    if (!dropped) co_return pass_on(std::move(dropped));
+  }
   Result<bool> same = co_await copy::compare_content(
       ring, source->get(), replica->get(), entry.source.size, entry.context.limits.pieces);
   Result<void> closed = co_await ring.close(std::move(*source));
@@ -45,7 +59,7 @@ ring::Task<Result<bool>> same_content(Entry& entry) {
   co_return same;
 }
 
-ring::Task<Result<FileDifference>> compare_file(Entry& entry) {
+ring::Task<Result<FileDifference>> compare_file(EntryPair& entry) {
   const objects::Rights rights = entry.context.rights;
   const char* name = entry.name.c_str();
   FileDifference found;
@@ -71,7 +85,7 @@ ring::Task<Result<FileDifference>> compare_file(Entry& entry) {
   co_return found;
 }
 
-std::string describe(const FileDifference& found, const Entry& entry) {
+std::string describe(const FileDifference& found, const EntryPair& entry) {
   std::string text;
   const auto add = [&text](const std::string& what) {
     if (!text.empty()) text += ", ";
@@ -88,16 +102,16 @@ std::string describe(const FileDifference& found, const Entry& entry) {
 }
 
 /// Where the object must stay the same (other names) or copying all of it is expensive.
-bool wants_update_in_place(const Entry& entry) {
+bool wants_update_in_place(const EntryPair& entry) {
   if (!entry.policy.update_in_place) return false;
   return entry.replica->nlink > 1 ||
          (entry.source.size >= copy::kUpdateInPlace && entry.replica->size > 0);
 }
 
-/// What writing the file came to.
-Result<Outcome> told(const Entry& entry, Result<copy::WrittenOrVanished> result) {
+/// Reports what was written.
+Result<Reconciled> told(const EntryPair& entry, Result<copy::WrittenOrVanished> result) {
   if (!result) return pass_on(std::move(result));
-  if (!*result) return Outcome::kVanished;
+  if (!*result) return Reconciled::kVanished;
   const copy::Written& written = **result;
   Observer& observer = entry.context.observer;
   if (written.published && !entry.replica) observer.created(entry.name);
@@ -106,27 +120,27 @@ Result<Outcome> told(const Entry& entry, Result<copy::WrittenOrVanished> result)
   } else {
     observer.attributes_set(entry.name);
   }
-  return Outcome::kChanged;
+  return Reconciled::kChanged;
 }
 
 }  // namespace
 
-ring::Task<Result<Outcome>> reconcile_file(Entry& entry) {
+ring::Task<Result<Reconciled>> reconcile_file(EntryPair& entry) {
   if (!entry.replica || !entry.replica->is_regular()) {
-    if (entry.policy.dry_run) co_return Outcome::kChanged;
+    if (entry.policy.dry_run) co_return Reconciled::kChanged;
     Result<copy::WrittenOrVanished> fresh = co_await copy::publish_file(entry.transfer);
     co_return told(entry, std::move(fresh));
   }
   Result<FileDifference> found = co_await compare_file(entry);
   if (!found) {
-    if (objects::means_vanished(found.error().code)) co_return Outcome::kVanished;
+    if (objects::means_vanished(found.error().code)) co_return Reconciled::kVanished;
     co_return pass_on(std::move(found));
   }
-  if (!found->content && !found->attributes.any() && !found->shared) co_return Outcome::kEqual;
+  if (!found->content && !found->attributes.any() && !found->shared) co_return Reconciled::kEqual;
   entry.differs(describe(*found, entry));
-  if (entry.policy.dry_run) co_return Outcome::kChanged;
+  if (entry.policy.dry_run) co_return Reconciled::kChanged;
   if (!found->content && !found->shared) {
-    Result<Outcome> updated = co_await correct_attributes(
+    Result<Reconciled> updated = co_await correct_attributes(
         entry, found->attributes, found->source_xattrs, found->replica_xattrs);
     co_return updated;
   }

@@ -1,5 +1,5 @@
 // Objects with several names: the first name met is reconciled like any other object, the further
-// ones become links to what stands there.
+// ones become links to that object.
 #include <cerrno>
 
 #include "engine/compare/entry.h"
@@ -8,7 +8,7 @@
 namespace mirrorfs::compare {
 namespace {
 
-/// Opens the directory of `place` if the object remembered still stands there.
+/// Opens the directory of `place` if the remembered object is still there.
 ring::Task<Result<std::shared_ptr<const objects::DirFd>>> find_again(
     const Context& context, const copy::HardlinkMap::Place& place) {
   Result<std::shared_ptr<const objects::DirFd>> directory =
@@ -21,17 +21,17 @@ ring::Task<Result<std::shared_ptr<const objects::DirFd>>> find_again(
   co_return directory;
 }
 
-/// Links the name to the object at `place`. ENOENT: it does not stand there any more; EMLINK: the
-/// replica's filesystem takes no further name of it.
-ring::Task<Result<Outcome>> link_to(Entry& entry, const copy::HardlinkMap::Place& place) {
+/// Links the name to the object at `place`. ENOENT: it is no longer there; EMLINK: the replica's
+/// filesystem allows no further name for it.
+ring::Task<Result<Reconciled>> link_to(EntryPair& entry, const copy::HardlinkMap::Place& place) {
   const Context& context = entry.context;
   if (place.replica && entry.replica && entry.replica->id() == place.replica) {
-    co_return Outcome::kEqual;
+    co_return Reconciled::kEqual;
   }
   if (entry.replica && entry.replica->type() == entry.source.type()) {
     entry.differs("hard link: not the same object as '" + place.where.name + "'");
   }
-  if (entry.policy.dry_run) co_return Outcome::kChanged;
+  if (entry.policy.dry_run) co_return Reconciled::kChanged;
   Result<std::shared_ptr<const objects::DirFd>> directory = co_await find_again(context, place);
   if (!directory) co_return pass_on(std::move(directory));
   Result<void> linked =
@@ -39,13 +39,13 @@ ring::Task<Result<Outcome>> link_to(Entry& entry, const copy::HardlinkMap::Place
   if (!linked) co_return pass_on(std::move(linked));
   if (!entry.replica) context.observer.created(entry.name);
   if (entry.replica) context.observer.attributes_set(entry.name);
-  co_return Outcome::kChanged;
+  co_return Reconciled::kChanged;
 }
 
 /// Identity of the replica's object after the entry was reconciled. That of a new object is left
-/// out where nobody will have to recognise it: no name that was there before can be one of it.
-ring::Task<Result<ObjectId>> replica_identity(Entry& entry, Outcome outcome) {
-  if (entry.policy.dry_run || outcome == Outcome::kEqual) {
+/// out where it will not have to be recognised: no name that was there before can belong to it.
+ring::Task<Result<ObjectId>> replica_identity(EntryPair& entry, Reconciled outcome) {
+  if (entry.policy.dry_run || outcome == Reconciled::kEqual) {
     co_return entry.replica ? entry.replica->id() : ObjectId{};
   }
   if (!entry.replica && entry.context.hardlinks.directories().exclusive()) co_return ObjectId{};
@@ -57,22 +57,22 @@ ring::Task<Result<ObjectId>> replica_identity(Entry& entry, Outcome outcome) {
 
 }  // namespace
 
-ring::Task<Result<Outcome>> reconcile_linked(Entry& entry) {
+ring::Task<Result<Reconciled>> reconcile_linked(EntryPair& entry) {
   copy::HardlinkMap& links = entry.context.hardlinks;
   const ObjectId source = entry.source.id();
   const copy::HardlinkMap::Lease lease = co_await links.lease(source);
   const std::optional<copy::HardlinkMap::Place> place = links.find(source);
   const Location here{entry.directory.id, entry.name};
   if (place && place->where != here) {
-    Result<Outcome> linked = co_await link_to(entry, *place);
+    Result<Reconciled> linked = co_await link_to(entry, *place);
     if (linked) links.met(source);
     const int code = linked ? 0 : linked.error().code;
     if (code != ENOENT && code != EMLINK && code != ESTALE) co_return linked;
   }
-  ring::Task<Result<Outcome>> first =
+  ring::Task<Result<Reconciled>> first =
       entry.source.is_regular() ? reconcile_file(entry) : reconcile_small(entry);
-  Result<Outcome> outcome = co_await std::move(first);
-  if (!outcome || *outcome == Outcome::kVanished) co_return outcome;
+  Result<Reconciled> outcome = co_await std::move(first);
+  if (!outcome || *outcome == Reconciled::kVanished) co_return outcome;
   Result<ObjectId> replica = co_await replica_identity(entry, *outcome);
   if (!replica) co_return pass_on(std::move(replica));
   links.remember(source, {here, *replica}, entry.source.nlink - 1);

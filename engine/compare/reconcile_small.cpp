@@ -1,4 +1,4 @@
-// Symlinks, FIFOs, sockets and devices: small enough to be built anew whenever more than attributes
+// Symlinks, FIFOs, sockets and devices: small enough to be rebuilt whenever more than attributes
 // differ.
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -38,7 +38,7 @@ struct SmallDifference {
   }
 };
 
-Result<void> compare_identity(const Entry& entry, SmallDifference& found) {
+Result<void> compare_identity(const EntryPair& entry, SmallDifference& found) {
   if (entry.source.is_symlink()) {
     Result<std::string> theirs = read_target(entry.directory.replica, entry.name.c_str());
     if (!theirs) return pass_on(std::move(theirs));
@@ -57,7 +57,7 @@ Result<void> compare_identity(const Entry& entry, SmallDifference& found) {
   return {};
 }
 
-Result<SmallDifference> compare_small(const Entry& entry) {
+Result<SmallDifference> compare_small(const EntryPair& entry) {
   const objects::Rights rights = entry.context.rights;
   const char* name = entry.name.c_str();
   SmallDifference found;
@@ -86,34 +86,34 @@ Result<SmallDifference> compare_small(const Entry& entry) {
   return found;
 }
 
-ring::Task<Result<Outcome>> rebuild(Entry& entry, const SmallDifference& found) {
+ring::Task<Result<Reconciled>> rebuild(EntryPair& entry, const SmallDifference& found) {
   Result<void> published =
       co_await copy::publish_small(entry.transfer, found.target, found.source_xattrs);
   if (!published) co_return pass_on(std::move(published));
   if (!entry.replica) entry.context.observer.created(entry.name);
   if (entry.replica) entry.context.observer.attributes_set(entry.name);
-  co_return Outcome::kChanged;
+  co_return Reconciled::kChanged;
 }
 
 }  // namespace
 
-ring::Task<Result<Outcome>> reconcile_small(Entry& entry) {
+ring::Task<Result<Reconciled>> reconcile_small(EntryPair& entry) {
   Result<SmallDifference> found = compare_small(entry);
   if (!found) {
-    // EINVAL: the symlink is none any more.
+    // EINVAL: it is no longer a symlink.
     const int code = found.error().code;
-    if (objects::means_vanished(code) || code == EINVAL) co_return Outcome::kVanished;
+    if (objects::means_vanished(code) || code == EINVAL) co_return Reconciled::kVanished;
     co_return pass_on(std::move(found));
   }
-  if (!found->rebuild && !found->attributes.any()) co_return Outcome::kEqual;
+  if (!found->rebuild && !found->attributes.any()) co_return Reconciled::kEqual;
   if (!found->what.empty()) entry.differs(found->what);
-  if (entry.policy.dry_run) co_return Outcome::kChanged;
+  if (entry.policy.dry_run) co_return Reconciled::kChanged;
   if (!found->rebuild) {
-    Result<Outcome> updated = co_await correct_attributes(
+    Result<Reconciled> updated = co_await correct_attributes(
         entry, found->attributes, found->source_xattrs, found->replica_xattrs);
     co_return updated;
   }
-  Result<Outcome> built = co_await rebuild(entry, *found);
+  Result<Reconciled> built = co_await rebuild(entry, *found);
   co_return built;
 }
 

@@ -1,6 +1,6 @@
 #include "engine/compare/report.h"
 
-#include "engine/compare/settled.h"
+#include "engine/compare/unchanged.h"
 
 #include <algorithm>
 

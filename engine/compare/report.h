@@ -1,4 +1,4 @@
-// What verify_trees() and sync_trees() tell their callers, gathered from a walk.
+// Gathers the reports of verify_trees() and sync_trees() from a walk.
 #pragma once
 
 #include <cstdint>

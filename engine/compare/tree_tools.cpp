@@ -26,7 +26,7 @@ Result<SyncReport> sync_trees(int source_root, int replica_root, const SyncOptio
       .dry_run = options.dry_run,
       .changed_since = {},
       .sight_device = {},
-      .settled_before = options.settled_before,
+      .unchanged_since = options.unchanged_since,
       .update_in_place = false};
   Result<void> walked = compare::walk_trees({source_root, replica_root, options.source_root},
                                             policy, listener, options.interrupted);

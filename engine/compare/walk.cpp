@@ -9,9 +9,10 @@
 
 #include "engine/compare/entry.h"
 #include "engine/compare/hidden_node.h"
-#include "engine/compare/settled.h"
+#include "engine/compare/unchanged.h"
 #include "engine/objects/descriptor_budget.h"
 #include "engine/objects/file_clock.h"
+#include "mirrorfs/object_calls.h"
 
 namespace mirrorfs::compare {
 namespace {
@@ -57,8 +58,8 @@ class Walk final : public copy::ReplicaDirectories {
         listener_(listener),
         rights_(objects::Rights::current()),
         budget_(budget),
-        limits_{ring::Semaphore(budget.entries), copy::PieceBudget(copy::Limits::kPieces),
-                copy::PieceBudget(budget.entries, copy::kSmallFile)},
+        limits_{ring::Semaphore(budget.objects), copy::PieceBudget(copy::Limits::kPieces),
+                copy::PieceBudget(budget.objects, copy::kSmallFile)},
         links_(*this),
         descriptors_(ring, budget.pairs) {
     limits_.pieces.cancel_by(interrupted);
@@ -68,7 +69,7 @@ class Walk final : public copy::ReplicaDirectories {
 
   ring::Task<Result<std::shared_ptr<const objects::DirFd>>> open_replica(ObjectId id) override;
   void keep(ObjectId id) override;
-  /// Whoever lets a walk change the replica holds its lock.
+  /// A walk that changes the replica runs under the pair's lock.
   [[nodiscard]] bool exclusive() const override { return true; }
 
  private:
@@ -88,7 +89,7 @@ class Walk final : public copy::ReplicaDirectories {
     return {.id = node.source.id(),
             .source = open.source.get(),
             .replica = open.replica.get(),
-            .settled = node.settled};
+            .unchanged = node.unchanged};
   }
 
   ring::Ring& ring_;
@@ -115,8 +116,8 @@ ring::Task<Result<void>> Walk::run(std::shared_ptr<WalkNode> root, int replica_r
   if (objects::stamps_with_our_clock(root->open->source.get()))
     policy_.sight_device = root->source.dev;
   policy_.hide_new_directories = !policy_.dry_run;
-  root->settled = policy_.settled_before &&
-                  roots_are_settled(*policy_.settled_before, root->source, *root->replica);
+  root->unchanged = policy_.unchanged_since &&
+                    roots_are_unchanged(*policy_.unchanged_since, root->source, *root->replica);
   waiting_.push_back(std::move(root));
   ring_.spawn(watch());
   ring::TaskGroup workers(ring_);
@@ -208,8 +209,8 @@ void Walk::add_children(const std::shared_ptr<WalkNode>& node,
     next->source = child->source;
     next->replica = child->replica;
     next->missing = child->missing;
-    next->settled = node->settled && child->replica &&
-                    is_settled(*policy_.settled_before, child->source, *child->replica);
+    next->unchanged = node->unchanged && child->replica &&
+                      is_unchanged(*policy_.unchanged_since, child->source, *child->replica);
     next->touched = child->opened_up;
     waiting_.push_back(std::move(next));
   }
@@ -226,7 +227,7 @@ ring::Task<void> Walk::look_again(std::shared_ptr<WalkNode> node) {
   const DirectoryPair pair = pair_of(*node->parent, **open);
   Result<EntryResult> entry =
       co_await reconcile_entry(context, pair, node->name, std::nullopt, std::nullopt, policy_);
-  if (!entry) co_return;  // told
+  if (!entry) co_return;  // already reported
   node->parent->touched |= entry->changed;
   if (entry->is_directory) {
     const Error error{EBUSY, "copy (the source keeps changing)", node->name};
@@ -262,7 +263,7 @@ ring::Task<void> Walk::finish(std::shared_ptr<WalkNode> node) {
   const DirectoryPair pair = pair_of(*node, **open);
   Result<bool> finished =
       co_await finish_directory(context, pair, std::string(), std::move(options), policy_);
-  static_cast<void>(finished);  // a failure was told to the observer
+  static_cast<void>(finished);  // a failure was reported to the observer
 }
 
 ring::Task<Result<std::shared_ptr<const objects::DirFd>>> Walk::open_replica(ObjectId id) {
@@ -279,8 +280,8 @@ void Walk::keep(ObjectId id) {
 }
 
 Result<objects::DirFd> reopened(int root) {
-  UniqueFd fd(::openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return fail_errno("openat", ".");
+  UniqueFd fd(calls::open_beneath(root, ".", O_RDONLY | O_DIRECTORY));
+  if (!fd) return fail(-fd.get(), "openat2", ".");
   return objects::DirFd(std::move(fd));
 }
 

@@ -15,7 +15,7 @@
 
 namespace mirrorfs::compare {
 
-/// Hears of a whole walk; paths are relative to the roots.
+/// Receives the events of a whole walk; paths are relative to the roots.
 class WalkListener {
  public:
   virtual ~WalkListener() = default;
@@ -41,7 +41,7 @@ class WalkListener {
 struct Roots {
   int source;
   int replica;
-  std::optional<Metadata> source_seen = {};  ///< by whoever has looked at it already
+  std::optional<Metadata> source_seen = {};  ///< if the caller has looked at it already
 };
 
 /// Runs on the calling thread, with a ring of its own, until both trees were walked. The

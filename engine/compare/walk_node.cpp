@@ -59,7 +59,7 @@ ring::Task<Result<void>> WalkDescriptors::open_in(const WalkNode& parent, WalkNo
     if (!replica) co_return pass_on(std::move(replica));
     pair->replica = std::move(*replica);
   }
-  // Somebody else may have opened it in the meantime.
+  // Another task may have opened it in the meantime.
   if (!node.open) insert(node, std::move(pair));
   co_return Result<void>{};
 }

@@ -32,7 +32,7 @@ struct WalkNode {
   Metadata source;
   std::optional<Metadata> replica;  ///< as before the walk; absent: new
   bool missing = false;             ///< dry run: not there on the replica
-  bool settled = false;             ///< it, and all above it (see SettledBefore)
+  bool unchanged = false;           ///< it, and all above it (see UnchangedSince)
   bool touched = false;     ///< its entries, or its mode for the time of the walk, were changed
   std::size_t pending = 0;  ///< children not yet finished
 

@@ -19,15 +19,16 @@ class Ring;
 
 namespace mirrorfs::copy {
 
-/// bytes moved by one read and write. Larger writes have the kernel take larger folios, which are
-/// dear in a virtual machine that gives free memory back to its host (docs/adr/0014).
+/// bytes moved by one read and write. Larger writes make the kernel use larger folios, which are
+/// expensive in a virtual machine that gives free memory back to its host (docs/adr/0014).
 inline constexpr std::uint64_t kPieceSize = 256 << 10;
 inline constexpr std::uint64_t kSmallFile = 128 << 10;  ///< bytes: one read, one write
 /// bytes: from here on only differing pieces are written
 inline constexpr std::uint64_t kUpdateInPlace = 8ULL << 20;
 
-/// Bounds the memory of all copies on one ring: so many buffers of `size` bytes, kept for the next
-/// piece because fresh memory would cost a page fault per 4 KiB. Ring thread; outlives its pieces.
+/// Bounds the memory of all copies on one ring: `pieces` buffers of `size` bytes, each kept for the
+/// next piece because fresh memory would cost a page fault per 4 KiB. Ring thread; outlives its
+/// pieces.
 class PieceBudget {
  public:
   explicit PieceBudget(std::size_t pieces, std::size_t size = kPieceSize)

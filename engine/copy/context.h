@@ -15,13 +15,13 @@ class Ring;
 
 namespace mirrorfs::copy {
 
-/// Bounds on what is under way on one ring, shared by all directories and entries. Ring thread.
+/// Bounds on what is under way on one ring, shared by all directories and objects. Ring thread.
 struct Limits {
-  static constexpr std::size_t kFewestEntries = 4;  ///< however little there is
+  static constexpr std::size_t kFewestObjects = 4;  ///< however little there is
   static constexpr std::size_t kPieces = 32;
-  ring::Semaphore entries{96};  ///< objects in flight: up to two descriptors each
+  ring::Semaphore objects{96};  ///< objects in flight: up to two descriptors each
   PieceBudget pieces{kPieces};  ///< memory: kPieceSize each
-  /// Files read in one go, before their size is known; as many as entries, so none waits for one.
+  /// Files read in one go, before their size is known; as many as objects, so none waits for one.
   PieceBudget sights{96, kSmallFile};
 };
 

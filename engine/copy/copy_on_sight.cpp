@@ -23,15 +23,15 @@ timespec earliest_ctime_of_a_change() {
   return now;
 }
 
-/// What of a source file was read before it is looked at.
+/// What was read of a source file before the look at it.
 struct Reading {
   int fd;
   timespec earliest;               ///< the ctime of any change since reading began
   std::span<const std::byte> all;  ///< the content of a small file; else empty
-  Metadata layout;                 ///< size, and blocks as far as they tell of holes
+  Metadata layout;                 ///< size, and blocks as far as they show holes
 };
 
-/// Size and whether there are holes, by lseek(2): all that a copy of the content has to know.
+/// Size and whether there are holes, by lseek(2): all that a copy of the content needs.
 Result<Metadata> layout_of(int fd) {
   const off_t size = ::lseek(fd, 0, SEEK_END);
   if (size < 0) return fail_errno("lseek SEEK_END");
@@ -49,7 +49,7 @@ bool is_as_read(const SightRules& rules, const Reading& reading, const Metadata&
          is_before(now.ctime, reading.earliest);
 }
 
-/// A small file with a hole was read as if it had none; compressed ones only look so.
+/// A small file with a hole was read as if it had none; compressed files only look like that.
 bool hides_a_hole(const Reading& reading, const Metadata& now) {
   if (reading.all.empty() || now.blocks * 512 >= now.size) return false;
   const off_t hole = ::lseek(reading.fd, 0, SEEK_HOLE);
@@ -72,8 +72,8 @@ ring::Task<Result<std::uint64_t>> write_content(const Context& context, const Re
   co_return reading.all.size();
 }
 
-/// Gives the staged file its attributes and its name; false: another name of the object stands in
-/// the replica already.
+/// Gives the staged file its attributes and its name; false: another name of the object is in the
+/// replica already.
 ring::Task<Result<bool>> publish(Transfer& transfer, const SightRules& rules, Staged& staged,
                                  int from) {
   const Context& context = transfer.tools;
@@ -91,12 +91,10 @@ ring::Task<Result<bool>> publish(Transfer& transfer, const SightRules& rules, St
   if (!published) co_return pass_on(std::move(published));
   const Location here{rules.directory, transfer.name};
   if (linked) context.hardlinks.remember(source, {here, {}}, transfer.source.nlink - 1);
-  Result<void> closed = co_await context.ring.close(staged.take_fd());
-  if (!closed) co_return pass_on(std::move(closed));
   co_return true;
 }
 
-/// The one statx. Not `as_read`: the file has to be copied in the ordinary way.
+/// The one statx. Without `as_read` the file has to be copied the ordinary way.
 ring::Task<Result<Sighting>> look(Transfer& transfer, const SightRules& rules,
                                   const Reading& reading, bool& as_read) {
   as_read = false;
@@ -136,7 +134,7 @@ ring::Task<Result<Sighting>> copy_read(Transfer& transfer, const SightRules& rul
   co_return sighting;
 }
 
-/// Reads a small file in whole, of a large one its layout.
+/// Reads a small file entirely, or the layout of a large one.
 ring::Task<Result<Reading>> begin_reading(Transfer& transfer, int fd, std::span<std::byte> buffer) {
   Reading reading{.fd = fd, .earliest = earliest_ctime_of_a_change(), .all = {}, .layout = {}};
   Result<std::size_t> got = co_await transfer.tools.ring.read(fd, buffer, 0);

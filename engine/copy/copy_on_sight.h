@@ -18,7 +18,7 @@ namespace mirrorfs::copy {
 struct SightRules {
   ObjectId directory;  ///< of the source
   dev_t device;        ///< of the source's filesystem, which stamps_with_our_clock()
-  /// Told of bytes that will be read, or, negative, that have been, while a large file is copied.
+  /// Called with the bytes about to be read of a large file, and with minus as many afterwards.
   const std::function<void(std::int64_t)>& expected;
 };
 

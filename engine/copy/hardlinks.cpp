@@ -3,7 +3,7 @@
 namespace mirrorfs::copy {
 
 ring::Task<HardlinkMap::Lease> HardlinkMap::lease(ObjectId source) {
-  // Forget the turns nobody waits for, now and then, so that the table follows the work in flight.
+  // Forget turns without waiters, now and then, so that the table follows the work in flight.
   constexpr std::size_t kMostIdle = 1024;
   if (leases_.size() > kMostIdle) {
     std::erase_if(leases_, [](const auto& entry) { return entry.second.expired(); });

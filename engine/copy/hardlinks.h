@@ -17,7 +17,7 @@
 
 namespace mirrorfs::copy {
 
-/// How to get at the replica's side of a directory that is known by its source identity. The live
+/// Opens the replica's side of a directory that is known by its source identity. The live
 /// engine has its directory table, the offline walk reopens from the root; so a million links need
 /// no descriptors.
 class ReplicaDirectories {
@@ -26,9 +26,9 @@ class ReplicaDirectories {
   /// ENOENT when the directory is not (any more) known.
   [[nodiscard]] virtual ring::Task<Result<std::shared_ptr<const objects::DirFd>>> open_replica(
       ObjectId source_directory) = 0;
-  /// Nobody else changes the replica while the map lives: what was linked still stands there.
+  /// Nothing else changes the replica while the map lives: what was linked is still there.
   [[nodiscard]] virtual bool exclusive() const { return false; }
-  /// A link was remembered in it: it will be asked for.
+  /// A link was remembered in this directory: open_replica() will be called for it.
   virtual void keep(ObjectId source_directory) { (void)source_directory; }
 };
 

@@ -9,18 +9,19 @@
 #include <vector>
 
 #include "engine/objects/listing.h"
+#include "mirrorfs/object_calls.h"
 #include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::copy {
 namespace {
 
 UniqueFd open_folder(int dirfd, const char* name) {
-  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  UniqueFd fd(::openat(dirfd, name, kFlags));
-  if (fd || errno != EACCES) return fd;
-  // An ordinary user's own directory without permissions; the folder is ours, nobody swaps names in
-  // it.
-  if (::fchmodat(dirfd, name, 0700, 0) == 0) fd.reset(::openat(dirfd, name, kFlags));
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY;
+  UniqueFd fd(calls::open_beneath(dirfd, name, kFlags));
+  if (fd.get() != -EACCES) return fd;
+  // An ordinary user's own directory without permissions; the folder is ours, so no name is swapped
+  // in it.
+  if (::fchmodat(dirfd, name, 0700, 0) == 0) fd.reset(calls::open_beneath(dirfd, name, kFlags));
   return fd;
 }
 
@@ -47,7 +48,7 @@ void remove_directory(int folder, const std::string& name, unsigned& counter,
 
 std::vector<std::string> names_in(int dirfd) {
   std::vector<std::string> names;
-  const UniqueFd own(::openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd own(calls::open_beneath(dirfd, ".", O_RDONLY | O_DIRECTORY));
   if (!own) return names;
   Result<std::vector<objects::Dirent>> listed = objects::list_directory_now(own.get());
   if (!listed) return names;

@@ -6,7 +6,7 @@
 
 namespace mirrorfs::copy {
 
-/// Removes everything in the folder, of any depth, with two descriptors: a directory in a directory
+/// Removes everything in the folder, at any depth, with two descriptors: a directory inside another
 /// is first moved up. What cannot be removed stays. Direct calls: start-up only.
 void remove_leftovers(int folder);
 

@@ -10,7 +10,7 @@
 
 namespace mirrorfs::copy {
 
-/// What the pieces of one file have in common. The first error or `stop` ends the work early.
+/// State shared by the pieces of one file. The first error or `stop` ends the work early.
 struct PieceRun {
   std::optional<Error> error;
   bool stop = false;

@@ -1,4 +1,4 @@
-// Whatever is made by one call: symlinks, FIFOs, sockets, devices, further links. And attributes.
+// Objects that one call makes: symlinks, FIFOs, sockets, devices, further links. And attributes.
 #include <cerrno>
 
 #include "engine/copy/transfer.h"

@@ -17,7 +17,8 @@ namespace mirrorfs::copy {
 namespace {
 
 constexpr std::size_t kRemovalsInFlight = 64;
-constexpr int kMostRefills = 100;  ///< of one removal: what an operation under way still made there
+constexpr int kMostRefills =
+    100;  ///< of one removal: operations under way may still create entries there
 
 struct Removal {
   const Context& context;
@@ -30,7 +31,7 @@ struct Removal {
   }
 };
 
-/// An ordinary user has no right to move or empty his own directory without write permission.
+/// An ordinary user cannot move or empty its own directory without write permission.
 ring::Task<Result<void>> make_movable(const Context& context, int dirfd, const char* name) {
   if (context.rights.override_access) co_return Result<void>{};
   Result<UniqueFd> object = co_await objects::open_path_at(context.ring, dirfd, name);

@@ -11,6 +11,7 @@
 #include "engine/objects/attributes.h"
 #include "engine/ring/ring.h"
 #include "mirrorfs/mirror.h"
+#include "mirrorfs/object_calls.h"
 
 namespace mirrorfs::copy {
 namespace {
@@ -37,8 +38,8 @@ struct Folder {
 Result<Folder> make_and_open(int dirfd, const char* name) {
   const bool made = ::mkdirat(dirfd, name, 0700) == 0;
   if (!made && errno != EEXIST) return fail_errno("mkdirat", name);
-  UniqueFd fd(::openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd) return fail_errno("openat", name);
+  UniqueFd fd(calls::open_beneath(dirfd, name, O_RDONLY | O_DIRECTORY));
+  if (!fd) return fail(-fd.get(), "openat2", name);
   return Folder{objects::DirFd(std::move(fd)), made};
 }
 
@@ -155,6 +156,7 @@ ring::Task<Result<Staged>> Staging::create_special(ring::Ring& ring, Target targ
 
 ring::Task<Result<Staged>> Staging::create_link(ring::Ring& ring, int from, const char* from_name) {
   Staged::Site site = site_for({-1, nullptr, false});
+  site.is_link = true;
   Result<void> made = co_await ring.linkat(from, from_name, site.dirfd, site.name.c_str(), 0);
   if (!made) co_return pass_on(std::move(made));
   co_return Staged(std::move(site));
@@ -162,14 +164,19 @@ ring::Task<Result<Staged>> Staging::create_link(ring::Ring& ring, int from, cons
 
 ring::Task<Result<void>> Staging::publish(ring::Ring& ring, Staged& staged, Target target) {
   Staged::Site& site = staged.site_;
+  if (staged.fd_.valid()) {
+    Result<void> closed = co_await ring.close(std::move(staged.fd_));
+    if (!closed) closed.error().name = target.name;
+    if (!closed) co_return closed;
+  }
   if (site.is_target) {
     site.dirfd = -1;
     co_return Result<void>{};
   }
   Result<void> renamed =
       co_await ring.renameat2(site.dirfd, site.name.c_str(), target.dirfd, target.name, 0);
-  // Of two names of one object rename removes neither (rename(2)): a link stays for the destructor.
-  if (renamed && staged.fd_.valid()) site.dirfd = -1;
+  // If both names are of one object, rename removes neither (rename(2)): the destructor does.
+  if (renamed && !site.is_link) site.dirfd = -1;
   if (!renamed) renamed.error().name = target.name;
   co_return renamed;
 }

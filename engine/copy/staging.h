@@ -1,5 +1,5 @@
-// The place in the replica where objects are built before they get their real name, and where trees
-// that are to go are taken apart.
+// The folder in the replica where objects are built before they get their real name, and where
+// trees that are to be removed are taken apart.
 #pragma once
 
 #include <sys/types.h>
@@ -26,7 +26,7 @@ class Staging;
 struct Target {
   int dirfd;
   const char* name;
-  bool hidden;  ///< nobody sees the directory yet: the object is built in it under its own name
+  bool hidden;  ///< the directory is not visible yet: the object is built in it under its own name
 };
 
 /// One object under construction. Destroying it without publish() removes it. Ring thread.
@@ -38,8 +38,6 @@ class Staged {
 
   /// The object: O_RDWR for files, O_PATH for symlinks and specials; -1 for links.
   [[nodiscard]] int fd() const { return fd_.get(); }
-  /// Gives the descriptor up, to be closed on the ring.
-  [[nodiscard]] UniqueFd take_fd() { return std::move(fd_); }
   /// Permissions it was made with; files only.
   [[nodiscard]] mode_t permissions() const { return permissions_; }
   /// Owner that it was made with, if known; files only.
@@ -51,6 +49,7 @@ class Staged {
     int dirfd;  // -1 once there is nothing to remove
     std::string name;
     bool is_target;
+    bool is_link = false;  // to an object that has another name
   };
   explicit Staged(Site site);
   Site site_;
@@ -75,13 +74,13 @@ class Staging {
   /// Whether open() changed the replica's root.
   [[nodiscard]] bool made_reserved() const { return made_reserved_; }
 
-  /// The owner of new files is learned from the first one that is made, and not asked for again:
-  /// for a walk, not for a daemon, under which somebody may give the folder to another group.
+  /// Reads the owner of new files from the first one that is made, once: for a walk, not for a
+  /// daemon, during whose life the folder may be given to another group.
   void learn_owner() { wants_owner_ = true; }
 
   [[nodiscard]] int dirfd() const { return directory_.get(); }
 
-  /// `mode`: as few calls as possible will have to change it later; the folder keeps everybody out.
+  /// `mode`: chosen so that it rarely has to be changed later; the folder itself keeps others out.
   [[nodiscard]] ring::Task<Result<Staged>> create_file(ring::Ring& ring, Target target,
                                                        mode_t mode = 0600);
   [[nodiscard]] ring::Task<Result<Staged>> create_symlink(ring::Ring& ring, Target target,
@@ -93,7 +92,9 @@ class Staging {
   [[nodiscard]] ring::Task<Result<Staged>> create_link(ring::Ring& ring, int dirfd,
                                                        const char* name);
 
-  /// Gives the object its real name, replacing what stands there (never a directory: EISDIR).
+  /// Closes a file, on the ring: what was written and could not be stored may be told only then
+  /// (close(2): EIO, ENOSPC, EDQUOT on network filesystems), and such a file is not published. Then
+  /// gives the object its real name, replacing what stands there (never a directory: EISDIR).
   [[nodiscard]] ring::Task<Result<void>> publish(ring::Ring& ring, Staged& staged, Target target);
 
   /// A name that is not in use here.
@@ -106,7 +107,7 @@ class Staging {
   objects::DirFd directory_;
   bool made_reserved_;
   const mode_t umask_;
-  /// Of files made here, and in directories made here. Nothing but a look at one tells: a server
+  /// Of files made here, and in directories made here. Only statx(2) of one can tell: a server
   /// may map users, and the group may be the process's or the folder's (mount option grpid).
   std::optional<objects::Owner> owner_;
   bool wants_owner_ = false;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kCopyAttempts = 3;
 
-/// Same object, and neither content nor attributes were touched in between (ctime tells).
+/// Same object, and neither content nor attributes changed in between (ctime shows).
 bool unchanged(const Metadata& before, const Metadata& after) {
   return before.id() == after.id() && before.size == after.size &&
          same_time(before.mtime, after.mtime) && same_time(before.ctime, after.ctime);
@@ -45,13 +45,11 @@ ring::Task<Result<Step>> publish_once(Transfer& transfer, int from, Written& don
   Result<void> published =
       co_await context.staging->publish(context.ring, *staged, transfer.target());
   if (!published) co_return pass_on(std::move(published));
-  Result<void> closed = co_await context.ring.close(staged->take_fd());
-  if (!closed) co_return pass_on(std::move(closed));
   done = {.bytes = *written, .published = true};
   co_return Step::kDone;
 }
 
-ring::Task<Result<Step>> update_once(Transfer& transfer, int from, int to, Written& done) {
+ring::Task<Result<Step>> update_content_once(Transfer& transfer, int from, int to, Written& done) {
   const Context& context = transfer.tools;
   const ByteRange whole{0, transfer.source.size};
   Result<std::uint64_t> written = co_await update_content_in_place(
@@ -59,16 +57,23 @@ ring::Task<Result<Step>> update_once(Transfer& transfer, int from, int to, Writt
   Result<Step> step = co_await check_source(transfer, from);
   if (!step || *step != Step::kDone) co_return step;
   if (!written) co_return pass_on(std::move(written));
-  // Read after writing: a write removes file capabilities.
-  Result<objects::Xattrs> present = objects::read_xattrs(to, context.rights);
-  if (!present) co_return pass_on(std::move(present));
-  Result<objects::Xattrs> wanted = objects::read_xattrs(from, context.rights);
-  if (!wanted) co_return pass_on(std::move(wanted));
-  Result<void> attributes = objects::apply_attributes(
-      to, objects::AttributeSet::all(), transfer.source, *wanted, *present, context.rights);
-  if (!attributes) co_return pass_on(std::move(attributes));
   done = {.bytes = *written, .published = false};
   co_return Step::kDone;
+}
+
+/// After the content was closed without an error: with the source's times on it, nothing but a
+/// comparison of content would find what a failed close has lost.
+ring::Task<Result<void>> update_all_attributes(Transfer& transfer, int from) {
+  const objects::Rights rights = transfer.tools.rights;
+  Result<objects::Xattrs> wanted = objects::read_xattrs(from, rights);
+  if (!wanted) co_return pass_on(std::move(wanted));
+  // Read after writing: a write removes file capabilities.
+  Result<objects::Xattrs> present =
+      objects::read_xattrs_at(transfer.place.replica, transfer.name.c_str(), rights);
+  if (!present) co_return pass_on(std::move(present));
+  Result<void> updated =
+      co_await update_attributes(transfer, objects::AttributeSet::all(), *wanted, *present);
+  co_return updated;
 }
 
 }  // namespace
@@ -107,21 +112,29 @@ ring::Task<Result<WrittenOrVanished>> update_file(Transfer& transfer) {
       co_await ring.open(transfer.place.replica, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   if (!to) {
     // Not writable for its owner, or being executed: replaced as a whole. Other names of it are
-    // linked anew when they are met.
+    // linked again when they are met.
     ring::Task<Result<WrittenOrVanished>> fresh = publish_file(transfer);
     co_return co_await std::move(fresh);
   }
   Result<UniqueFd> from = co_await objects::open_for_reading(ring, transfer.place.source, name);
   if (!from && objects::means_vanished(from.error().code)) co_return WrittenOrVanished{};
   if (!from) co_return pass_on(std::move(from));
+  // What is written into the replica's file appears under all its names: never that of another
+  // object that took the name meanwhile.
+  Result<Metadata> opened = co_await ring.statx(from->get(), "", AT_EMPTY_PATH);
+  if (!opened) co_return pass_on(std::move(opened));
+  if (opened->id() != transfer.source.id()) co_return WrittenOrVanished{};
   Written done;
   for (int tries = 0; tries < kCopyAttempts; ++tries) {
-    Result<Step> step = co_await update_once(transfer, from->get(), to->get(), done);
+    Result<Step> step = co_await update_content_once(transfer, from->get(), to->get(), done);
     if (!step) co_return pass_on(std::move(step));
     if (*step == Step::kAgain) continue;
     Result<void> closed = co_await ring.close(std::move(*to));
     if (!closed) co_return pass_on(std::move(closed));
-    co_return *step == Step::kDone ? WrittenOrVanished(done) : WrittenOrVanished{};
+    if (*step == Step::kVanished) co_return WrittenOrVanished{};
+    Result<void> attributes = co_await update_all_attributes(transfer, from->get());
+    if (!attributes) co_return pass_on(std::move(attributes));
+    co_return WrittenOrVanished(done);
   }
   co_return fail(EBUSY, "copy (the source keeps changing)", transfer.name);
 }

@@ -9,9 +9,9 @@
 
 namespace mirrorfs::journal {
 
-/// Tells one source directory from every other across reboots: its inode number and birth time
-/// (an empty mount point, or another disk mounted there, has others). Filesystem ids are not used
-/// where a birth time exists: XFS derives its from the device number, which changes.
+/// Distinguishes one source directory from every other across reboots: its inode number and birth
+/// time (an empty mount point, or another disk mounted there, has others). Filesystem ids are not
+/// used where a birth time exists: XFS derives its from the device number, which changes.
 struct SourceIdentity {
   std::uint64_t inode = 0;
   std::int64_t birth_seconds = 0;

@@ -199,7 +199,7 @@ StartUp<Pairing> Pairing::acquire(const TreeRoot& source, const TreeRoot& replic
     if (*record) {
       return refuse(fmt::format(
           "replica {} is paired with another source ({}): mirroring would delete what {} lacks; "
-          "give --adopt if that is meant",
+          "give --adopt if that is intended",
           replica.path.string(), (*record)->source.path, source.path.string()));
     }
     const auto empty = is_empty_replica(replica);
@@ -207,7 +207,7 @@ StartUp<Pairing> Pairing::acquire(const TreeRoot& source, const TreeRoot& replic
     if (!*empty) {
       return refuse(fmt::format(
           "replica {} is not empty and was never paired with {}: mirroring would delete what the "
-          "source lacks; give --adopt if that is meant",
+          "source lacks; give --adopt if that is intended",
           replica.path.string(), source.path.string()));
     }
   }

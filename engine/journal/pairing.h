@@ -12,7 +12,7 @@
 
 namespace mirrorfs::journal {
 
-/// Errors are one line for the user: what failed, on which file, why, what to do.
+/// Errors are one line for the user: what failed, on which file, why, and what to do.
 template <class T>
 using StartUp = std::expected<T, std::string>;
 
@@ -50,7 +50,7 @@ class Pairing {
 
   /// Identifies the pair across restarts: names the state file.
   [[nodiscard]] const std::string& id() const { return id_; }
-  /// False: the replica was empty, or adopted just now: nothing is known of its content.
+  /// False: the replica was empty, or has just been adopted; nothing is known of its content.
   [[nodiscard]] bool was_paired() const { return was_paired_; }
   [[nodiscard]] int reserved_directory() const { return reserved_.get(); }
 

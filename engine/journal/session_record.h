@@ -40,7 +40,7 @@ class SessionRecord {
   /// Content that the source changed since may be missing on the replica; 0: anything may.
   [[nodiscard]] timespec unclean_since() const { return unclean_since_; }
 
-  /// Says «unclean since now», or since what it said before when that was not clean. Durable.
+  /// Records «unclean since now», or keeps the earlier time if it was unclean already. Durable.
   [[nodiscard]] Result<void> begin(timespec now);
   [[nodiscard]] Result<void> end_clean();
 

@@ -32,9 +32,8 @@ namespace {
 
 Result<void> write_new_file(int directory, const std::string& name, std::string_view content,
                             Synced synced) {
-  const UniqueFd file(::openat(directory, name.c_str(),
-                               O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-                               0600));
+  UniqueFd file(::openat(directory, name.c_str(),
+                         O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
   if (!file) return fail_errno("open", name);
   while (!content.empty()) {
     const ssize_t put = ::write(file.get(), content.data(), content.size());
@@ -43,6 +42,8 @@ Result<void> write_new_file(int directory, const std::string& name, std::string_
     content.remove_prefix(static_cast<std::size_t>(put));
   }
   if (synced == Synced::kYes && ::fsync(file.get()) != 0) return fail_errno("fsync", name);
+  // Network filesystems may tell only here that there was no room (close(2)).
+  if (::close(file.release()) != 0) return fail_errno("close", name);
   return {};
 }
 

@@ -22,7 +22,7 @@ namespace {
 constexpr int kVersion = 1;
 constexpr const char* kFileName = "synced";
 
-// Two looks at two clocks differ by less than this unless one was set in between.
+// Two readings of two clocks differ by less than this unless one was set in between.
 constexpr std::int64_t kClockTolerance = 1'000'000;  // ns
 
 constexpr unsigned kStatxUniqueMount = 0x4000;  // STATX_MNT_ID_UNIQUE, in linux/stat.h since 6.8
@@ -43,7 +43,7 @@ std::int64_t nanoseconds(clockid_t clock) {
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-/// The closest of a few looks: the thread may lose its processor between the two clocks.
+/// The closest of a few readings: the thread may lose its processor between the two clocks.
 std::int64_t realtime_offset() {
   std::int64_t offset = 0;
   std::int64_t least = std::numeric_limits<std::int64_t>::max();
@@ -145,7 +145,7 @@ SyncHistory::SyncHistory(const timespec& began, const TreeRoot& source, const Tr
   if (circumstances_) circumstances_->trusted_xattrs = trusted_xattrs;
 }
 
-std::optional<SettledBefore> SyncHistory::settled_before(const Pairing& pairing) const {
+std::optional<UnchangedSince> SyncHistory::unchanged_since(const Pairing& pairing) const {
   if (!circumstances_) return std::nullopt;
   const Result<std::optional<std::string>> content =
       read_small_file(pairing.reserved_directory(), kFileName);
@@ -163,10 +163,10 @@ std::optional<SettledBefore> SyncHistory::settled_before(const Pairing& pairing)
         .trusted_xattrs = json.at("trusted_xattrs").get<bool>(),
     };
     if (!circumstances_->allow(then)) return std::nullopt;
-    return SettledBefore{.source = to_time(json.at("source_before")),
-                         .replica = to_time(json.at("replica_before"))};
+    return UnchangedSince{.source = to_time(json.at("source_before")),
+                          .replica = to_time(json.at("replica_before"))};
   } catch (const nlohmann::json::exception&) {
-    return std::nullopt;  // torn by a crash: then it is of another boot anyway
+    return std::nullopt;  // torn by a crash, so it is of another boot anyway
   }
 }
 

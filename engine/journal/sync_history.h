@@ -1,4 +1,5 @@
-// What the last sync of a pair tells the next one: whose extended attributes need no second look.
+// What the last sync of a pair leaves for the next one: which objects need no second look at their
+// extended attributes.
 #pragma once
 
 #include <time.h>
@@ -15,10 +16,11 @@
 namespace mirrorfs::journal {
 
 /// A file in the replica's reserved directory, written when a sync ended with nothing failed. It
-/// says of this pair: objects with ctimes before these times were equal, and whoever changes one of
-/// them, its name or its extended attributes gives it a later ctime. That holds for ext4, XFS and
-/// tmpfs, as long as neither is mounted anew, the machine not booted and its clock not set. Where
-/// one of that happened, or cannot be told (the unique id of a mount: Linux 6.8), nothing is known.
+/// says of this pair: objects with ctimes before these times were equal, and any change of
+/// one of them, its name or its extended attributes gives it a later ctime. That holds for ext4,
+/// XFS and tmpfs, as long as neither is mounted anew, the machine not rebooted and its clock not
+/// set. If one of these happened, or cannot be ruled out (the unique id of a mount: Linux 6.8),
+/// nothing is known.
 class SyncHistory {
  public:
   /// The clock that stamps files, or one that is never ahead of it.
@@ -30,12 +32,12 @@ class SyncHistory {
   SyncHistory(const timespec& began, const TreeRoot& source, const TreeRoot& replica,
               bool trusted_xattrs);
 
-  /// What an earlier sync recorded, if it holds still.
-  [[nodiscard]] std::optional<SettledBefore> settled_before(const Pairing& pairing) const;
+  /// What an earlier sync recorded, if it still holds.
+  [[nodiscard]] std::optional<UnchangedSince> unchanged_since(const Pairing& pairing) const;
 
-  /// After the sync. With `pass_own_changes` it is waited for that the clock that stamps files
-  /// comes past what the sync itself has changed (some 10 ms), so that the next one can trust that,
-  /// too; without, all of it is looked at again. Nothing is recorded if anything was mounted or
+  /// After the sync. With `pass_own_changes` it waits until the clock that stamps files has passed
+  /// the sync's own changes (some 10 ms), so that the next sync can trust those too; otherwise they
+  /// are looked at again. Nothing is recorded if anything was mounted or
   /// unmounted meanwhile: the sync may have walked what an unmount uncovers. Not synced to the
   /// disk: it means nothing after the next boot.
   [[nodiscard]] Result<void> record(const Pairing& pairing, bool pass_own_changes) const;

@@ -36,13 +36,15 @@ Core::Core(Parts parts)
 void Core::run(std::optional<compare::Policy> baseline) {
   if (baseline) ring_->post([this, policy = *baseline] { reconciler_.start_baseline(policy); });
   ring_->spawn(reconciler_.retry_loop());
+  ring_->spawn(durability_.watch());
   ring_->spawn(close_unused_files());
   ring_->spawn(waits_.serve());
   ring_->run();
 }
 
 ring::Task<void> Core::close_unused_files() {
-  while (true) {
+  while (!ring_->stopping()) {
+    if (state_.files.size() == 0) co_await state_.unsynced.wait();
     const bool slept = co_await ring_->sleep(kKeepOpen);
     if (!slept) co_return;
     state_.files.close_unused_since(state::FileCache::Clock::now() - kKeepOpen);
@@ -133,6 +135,7 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
   waits_.stop();
   state_.progressed();
   reconciler_.stop();
+  state_.unsynced.set();
   ring_->stop();
   clean->set_value(done);
 }

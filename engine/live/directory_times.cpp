@@ -38,7 +38,7 @@ void Reconciler::times_not_set(const ObjectId& directory) {
   state_.times.drop(directory);
   const auto where = state_.directories.where(directory);
   if (!where || !state_.directories.is_known(directory)) return;
-  if (state_.directories.is_known(where->parent)) request(*where, state::kSinceEver);
+  if (state_.directories.takes_marks(where->parent)) request(*where, state::kSinceEver);
 }
 
 }  // namespace mirrorfs::live

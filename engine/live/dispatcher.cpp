@@ -106,14 +106,14 @@ void Dispatcher::mark_touched(const stream::Recorded& recorded, const Error* err
               stream::kind_name(recorded.operation), path, error->message());
   }
   for (const Location& entry : entries) {
-    if (state_.directories.is_known(entry.parent)) reconciler_.request(entry, recorded.number);
+    if (state_.directories.takes_marks(entry.parent)) reconciler_.request(entry, recorded.number);
   }
   if (entries.empty() && error != nullptr) reconciler_.request_everything();
 }
 
 void Dispatcher::mark_linked(const ObjectId& object, SequenceNumber since) {
   for (const Location& name : state_.links.all(object)) {
-    if (state_.directories.is_known(name.parent)) reconciler_.request(name, since);
+    if (state_.directories.takes_marks(name.parent)) reconciler_.request(name, since);
   }
 }
 
@@ -121,7 +121,7 @@ void Dispatcher::mark_linked(const ObjectId& object, SequenceNumber since) {
 void Dispatcher::mark_unknown(const stream::Recorded& recorded) {
   if (recorded.covers_everything()) return reconciler_.request_everything();
   for (const Location& entry : recorded.footprint->entries()) {
-    if (state_.directories.is_known(entry.parent)) reconciler_.request(entry, recorded.number);
+    if (state_.directories.takes_marks(entry.parent)) reconciler_.request(entry, recorded.number);
   }
   for (const ObjectId& object : recorded.footprint->objects()) {
     mark_linked(object, recorded.number);
@@ -135,11 +135,14 @@ void Dispatcher::mark_overflow(const stream::Recorded& recorded) {
   const SequenceNumber since{recorded.number.value - recorded.count + 1};
   if (recorded.covers_everything()) return reconciler_.request_everything();
   for (const auto& [directory, entries] : recorded.overflow->directories()) {
-    if (!state_.directories.is_known(directory)) continue;
+    if (!state_.directories.takes_marks(directory)) continue;
     if (entries.whole) reconciler_.request_listing(directory);
     for (const std::string& name : entries.names) reconciler_.request({directory, name}, since);
   }
   for (const ObjectId& object : recorded.overflow->linked_objects()) mark_linked(object, since);
+  for (const ObjectId& directory : recorded.overflow->removed_directories()) {
+    reconciler_.directory_is_gone(directory);
+  }
 }
 
 void Dispatcher::remember_unapplied(const stream::Recorded& recorded, bool tried) {
@@ -176,24 +179,18 @@ void Dispatcher::mark_other_names(const stream::Recorded& recorded) {
   // A name made in a directory that is still to be walked: the walk has to know where to link it
   // to.
   if (const auto* link = std::get_if<Link>(&recorded.operation); link && link->existing) {
-    if (state_.directories.is_known(link->existing->parent)) {
+    if (state_.directories.takes_marks(link->existing->parent)) {
       reconciler_.request(*link->existing, recorded.number);
     }
   }
   const auto object = stream::changed_linked_object(recorded.operation);
-  if (!object) return;
-  for (const Location& name : state_.links.all(*object)) {
-    if (state_.directories.is_known(name.parent)) reconciler_.request(name, recorded.number);
-  }
+  if (object) mark_linked(*object, recorded.number);
 }
 
 /// Applied or not: the source has them no more.
 void Dispatcher::follow_removed_directories(const Operation& operation) {
-  if (const auto* removed = std::get_if<RemoveDirectory>(&operation)) {
-    reconciler_.directory_is_gone(removed->object);
-  } else if (const auto* rename = std::get_if<Rename>(&operation)) {
-    const bool gone = rename->replaced && (rename->flags & RENAME_EXCHANGE) == 0;
-    if (gone && S_ISDIR(rename->replaced_type)) reconciler_.directory_is_gone(*rename->replaced);
+  if (const auto directory = stream::removed_directory(operation)) {
+    reconciler_.directory_is_gone(*directory);
   }
 }
 
@@ -245,7 +242,12 @@ ring::Task<void> Dispatcher::run(std::shared_ptr<Job> job) {
   const bool done = co_await carry_out(recorded);
   if (!done) co_await set_times_of_unapplied(recorded.operation);
   follow_removed_directories(recorded.operation);
-  co_await reconciler_.set_directory_times(stream::directories_held_by(recorded.operation));
+  // Others may have deferred the times of the directory that the operation is about, too.
+  std::vector<ObjectId> directories = stream::directories_held_by(recorded.operation);
+  for (const stream::ObjectAfter& object : stream::objects_after(recorded.operation)) {
+    if (state_.directories.contains(object.object)) directories.push_back(object.object);
+  }
+  co_await reconciler_.set_directory_times(std::move(directories));
   state_.dependencies.leave(*job);
   --in_flight_;
   if (!job->covered) {

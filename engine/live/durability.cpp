@@ -1,11 +1,37 @@
 #include "engine/live/durability.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "engine/live/reconciler.h"
+#include "engine/objects/file_clock.h"
 #include "mirrorfs/log.h"
 
 namespace mirrorfs::live {
+namespace {
+
+/// Dirty pages are written back after some 30 s on their own (vm.dirty_expire_centisecs); a failure
+/// should not stay unknown much longer than that would take.
+constexpr std::chrono::seconds kWatchInterval{10};
+constexpr std::chrono::seconds kLongestWatchInterval{300};
+constexpr time_t kClockMargin = 2;  // seconds: file times come from a coarser clock
+
+timespec now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_REALTIME, &time);
+  time.tv_sec -= kClockMargin;
+  return time;
+}
+
+}  // namespace
+
+Durability::Durability(LiveState& state, Reconciler& reconciler, int replica_root)
+    : state_(state), reconciler_(reconciler), replica_root_(replica_root), good_since_(now()) {
+  // By a server's clock nothing can be said.
+  if (!objects::stamps_with_our_clock(replica_root)) good_since_ = {.tv_sec = 0, .tv_nsec = 1};
+}
 
 /// A round that began before the call may have missed what the caller means: the next one counts.
 ring::Task<bool> Durability::sync() {
@@ -19,31 +45,97 @@ ring::Task<bool> Durability::sync() {
     round_done_.reset();
     const SequenceNumber applied = state_.finished.closed_through();
     const std::uint64_t reconciled = state_.reconciled;
+    const timespec started = now();
     const int root = replica_root_;
     const int error =
         co_await state_.ring.offload([root]() noexcept { return ::syncfs(root) == 0 ? 0 : errno; });
     ++ended_;
     if (error == 0) {
-      last_good_ = ended_;
-      durable_ = applied;
-      reconciled_ = reconciled;
+      note_good(applied, reconciled, started);
     } else {
-      // The kernel reports a failed write-back once and may have dropped the pages (fsync(2)).
-      const std::string line = Error{error, "syncfs of the replica", {}}.message();
-      state_.count_error(line);
-      log_error("{}", line);
-      reconciler_.request_everything();
+      note_failed(error, "syncfs of the replica");
     }
     round_done_.set();
   }
   co_return last_good_ >= wanted;
 }
 
+void Durability::note_good(SequenceNumber applied, std::uint64_t reconciled,
+                           const timespec& started) {
+  last_good_ = ended_;
+  durable_ = applied;
+  reconciled_ = reconciled;
+  // As long as what a failure may have lost is not found and written again, it is older than this.
+  if (suspect_ && !state_.clean()) return;
+  suspect_ = false;
+  if (good_since_.tv_sec != 0) good_since_ = started;
+}
+
+/// The kernel reports a failed write-back once and drops the pages' dirty state (fsync(2)): what
+/// they hold is in memory, and never gets to the disk unless it is written again.
+void Durability::note_failed(int error, const char* what) {
+  const std::string line = Error{error, what, {}}.message();
+  state_.count_error(line);
+  log_error("{}", line);
+  suspect_ = true;
+  reconciler_.reread_everything(good_since_);
+}
+
 ring::Task<bool> Durability::reach(SequenceNumber number) {
+  if (suspect_) co_return co_await sync_suspect();
   // What was reconciled since may have been missing from what was durable then.
   if (durable_ >= number && reconciled_ == state_.reconciled) co_return true;
   const bool done = co_await sync();
-  co_return done;
+  co_return done && !suspect_;
+}
+
+ring::Task<Result<void>> Durability::fsync(ObjectId object, Location where) {
+  if (const state::FileHandle open = state_.files.find(object, where)) {
+    co_return co_await state_.ring.fsync(open->get());
+  }
+  auto parent = co_await state_.directories.open_replica(where.parent);
+  if (!parent) co_return pass_on(std::move(parent));
+  auto opened = co_await state_.ring.open((*parent)->get(), where.name.c_str(),
+                                          O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!opened) co_return pass_on(std::move(opened));
+  Result<void> synced = co_await state_.ring.fsync(opened->get());
+  Result<void> closed = co_await state_.ring.close(std::move(*opened));
+  co_return synced ? closed : synced;
+}
+
+/// Where the object cannot be opened, everything is synced instead.
+ring::Task<bool> Durability::sync_object(ObjectId object, Location where) {
+  if (suspect_) co_return co_await sync_suspect();
+  const Result<void> synced = co_await fsync(object, std::move(where));
+  if (synced) co_return true;
+  const bool written_back_badly =
+      synced.error().code == EIO || synced.error().code == ENOSPC || synced.error().code == EDQUOT;
+  if (written_back_badly) {
+    note_failed(synced.error().code, "fsync on the replica");
+    co_return false;
+  }
+  const bool done = co_await sync();
+  co_return done && !suspect_;
+}
+
+/// After a failure: not before what it may have lost was written again.
+ring::Task<bool> Durability::sync_suspect() {
+  if (!state_.clean()) co_return false;
+  const bool done = co_await sync();
+  co_return done && !suspect_;
+}
+
+ring::Task<void> Durability::watch() {
+  auto interval = kWatchInterval;
+  while (!state_.ring.stopping()) {
+    co_await state_.unsynced.wait();
+    const bool slept = co_await state_.ring.sleep(interval);
+    if (!slept) co_return;
+    state_.unsynced.reset();
+    if (!behind()) continue;
+    const bool good = co_await sync();
+    interval = good ? kWatchInterval : std::min(2 * interval, kLongestWatchInterval);
+  }
 }
 
 }  // namespace mirrorfs::live

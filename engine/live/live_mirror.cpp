@@ -4,9 +4,8 @@
 #include <new>
 #include <vector>
 
-#include "engine/objects/descriptor_calls.h"
-
 #include "mirrorfs/log.h"
+#include "mirrorfs/object_calls.h"
 
 namespace mirrorfs::live {
 namespace {
@@ -58,7 +57,7 @@ std::optional<compare::Policy> LiveMirror::first_baseline() const {
 }
 
 Result<void> LiveMirror::start() {
-  objects::calls::prepare();
+  if (auto prepared = calls::prepare(); !prepared) return prepared;
   const std::optional<compare::Policy> baseline = first_baseline();
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);

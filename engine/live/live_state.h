@@ -66,8 +66,10 @@ struct LiveState {
   void progressed() {
     progress.set();
     progress.reset();
+    unsynced.set();
   }
   ring::Event progress;
+  ring::Event unsynced;  ///< something may have been written since it was reset
 
   void count_error(const std::string& line) {
     ++totals.errors;

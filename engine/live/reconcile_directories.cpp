@@ -86,14 +86,17 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   if (!result) co_return pass_on(std::move(result));
   const compare::FinishOptions options{.source = {}, .replica = {}, .touched = result->changed};
   auto finished = co_await compare::finish_directory(context(observer), pair, "", options, policy_);
-  state_.readings.note_directory(directory, from);
-  state_.times.drop(directory);
+  const SequenceNumber done = state_.finished.closed_through();
+  state_.readings.note_directory(directory, from, done);
   state_.files.erase_in(directory);
   for (const ObjectId& object : observer.objects()) {
+    state_.readings.note_object(object, from, done);
     state_.files.erase(object);
     state_.times.drop(object);
   }
   if (!finished) co_return pass_on(std::move(finished));
+  state_.readings.note_object(directory, from, done);
+  state_.times.drop(directory);
   if (state_.directories.end_walk(directory)) {
     state_.marks.walked(directory, requests);
     take_over(directory, *result);
@@ -111,7 +114,7 @@ bool Reconciler::meet(const ObjectId& directory, const Location& where,
   for (const ObjectId& forgotten : met.forgotten) forget(forgotten);
   note_displaced();
   // A reading ahead of a rename: its old copy is an orphan in the old place, and has to go.
-  if (before && *before != where && state_.directories.is_known(before->parent)) {
+  if (before && *before != where && state_.directories.takes_marks(before->parent)) {
     request(*before, state::kSinceEver);
   }
   if (!met.must_be_walked) return false;

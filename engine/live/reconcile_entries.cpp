@@ -120,10 +120,18 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
     state_.marks.abandon_reading(entry, reading);
     co_return Attempt::kAgain;
   }
+  if (now && lacks_names(entry, *now)) {
+    state_.marks.abandon_reading(entry, reading);
+    request_everything();
+    co_return Attempt::kAgain;  // its walk covers it now
+  }
   std::optional<Metadata> metadata;
   if (now) metadata = *now;
   const auto done = co_await reconcile_held(entry, metadata, source);
-  state_.readings.note_entry(entry, from, metadata ? metadata->id() : ObjectId{});
+  const SequenceNumber finished = state_.finished.closed_through();
+  const ObjectId object = metadata ? metadata->id() : ObjectId{};
+  state_.readings.note_entry(entry, from, object, finished);
+  if (done && metadata) state_.readings.note_object(object, from, finished);
   co_await set_parent_times(entry, source, from.recorded);
   if (!metadata || !metadata->is_directory()) no_directory_at(entry);
   if (!done) {
@@ -153,7 +161,11 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
     parent_is_damaged(entry);
     co_return pass_on(std::move(replica));
   }
-  bool offered = false;
+  PassObserver observer(progress_, state_.totals);
+  const compare::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
+  auto room = co_await make_room(entry, now ? &*now : nullptr, pair);
+  if (!room) co_return room;
+  ObjectId offered;
   if (now) {
     state_.files.erase(now->id());
     state_.times.drop(now->id());
@@ -164,11 +176,8 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
       if (!offered && !from_walk) co_await detach_shared(entry, (*replica)->get());
     }
   }
-  PassObserver observer(progress_, state_.totals);
-  const compare::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
-  auto room = co_await make_room(entry, now ? &*now : nullptr, pair);
-  if (!room) co_return room;
-  const compare::Policy policy{.compare = compare::Compare::kFull};
+  const compare::Policy policy{.compare = compare::Compare::kFull,
+                               .reread_since = policy_.reread_since};
   auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, now,
                                                   std::nullopt, policy);
   if (!result) co_return pass_on(std::move(result));
@@ -178,7 +187,7 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
   }
   if (result->source && result->source->nlink > 1) state_.links.add(result->source->id(), entry);
   if (offered && result->source) {
-    auto compared = co_await compare_linked(entry, *result->source, pair);
+    auto compared = co_await compare_linked(entry, *result->source, pair, offered);
     co_return compared;
   }
   co_return Result<void>{};

@@ -1,4 +1,6 @@
 // Objects with several names: a further name is linked to what the replica has already.
+#include <algorithm>
+
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
 
@@ -9,8 +11,18 @@ constexpr std::uint32_t kUnknownNumberOfNames = 1U << 30;
 
 }  // namespace
 
-/// Tells the copier where the replica has this object already, if a clean name of it is known.
-ring::Task<bool> Reconciler::offer_links(const Location& entry, const Metadata& source) {
+/// A session that trusts the replica has not met all names of an object. One of them cannot be
+/// reconciled alone: the others would keep what it had.
+bool Reconciler::lacks_names(const Location& entry, const Metadata& source) const {
+  if (!state_.trusting || source.is_directory() || source.nlink < 2) return false;
+  const std::vector<Location> names = state_.links.all(source.id());
+  const std::size_t met = names.size() + (std::ranges::find(names, entry) == names.end() ? 1 : 0);
+  return met < source.nlink;
+}
+
+/// Tells the copier where the replica has this object already, if a clean name of it is known, and
+/// returns the replica's object; null: there is none.
+ring::Task<ObjectId> Reconciler::offer_links(const Location& entry, const Metadata& source) {
   const ObjectId id = source.id();
   hardlinks_.forget(id);
   for (const Location& name : state_.links.all(id)) {
@@ -23,17 +35,24 @@ ring::Task<bool> Reconciler::offer_links(const Location& entry, const Metadata& 
     const auto there = co_await state_.ring.statx((*directory)->get(), name.name.c_str());
     if (!there || there->type() != source.type()) continue;
     hardlinks_.remember(id, {.where = name, .replica = there->id()}, kUnknownNumberOfNames);
-    co_return true;
+    co_return there->id();
   }
-  co_return false;
+  co_return ObjectId{};
 }
 
-/// The name is a link to the right object now, but what marked it may have been lost content.
+/// The name is a link to `offered` now, but what marked it may have been lost content. Where it
+/// could not be linked it is an object of its own, and the other names have to follow it.
 ring::Task<Result<void>> Reconciler::compare_linked(const Location& entry, const Metadata& source,
-                                                    const compare::DirectoryPair& pair) {
+                                                    const compare::DirectoryPair& pair,
+                                                    ObjectId offered) {
   const auto there = co_await state_.ring.statx(pair.replica, entry.name.c_str());
   if (!there) co_return std::unexpected(there.error());
   const ObjectId id = source.id();
+  if (there->id() != offered) {
+    for (const Location& name : state_.links.all(id)) {
+      if (name != entry) request(name, state::kSinceEver);
+    }
+  }
   hardlinks_.forget(id);
   hardlinks_.remember(id, {.where = entry, .replica = there->id()}, kUnknownNumberOfNames);
   PassObserver observer(progress_, state_.totals);

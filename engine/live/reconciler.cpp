@@ -39,6 +39,13 @@ void Reconciler::request_everything() {
   walk_everything();
 }
 
+void Reconciler::reread_everything(const timespec& since) {
+  if (policy_.reread_since.tv_sec == 0 || is_before(since, policy_.reread_since)) {
+    policy_.reread_since = since;
+  }
+  request_everything();
+}
+
 void Reconciler::request(const Location& entry, SequenceNumber since, state::Origin origin) {
   const bool queue = state_.marks.request(entry, since, origin);
   state_.links.release(entry);

@@ -33,6 +33,8 @@ class Reconciler {
   void request_listing(const ObjectId& directory);
   /// Nothing is known any more: walk everything, comparing content that changed since the start.
   void request_everything();
+  /// The same, and what the replica got since then is compared as its disk has it.
+  void reread_everything(const timespec& since);
   /// The source has the directory no more.
   void directory_is_gone(const ObjectId& directory);
   /// An operation has moved directories on the replica.
@@ -112,10 +114,12 @@ class Reconciler {
                                                   SequenceNumber before);
 
   // Objects with several names (reconcile_links.cpp).
-  [[nodiscard]] ring::Task<bool> offer_links(const Location& entry, const Metadata& source);
+  [[nodiscard]] bool lacks_names(const Location& entry, const Metadata& source) const;
+  [[nodiscard]] ring::Task<ObjectId> offer_links(const Location& entry, const Metadata& source);
   [[nodiscard]] ring::Task<Result<void>> compare_linked(const Location& entry,
                                                         const Metadata& source,
-                                                        const compare::DirectoryPair& pair);
+                                                        const compare::DirectoryPair& pair,
+                                                        ObjectId offered);
   [[nodiscard]] ring::Task<void> detach_shared(const Location& entry, int replica_directory);
 
   // Replica directories that mirror another source directory (make_room.cpp).

@@ -106,11 +106,12 @@ Verdict judge(const LiveState& state, const stream::Recorded& recorded) {
     return judge_learnt(state, *learn, recorded);
   }
   const Standing standing = standing_of(state, recorded, stream::touched_entries(operation));
-  if (standing.all_clean && standing.all_before) return Verdict::kSkip;
-  if (stream::is_replayable(operation)) {
+  if (const auto object = stream::changed_object(operation)) {
     if (!standing.all_clean || standing.other_object) return Verdict::kSkip;
+    if (state.readings.relation(*object, recorded) == Relation::kBefore) return Verdict::kSkip;
     return Verdict::kApply;
   }
+  if (standing.all_clean && standing.all_before) return Verdict::kSkip;
   bool exact = standing.all_clean && !standing.any_before && !standing.any_across &&
                std::visit(AgreesWithTable(state), operation);
   if (const auto* link = std::get_if<Link>(&operation); link != nullptr && link->existing) {

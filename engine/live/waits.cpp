@@ -80,7 +80,9 @@ bool Waits::is_decided(const Wait& wait) const {
 void Waits::decided(std::vector<Wait> waits) {
   std::vector<Wait> to_sync;
   for (Wait& wait : waits) {
-    if (wait.what != WaitFor::kApplied) {
+    if (covers_one_object(wait)) {
+      state_.ring.spawn(sync_object_for(std::move(wait)));
+    } else if (wait.what != WaitFor::kApplied) {
       to_sync.push_back(std::move(wait));
     } else {
       wait.then(dispatcher_.refused(wait.number) ? Waited::kFailed : Waited::kDone);
@@ -93,7 +95,23 @@ bool Waits::stands(const Wait& wait, bool synced) const {
   if (!synced) return false;
   if (wait.what == WaitFor::kDurable) return state_.clean_through(wait.number);
   // What is merely still to be compared, as during the baseline, is no failure of the replica.
-  return state_.marks.failing() == 0;
+  if (!wait.covered || wait.covered->entries().empty()) return state_.marks.failing() == 0;
+  return std::ranges::none_of(wait.covered->entries(), [&](const Location& entry) {
+    return state_.marks.is_failing(entry);
+  });
+}
+
+/// fsync of a file or directory that the replica has where it should be.
+bool Waits::covers_one_object(const Wait& wait) const {
+  if (wait.what != WaitFor::kBarrier || !wait.covered) return false;
+  return wait.covered->objects().size() == 1 && wait.covered->entries().size() == 1 &&
+         state_.directories.is_known(wait.covered->entries().front().parent);
+}
+
+ring::Task<void> Waits::sync_object_for(Wait wait) {
+  const bool synced = co_await durability_.sync_object(wait.covered->objects().front(),
+                                                       wait.covered->entries().front());
+  wait.then(stands(wait, synced) ? Waited::kDone : stopped_ ? Waited::kStopped : Waited::kFailed);
 }
 
 ring::Task<void> Waits::sync_for(std::vector<Wait> waits) {

@@ -57,6 +57,8 @@ class Waits {
   [[nodiscard]] bool is_decided(const Wait& wait) const;
   [[nodiscard]] bool is_decided(const Location& entry, SequenceNumber number) const;
   void decided(std::vector<Wait> waits);
+  [[nodiscard]] bool covers_one_object(const Wait& wait) const;
+  [[nodiscard]] ring::Task<void> sync_object_for(Wait wait);
   [[nodiscard]] ring::Task<void> sync_for(std::vector<Wait> waits);
   [[nodiscard]] bool stands(const Wait& wait, bool synced) const;
 

@@ -4,7 +4,7 @@
 
 #include <cerrno>
 
-#include "engine/objects/descriptor_calls.h"
+#include "mirrorfs/object_calls.h"
 
 namespace mirrorfs::objects {
 namespace {
@@ -21,7 +21,7 @@ Result<bool> try_owner(int fd, uid_t uid, gid_t gid, Rights rights) {
   const int result = calls::change_owner(fd, uid, gid);
   if (result == 0) return true;
   if (result != -EPERM || rights.change_owner) return fail(-result, "fchown");
-  // The owner may still give the object to a group of his (chown(2)).
+  // The owner may still give the object to one of its own groups (chown(2)).
   const int group_only = calls::change_owner(fd, static_cast<uid_t>(-1), gid);
   if (group_only < 0 && group_only != -EPERM) return fail(-group_only, "fchown");
   return false;
@@ -91,7 +91,7 @@ Result<void> apply_attributes(int fd, AttributeSet which, const Metadata& source
   if (which.owner) {
     Result<bool> owned = try_owner(fd, source.uid, source.gid, rights);
     if (!owned) return pass_on(std::move(owned));
-    // Set-id bits speak for an owner; where he could not be set, nobody else may get them.
+    // Set-id bits act for an owner; where it could not be set, no other owner may get them.
     if (!*owned) permissions &= ~kSetIds;
   }
   if (which.xattrs || which.owner) {

@@ -14,10 +14,10 @@
 namespace mirrorfs::objects {
 namespace {
 
-/// The ring and its wake-up, staging, both roots, and what others in the process may need.
+/// The ring and its wake-up, staging, both roots, and what the rest of the process may need.
 constexpr std::size_t kOthers = 16;
 
-/// poll(2) tells of each number whether it is an open descriptor, all in one call.
+/// poll(2) says for each number whether it is an open descriptor, all in one call.
 std::size_t free_descriptors(std::size_t limit) {
   std::vector<pollfd> all(limit);
   for (std::size_t i = 0; i < limit; ++i) all[i].fd = static_cast<int>(i);
@@ -37,13 +37,13 @@ DescriptorBudget DescriptorBudget::of_process() {
 
 DescriptorBudget DescriptorBudget::of(std::size_t descriptors) {
   const std::size_t left = descriptors > kOthers ? descriptors - kOthers : 0;
-  return {.entries = std::clamp<std::size_t>(left / 4, 4, 128),
+  return {.objects = std::clamp<std::size_t>(left / 4, 4, 128),
           .directories = std::clamp<std::size_t>(left / 12, 1, 16),
           .pairs = std::clamp<std::size_t>(left / 8, 2, 64)};
 }
 
 void DescriptorBudget::enlarge_table() const {
-  const std::size_t most = kOthers + 2 * (entries + directories + pairs);
+  const std::size_t most = kOthers + 2 * (objects + directories + pairs);
   const UniqueFd event(::eventfd(0, EFD_CLOEXEC));
   const UniqueFd high(::fcntl(event.get(), F_DUPFD_CLOEXEC, static_cast<int>(most)));
 }

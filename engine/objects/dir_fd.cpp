@@ -33,9 +33,7 @@ ring::Task<Result<UniqueFd>> open_for_reading(ring::Ring& ring, int dirfd, const
 }
 
 ring::Task<Result<UniqueFd>> open_path_at(ring::Ring& ring, int dirfd, const char* name) {
-  // RESOLVE_NO_SYMLINKS refuses even a last component opened by O_PATH|O_NOFOLLOW (openat2(2)); a
-  // single name with O_NOFOLLOW is confined without it.
-  Result<UniqueFd> fd = co_await ring.open(dirfd, name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH);
+  Result<UniqueFd> fd = co_await ring.open(dirfd, name, O_PATH | O_NOFOLLOW);
   co_return fd;
 }
 

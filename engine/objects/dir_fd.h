@@ -46,7 +46,7 @@ class DirFd {
 [[nodiscard]] ring::Task<Result<UniqueFd>> open_path_at(ring::Ring& ring, int dirfd,
                                                         const char* name);
 
-/// An error of opening a name that means: it is gone, or names an object of another type.
+/// Whether an error of opening a name means that it is gone, or names an object of another type.
 [[nodiscard]] bool means_vanished(int code);
 
 }  // namespace mirrorfs::objects

@@ -3,8 +3,8 @@
 
 namespace mirrorfs::objects {
 
-/// Whether the times of files below the directory `fd` come from this machine's clock, and not from
-/// a server's, which may be behind. Any thread.
+/// Whether files below the directory `fd` get their times from this machine's clock, and not from a
+/// server's, which may be behind. Any thread.
 [[nodiscard]] bool stamps_with_our_clock(int fd);
 
 }  // namespace mirrorfs::objects

@@ -17,7 +17,7 @@ namespace mirrorfs::objects {
 struct Dirent {
   std::string name;
   std::uint64_t ino = 0;
-  unsigned char type = 0;  ///< DT_*; DT_UNKNOWN where the filesystem does not tell
+  unsigned char type = 0;  ///< DT_*; DT_UNKNOWN where the filesystem does not say
 };
 
 /// All names but "." and "..", sorted bytewise. Starts from the beginning whatever the descriptor's
@@ -28,7 +28,7 @@ struct PairListing {
   std::vector<Dirent> source, replica;
 };
 
-/// Two directories in one go, the source's first; -1 for a replica that has no names to tell.
+/// Lists two directories in one go, the source's first; -1: there is no replica directory to list.
 [[nodiscard]] ring::Task<Result<PairListing>> list_pair(ring::Ring& ring, int source, int replica);
 /// One directory by direct calls: start-up only. Any thread.
 [[nodiscard]] Result<std::vector<Dirent>> list_directory_now(int dirfd);

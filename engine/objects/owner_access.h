@@ -1,4 +1,4 @@
-// What an ordinary user has to allow himself before he can change his own directories.
+// Permissions that an ordinary user needs before it can change its own directories.
 #pragma once
 
 #include "engine/objects/rights.h"

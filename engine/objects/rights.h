@@ -1,4 +1,4 @@
-// What this process may change: differences that nobody of its rank can remove are not failures.
+// What this process may change: a difference that it has no right to remove is not a failure.
 #pragma once
 
 namespace mirrorfs::objects {

@@ -1,4 +1,4 @@
-// Too few descriptors, or too little memory: ours, or the system's.
+// Running out of descriptors or memory: the process's, or the system's.
 #pragma once
 
 #include "engine/ring/task.h"
@@ -11,13 +11,13 @@ namespace mirrorfs::objects {
 
 [[nodiscard]] bool is_shortage(int code);
 
-/// How often one piece of work has met a shortage.
+/// How often one piece of work has run into a shortage.
 struct Shortages {
   unsigned met = 0;
 };
 
-/// Waits, each time longer, for others to give back what is short; false when that took too long
-/// already, about two seconds, or the ring is stopping. Ring thread.
+/// Waits, longer each time, until others have released descriptors or memory. False once that has
+/// taken too long (about two seconds), or when the ring is stopping. Ring thread.
 [[nodiscard]] ring::Task<bool> wait_out(ring::Ring& ring, Shortages& shortages);
 
 }  // namespace mirrorfs::objects

@@ -6,7 +6,7 @@
 #include <array>
 #include <cerrno>
 
-#include "engine/objects/descriptor_calls.h"
+#include "mirrorfs/object_calls.h"
 #include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::objects {
@@ -92,8 +92,8 @@ Result<Xattrs> read_xattrs_at(int dirfd, const char* entry, Rights rights) {
                },
                rights);
   if (found || found.error().code != ENOSYS) return found;
-  const UniqueFd object(::openat(dirfd, entry, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-  if (!object) return fail_errno("openat", entry);
+  const UniqueFd object(calls::open_beneath(dirfd, entry, O_PATH));
+  if (!object) return fail(-object.get(), "openat2", entry);
   return read_xattrs(object.get(), rights);
 }
 

@@ -1,10 +1,8 @@
 // Extended attributes and POSIX ACLs (which Linux keeps as system.posix_acl_* attributes).
 //
-// Direct calls: listxattr has no opcode, and almost every object answers "none" in under a
-// microsecond. Objects are named by (directory descriptor, single name) or by descriptor through
-// the *xattrat calls (Linux 6.13), which also serve what cannot be opened: symlinks, FIFOs,
-// sockets, devices. Older kernels take an O_PATH descriptor and its name below /proc/self/fd, the
-// only form that lists attributes of such an object.
+// Direct calls (mirrorfs/object_calls.h): listxattr has no opcode, and almost every object answers
+// "none" in under a microsecond. They also serve what cannot be opened: symlinks, FIFOs, sockets,
+// devices.
 #pragma once
 
 #include <string>

@@ -13,10 +13,8 @@
 namespace mirrorfs::ring {
 
 struct HelperPool::Shared {
-  Shared(Ring& owner, std::shared_ptr<Inbox> owners_inbox)
-      : ring(owner), inbox(std::move(owners_inbox)) {}
+  explicit Shared(std::shared_ptr<Inbox> rings_inbox) : inbox(std::move(rings_inbox)) {}
 
-  Ring& ring;  // touched only inside posted functions, which run while the ring lives
   const std::shared_ptr<Inbox> inbox;
   std::mutex mutex;
   std::condition_variable changed;
@@ -24,8 +22,12 @@ struct HelperPool::Shared {
   bool closed = false;          // under mutex
 };
 
-HelperPool::HelperPool(Ring& ring, std::shared_ptr<Inbox> inbox, unsigned threads)
-    : wanted_(std::max(1U, threads)), shared_(std::make_shared<Shared>(ring, std::move(inbox))) {}
+void HelperJob::resume_later(std::coroutine_handle<> waiter) {
+  Ring::current()->resume_later(waiter);
+}
+
+HelperPool::HelperPool(std::shared_ptr<Inbox> inbox, unsigned threads)
+    : wanted_(std::max(1U, threads)), shared_(std::make_shared<Shared>(std::move(inbox))) {}
 
 HelperPool::~HelperPool() {
   close_queue();
@@ -88,11 +90,9 @@ void HelperPool::work(std::shared_ptr<Shared> shared) {
 }
 
 void HelperPool::finish(Shared& shared, HelperJob& job) {
-  const std::coroutine_handle<> waiter = job.waiter_;
-  job.execute_(job);
-  // From here on the job belongs to the ring's thread again.
-  Ring* const ring = &shared.ring;
-  shared.inbox->post([ring, waiter] { ring->resume_later(waiter); });
+  job.execute();
+  // From here on the job belongs to the ring's thread again, inside whose run() this is called.
+  shared.inbox->post([&job] { job.resume_waiter(); });
 }
 
 }  // namespace mirrorfs::ring

@@ -10,25 +10,26 @@
 
 namespace mirrorfs::ring {
 
-class Ring;
-
 /// A blocking call that a coroutine waits for. Lives in the coroutine's frame.
 class HelperJob {
  public:
+  /// Does the work, on whatever thread may block. Then resume_waiter(), on the ring's thread.
+  void execute() noexcept { execute_(*this); }
+  void resume_waiter() { resume_later(waiter_); }
+
   HelperJob(const HelperJob&) = delete;
   HelperJob& operator=(const HelperJob&) = delete;
 
  protected:
-  /// Does the work, on a helper thread.
   using Execute = void (*)(HelperJob&) noexcept;
 
-  explicit HelperJob(Execute execute) noexcept : execute_(execute) {}
+  explicit HelperJob(Execute work) noexcept : execute_(work) {}
   ~HelperJob() = default;
 
-  std::coroutine_handle<> waiter_;  ///< set before the job is submitted
+  std::coroutine_handle<> waiter_;  ///< set before the job is started
 
  private:
-  friend class HelperPool;
+  static void resume_later(std::coroutine_handle<> waiter);
 
   const Execute execute_;
 };
@@ -37,7 +38,7 @@ class HelperJob {
 /// still fork after a Ring was made.
 class HelperPool {
  public:
-  HelperPool(Ring& ring, std::shared_ptr<Inbox> inbox, unsigned threads);
+  HelperPool(std::shared_ptr<Inbox> inbox, unsigned threads);
   HelperPool(const HelperPool&) = delete;
   HelperPool& operator=(const HelperPool&) = delete;
   /// Waits for the threads, unless abandon() was called.

@@ -2,15 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <mutex>
 #include <vector>
 
+#include "engine/ring/driver.h"
 #include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::ring {
-
-using Posted = std::move_only_function<void()>;
 
 /// A queue of functions with an eventfd that wakes the ring's thread. It is held by shared
 /// pointers: a helper thread that comes back late may still deliver into it after its ring is gone.

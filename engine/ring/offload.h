@@ -11,6 +11,8 @@
 
 namespace mirrorfs::ring {
 
+class Ring;
+
 /// Yields what the function returns, by value, or throws what it threw.
 template <class F>
 class [[nodiscard]] Offload final : public HelperJob {
@@ -19,8 +21,8 @@ class [[nodiscard]] Offload final : public HelperJob {
   static_assert(!std::is_reference_v<Value>);
 
   Offload(Ring& ring, F&& function)
-      : HelperJob(execute), ring_(ring), function_(std::move(function)) {}
-  Offload(Ring& ring, const F& function) : HelperJob(execute), ring_(ring), function_(function) {}
+      : HelperJob(call), ring_(ring), function_(std::move(function)) {}
+  Offload(Ring& ring, const F& function) : HelperJob(call), ring_(ring), function_(function) {}
 
   static constexpr bool await_ready() noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiter);  // in ring.h
@@ -33,7 +35,7 @@ class [[nodiscard]] Offload final : public HelperJob {
  private:
   using Stored = std::conditional_t<std::is_void_v<Value>, std::monostate, Value>;
 
-  static void execute(HelperJob& job) noexcept {
+  static void call(HelperJob& job) noexcept {
     auto& self = static_cast<Offload&>(job);
     try {
       if constexpr (std::is_void_v<Value>) {

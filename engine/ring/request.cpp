@@ -13,7 +13,7 @@ namespace mirrorfs::ring {
 namespace {
 
 /// openat2(2): with RESOLVE_BENEATH a rename elsewhere can make the walk fail with EAGAIN, and the
-/// caller should try again; bounded, since an attacker can rename for ever.
+/// caller should try again; bounded, since an attacker can rename forever.
 constexpr unsigned kMostRetries = 32;
 
 io_uring_sqe prepare_open(int dirfd, const char* name) {
@@ -51,14 +51,21 @@ io_uring_sqe& EntryStorage::get() noexcept {
 
 void Request::await_suspend(std::coroutine_handle<> waiter) noexcept {
   waiter_ = waiter;
-  ring_.start(*this);
+  ring_.driver_->start(*this);
 }
 
-void Request::execute(HelperJob& job) noexcept {
+void Request::execute_directly(HelperJob& job) noexcept {
   auto& self = static_cast<Request&>(job);
   do {
     self.result_ = call_directly(self.entry());
   } while (self.take_retry());
+}
+
+bool Request::complete(int result) {
+  result_ = result;
+  if (take_retry()) return false;
+  resume_waiter();
+  return true;
 }
 
 bool Request::take_retry() noexcept {

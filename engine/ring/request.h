@@ -7,6 +7,7 @@
 #include <coroutine>
 #include <cstddef>
 
+#include "engine/ring/driver.h"
 #include "engine/ring/helper_pool.h"
 #include "mirrorfs/error.h"
 #include "mirrorfs/metadata.h"
@@ -39,20 +40,30 @@ class Request : public HelperJob {
   static constexpr bool await_ready() noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiter) noexcept;
 
+  // For drivers:
+  [[nodiscard]] io_uring_sqe& entry() noexcept { return entry_.get(); }
+  [[nodiscard]] const char* operation() const noexcept { return operation_; }
+  [[nodiscard]] const char* name() const noexcept { return name_; }
+  /// A value ≥ 0 or -errno, as io_uring gives it. False: it has to be carried out once more.
+  [[nodiscard]] bool complete(int result);
+
  protected:
   Request(Ring& ring, const io_uring_sqe& entry, const char* operation, const char* name) noexcept
-      : HelperJob(execute), ring_(ring), entry_(entry), operation_(operation), name_(name) {}
+      : HelperJob(execute_directly),
+        ring_(ring),
+        entry_(entry),
+        operation_(operation),
+        name_(name) {}
   ~Request() = default;
 
-  io_uring_sqe& entry() noexcept { return entry_.get(); }
   [[nodiscard]] int result() const noexcept { return result_; }
   [[nodiscard]] bool failed() const noexcept { return result_ < 0; }
   [[nodiscard]] std::unexpected<Error> error() const { return fail(-result_, operation_, name_); }
 
  private:
-  friend class Ring;
+  friend class Ring;  // makes them
 
-  static void execute(HelperJob& job) noexcept;
+  static void execute_directly(HelperJob& job) noexcept;
   [[nodiscard]] bool take_retry() noexcept;
 
   Ring& ring_;
@@ -110,8 +121,6 @@ class [[nodiscard]] CloseRequest final : public Request {
 /// Yields true when the time has passed, false when the ring is stopping.
 class SleepRequest final {
  public:
-  using Clock = std::chrono::steady_clock;
-
   SleepRequest(Ring& ring, Clock::time_point until) noexcept : ring_(ring), until_(until) {}
   SleepRequest(const SleepRequest&) = delete;
   SleepRequest& operator=(const SleepRequest&) = delete;

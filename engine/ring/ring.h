@@ -1,15 +1,13 @@
-// Ring: runs coroutines on one thread, over one io_uring.
+// Ring: runs coroutines on one thread, over one io_uring or what stands for it.
 #pragma once
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 
 #include <atomic>
 #include <chrono>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <span>
@@ -18,24 +16,19 @@
 #include <vector>
 
 #include "engine/ring/counters.h"
+#include "engine/ring/driver.h"
 #include "engine/ring/helper_pool.h"
-#include "engine/ring/inbox.h"
 #include "engine/ring/offload.h"
 #include "engine/ring/request.h"
 #include "engine/ring/root.h"
 #include "engine/ring/task.h"
-#include "engine/ring/worker_limit.h"
 #include "mirrorfs/error.h"
+#include "mirrorfs/object_calls.h"
 #include "mirrorfs/types.h"
 #include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::ring {
 
-/// G7: a name opened below a directory never leads out of it, nor through a symlink.
-inline constexpr std::uint64_t kBeneath =
-    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-
-class KernelRing;
 
 struct RingOptions {
   unsigned entries = 512;  ///< of the submission queue; the kernel rounds up to a power of two
@@ -56,6 +49,8 @@ struct RingOptions {
 class Ring {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Ring>> create(const RingOptions& options = {});
+  /// On another driver than the kernel: simulations.
+  explicit Ring(std::unique_ptr<Driver> driver) : driver_(std::move(driver)) {}
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
   /// Destroys the tasks that never ran. After abandon() all that the kernel may still refer to
@@ -96,7 +91,7 @@ class Ring {
 
   /// openat2(2); O_CLOEXEC is added.
   OpenRequest open(int dirfd, const char* name, int flags, mode_t mode = 0,
-                   std::uint64_t resolve = kBeneath);
+                   std::uint64_t resolve = calls::kBeneath);
   /// statx(2) for Metadata; name "" with AT_EMPTY_PATH asks for dirfd itself.
   StatxRequest statx(int dirfd, const char* name, int flags = AT_SYMLINK_NOFOLLOW);
   /// One pread(2) or pwrite(2): may move less than asked, at most 0x7ffff000 bytes.
@@ -122,6 +117,8 @@ class Ring {
   /// Until the buffer is full or the file ends.
   Task<Result<std::size_t>> read_all_at(int fd, std::span<std::byte> buffer, std::uint64_t offset);
 
+  /// The ring's time. Whatever depends on time asks for it here, so that a simulation decides it.
+  [[nodiscard]] Clock::time_point now() const noexcept { return driver_->now(); }
   /// Yields true when the time has passed, false (at once) when the ring is stopping.
   SleepRequest sleep(std::chrono::nanoseconds duration);
 
@@ -145,52 +142,32 @@ class Ring {
   friend class Offload;
   class RunScope;
 
-  Ring(const RingOptions& options, std::shared_ptr<Inbox> inbox);
+  Ring() = default;
 
-  void start(Request& request) noexcept;
-  void start_offload(HelperJob& job);
   void add_sleeper(SleepRequest& sleeper);
-
   void loop();
   void run_posted();
   void resume_ready();
   void wake_sleepers();
-  void queue_pending();
-  void enter_once();
-  void reap();
-  void complete(Request& request, int result);
-  void count(std::uint8_t opcode);
-  void quiesce();
-  void nudge_workers();
-  [[nodiscard]] std::optional<std::chrono::nanoseconds> longest_sleep() const;
-  [[nodiscard]] unsigned requests_under_way() const { return in_flight_ - (wake_armed_ ? 1 : 0); }
+  [[nodiscard]] std::optional<Clock::time_point> next_wake() const;
   [[nodiscard]] bool may_return() const;
 
-  const RingOptions options_;
   LiveCounters counters_;
-  const std::shared_ptr<Inbox> inbox_;
-  std::unique_ptr<KernelRing> kernel_;
-  std::optional<WorkerLimit> worker_limit_;
-  HelperPool helpers_;
+  std::unique_ptr<Driver> driver_;
   std::atomic<bool> abandoned_{false};
 
   // Of the ring's thread alone:
-  bool enabled_ = false;
   bool stopping_ = false;
-  bool wake_armed_ = false;
-  unsigned in_flight_ =
-      0;  ///< requests in the kernel or its submission queue, the wake-up included
   RootLink roots_;
-  std::deque<Request*> pending_;  ///< not yet in the submission queue
   std::vector<std::coroutine_handle<>> ready_, running_;
   std::vector<Posted> posted_;
-  std::multimap<SleepRequest::Clock::time_point, SleepRequest*> sleepers_;
+  std::multimap<Clock::time_point, SleepRequest*> sleepers_;
 };
 
 template <class F>
 void Offload<F>::await_suspend(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
-  ring_.start_offload(*this);
+  ring_.driver_->start(*this);
 }
 
 namespace detail {

@@ -36,7 +36,7 @@ class WorkerLimit {
   /// Once a turn of the loop, before it sleeps; `requests`: under way in the kernel. True: the
   /// limit was raised. The kernel does not look at it before it gets another request for a worker.
   [[nodiscard]] bool observe(unsigned requests);
-  /// So long the loop may sleep; nullopt: for ever.
+  /// Longest the loop may sleep; nullopt: no limit.
   [[nodiscard]] std::optional<std::chrono::nanoseconds> patience(unsigned requests) const;
 
   [[nodiscard]] unsigned workers() const noexcept { return workers_; }  ///< 0: no limit

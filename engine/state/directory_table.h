@@ -43,6 +43,12 @@ class DirectoryTable final : public copy::ReplicaDirectories {
   [[nodiscard]] bool is_known(const ObjectId& directory) const {
     return state(directory) == DirectoryState::kKnown;
   }
+  /// A mark on one of its entries stands for something: nothing else covers the entry. (What a walk
+  /// under way has passed already it does not look at again.)
+  [[nodiscard]] bool takes_marks(const ObjectId& directory) const {
+    const auto now = state(directory);
+    return now == DirectoryState::kKnown || now == DirectoryState::kWalking;
+  }
   [[nodiscard]] std::optional<Location> where(const ObjectId& directory) const;
   /// The directory that stands in this place, if one is known to.
   [[nodiscard]] std::optional<ObjectId> at(const Location& place) const;

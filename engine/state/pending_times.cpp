@@ -10,7 +10,9 @@ struct Noter {
   void operator()(const Write& write) { times.note(write.object, write.after, number); }
   void operator()(const Truncate& cut) { times.note(cut.object, cut.after, number); }
   void operator()(const Allocate& allocate) { times.note(allocate.object, allocate.after, number); }
-  void operator()(const SetAttributes& change) { times.drop(change.object); }  // set with it
+  void operator()(const SetAttributes& change) {
+    if ((change.changed & SetAttributes::kTimes) != 0) times.set_by(change.object, number);
+  }
   void operator()(const SetXattr&) {}                                          // moves ctime only
   void operator()(const RemoveXattr&) {}
 
@@ -52,6 +54,11 @@ void PendingTimes::note(const Operation& operation, SequenceNumber number) {
 void PendingTimes::note(const ObjectId& object, const Metadata& after, SequenceNumber number) {
   const auto [place, added] = pending_.try_emplace(object, Pending{number, after});
   if (!added && place->second.number <= number) place->second = {number, after};
+}
+
+void PendingTimes::set_by(const ObjectId& object, SequenceNumber number) {
+  const auto found = pending_.find(object);
+  if (found != pending_.end() && found->second.number <= number) pending_.erase(found);
 }
 
 std::optional<Metadata> PendingTimes::take(const ObjectId& object) {

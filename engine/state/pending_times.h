@@ -19,6 +19,9 @@ class PendingTimes {
   /// `after` is the source's state at least as of `number`; an older note changes nothing.
   void note(const ObjectId& object, const Metadata& after, SequenceNumber number);
 
+  /// That operation has set them itself; what a later reading found is still to be set.
+  void set_by(const ObjectId& object, SequenceNumber number);
+
   [[nodiscard]] bool pending(const ObjectId& object) const { return pending_.contains(object); }
   [[nodiscard]] std::optional<Metadata> take(const ObjectId& object);
   void drop(const ObjectId& object) { pending_.erase(object); }

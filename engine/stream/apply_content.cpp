@@ -96,6 +96,7 @@ ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
     auto set = objects::set_mode(fd, change.after.permissions());
     if (!set) co_return set;
   }
+  if ((change.changed & SetAttributes::kTimes) == 0) co_return Result<void>{};
   co_return objects::set_times(fd, change.after);
 }
 

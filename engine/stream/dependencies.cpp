@@ -2,6 +2,18 @@
 
 namespace mirrorfs::stream {
 
+void Dependencies::Queue::push(Ticket::Place& place) {
+  (nobody_waits() ? first_waiting : last_waiting->next) = &place;
+  last_waiting = &place;
+}
+
+Ticket::Place& Dependencies::Queue::pop() {
+  Ticket::Place& place = *first_waiting;
+  first_waiting = place.next;
+  place.next = nullptr;
+  return place;
+}
+
 void Dependencies::hold(Queue& queue, bool exclusive) {
   if (exclusive) {
     queue.exclusive_holder = true;
@@ -11,14 +23,16 @@ void Dependencies::hold(Queue& queue, bool exclusive) {
 }
 
 void Dependencies::enter(Ticket& ticket, const ClaimSet& claims) {
-  ticket.claims_ = claims.list();
+  ticket.places_.clear();
+  ticket.places_.reserve(claims.list().size());
   ticket.missing_ = 0;
-  for (const Claim& claim : ticket.claims_) {
+  for (const Claim& claim : claims.list()) {
+    Ticket::Place& place = ticket.places_.emplace_back(claim, &ticket, nullptr);
     Queue& queue = queues_[claim.key];
-    if (queue.waiting.empty() && queue.admits(claim.exclusive)) {
+    if (queue.nobody_waits() && queue.admits(claim.exclusive)) {
       hold(queue, claim.exclusive);
     } else {
-      queue.waiting.push_back({&ticket, claim.exclusive});
+      queue.push(place);
       ++ticket.missing_;
     }
   }
@@ -27,38 +41,37 @@ void Dependencies::enter(Ticket& ticket, const ClaimSet& claims) {
 
 bool Dependencies::contended(Key key) const {
   const auto found = queues_.find(key);
-  return found != queues_.end() && !found->second.waiting.empty();
+  return found != queues_.end() && !found->second.nobody_waits();
 }
 
 bool Dependencies::sole_holder(Key key) const {
   const auto found = queues_.find(key);
-  if (found == queues_.end() || !found->second.waiting.empty()) return false;
+  if (found == queues_.end() || !found->second.nobody_waits()) return false;
   return found->second.exclusive_holder || found->second.shared_holders == 1;
 }
 
 void Dependencies::grant_next(Queue& queue, std::vector<Ticket*>& ready) {
-  while (!queue.waiting.empty() && queue.admits(queue.waiting.front().exclusive)) {
-    const Waiting next = queue.waiting.front();
-    queue.waiting.pop_front();
-    hold(queue, next.exclusive);
+  while (!queue.nobody_waits() && queue.admits(queue.first_waiting->claim.exclusive)) {
+    const Ticket::Place& next = queue.pop();
+    hold(queue, next.claim.exclusive);
     if (--next.ticket->missing_ == 0) ready.push_back(next.ticket);
   }
 }
 
 void Dependencies::leave(Ticket& ticket) {
   std::vector<Ticket*> ready;
-  for (const Claim& claim : ticket.claims_) {
-    const auto found = queues_.find(claim.key);
+  for (const Ticket::Place& place : ticket.places_) {
+    const auto found = queues_.find(place.claim.key);
     Queue& queue = found->second;
-    if (claim.exclusive) {
+    if (place.claim.exclusive) {
       queue.exclusive_holder = false;
     } else {
       --queue.shared_holders;
     }
     grant_next(queue, ready);
-    if (queue.waiting.empty() && queue.admits(true)) queues_.erase(found);
+    if (queue.nobody_waits() && queue.admits(true)) queues_.erase(found);
   }
-  ticket.claims_.clear();
+  ticket.places_.clear();
   for (Ticket* next : ready) next->granted();
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <unordered_map>
 #include <vector>
 
@@ -24,7 +23,13 @@ class Ticket {
   /// nor enter or leave itself (schedule the work instead).
   virtual void granted() = 0;
 
-  std::vector<Claim> claims_;
+  /// A claim, and its place in the queue of its key.
+  struct Place {
+    Claim claim;
+    Ticket* ticket = nullptr;
+    Place* next = nullptr;
+  };
+  std::vector<Place> places_;
   std::size_t missing_ = 0;
 };
 
@@ -45,17 +50,17 @@ class Dependencies {
   [[nodiscard]] std::size_t busy_keys() const { return queues_.size(); }
 
  private:
-  struct Waiting {
-    Ticket* ticket;
-    bool exclusive;
-  };
   struct Queue {
     std::size_t shared_holders = 0;
     bool exclusive_holder = false;
-    std::deque<Waiting> waiting;
+    Ticket::Place* first_waiting = nullptr;
+    Ticket::Place* last_waiting = nullptr;
+    [[nodiscard]] bool nobody_waits() const { return first_waiting == nullptr; }
     [[nodiscard]] bool admits(bool exclusive) const {
       return exclusive ? shared_holders == 0 && !exclusive_holder : !exclusive_holder;
     }
+    void push(Ticket::Place& place);
+    Ticket::Place& pop();
   };
 
   static void hold(Queue& queue, bool exclusive);

@@ -1,6 +1,7 @@
 #include "engine/stream/operation_facts.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include <array>
 
@@ -117,6 +118,14 @@ std::optional<ObjectId> changed_linked_object(const Operation& operation) {
         return std::nullopt;
       },
       operation);
+}
+
+std::optional<ObjectId> removed_directory(const Operation& operation) {
+  if (const auto* removed = std::get_if<RemoveDirectory>(&operation)) return removed->object;
+  const auto* rename = std::get_if<Rename>(&operation);
+  const bool gone = rename != nullptr && (rename->flags & RENAME_EXCHANGE) == 0 &&
+                    rename->replaced && S_ISDIR(rename->replaced_type);
+  return gone ? rename->replaced : std::nullopt;
 }
 
 const char* kind_name(const Operation& operation) {

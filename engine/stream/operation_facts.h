@@ -36,6 +36,9 @@ struct ObjectAfter {
 /// The same, only if it has more than one name.
 [[nodiscard]] std::optional<ObjectId> changed_linked_object(const Operation& operation);
 
+/// The directory that the source has no more after the operation.
+[[nodiscard]] std::optional<ObjectId> removed_directory(const Operation& operation);
+
 /// "write", "rename", …
 [[nodiscard]] const char* kind_name(const Operation& operation);
 

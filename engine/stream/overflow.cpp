@@ -12,18 +12,21 @@ void Overflow::add(const Footprint& footprint, const Operation& operation) noexc
   try {
     for (const Location& entry : footprint.entries()) add_entry(entry);
     add_linked_objects(footprint, operation);
+    add_removed_directories(operation);
   } catch (const std::bad_alloc&) {
     return add_everything();
   }
-  if (directories_.size() > kMostDirectories || linked_objects_.size() > kMostObjects) {
-    add_everything();
-  }
+  const bool too_many = directories_.size() > kMostDirectories ||
+                        linked_objects_.size() > kMostObjects ||
+                        removed_directories_.size() > kMostObjects;
+  if (too_many) add_everything();
 }
 
 void Overflow::add_everything() noexcept {
   everything_ = true;
   directories_ = {};
   linked_objects_ = {};
+  removed_directories_ = {};
 }
 
 void Overflow::add_entry(const Location& entry) {
@@ -42,6 +45,10 @@ void Overflow::add_linked_objects(const Footprint& footprint, const Operation& o
   } else if (const auto object = changed_linked_object(operation)) {
     linked_objects_.insert(*object);
   }
+}
+
+void Overflow::add_removed_directories(const Operation& operation) {
+  if (const auto directory = removed_directory(operation)) removed_directories_.insert(*directory);
 }
 
 }  // namespace mirrorfs::stream

@@ -19,7 +19,7 @@ class Overflow {
   static constexpr std::size_t kMostNames = 8192;
   static constexpr std::size_t kMostObjects = 1024;
   static constexpr std::size_t kMostBytes =
-      kMostNames * 400 + kMostDirectories * 256 + kMostObjects * 64;
+      kMostNames * 400 + kMostDirectories * 256 + 2 * kMostObjects * 64;
 
   struct Directory {
     bool whole = false;  ///< any entry may differ; `names` is empty
@@ -38,15 +38,20 @@ class Overflow {
   [[nodiscard]] const std::unordered_set<ObjectId>& linked_objects() const {
     return linked_objects_;
   }
+  [[nodiscard]] const std::unordered_set<ObjectId>& removed_directories() const {
+    return removed_directories_;
+  }
 
  private:
   void add_entry(const Location& entry);
   void add_linked_objects(const Footprint& footprint, const Operation& operation);
+  void add_removed_directories(const Operation& operation);
 
   bool everything_ = false;
   std::size_t names_ = 0;
   std::unordered_map<ObjectId, Directory> directories_;
   std::unordered_set<ObjectId> linked_objects_;
+  std::unordered_set<ObjectId> removed_directories_;
 };
 
 }  // namespace mirrorfs::stream

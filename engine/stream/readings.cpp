@@ -7,22 +7,35 @@ Relation Readings::Reading::relation(const Recorded& operation) const {
   return operation.begun < ended ? Relation::kAcross : Relation::kAfter;
 }
 
-Readings::Reading Readings::end(const Look& from, const ObjectId& object) {
+std::optional<Readings::Reading> Readings::end(const Look& from, const ObjectId& object,
+                                               SequenceNumber finished) {
   const Look to = intake_.look();
-  return {.before = from.recorded,
-          .ended = to.number,
-          .recorded = to.recorded,
-          .object = object,
-          .under_way = to.under_way,
-          .last_shown = to.recorded};
+  if (!to.under_way && to.recorded <= finished) return std::nullopt;
+  return Reading{.before = from.recorded,
+                 .ended = to.number,
+                 .recorded = to.recorded,
+                 .object = object,
+                 .under_way = to.under_way,
+                 .last_shown = to.recorded};
 }
 
-void Readings::note_entry(const Location& entry, const Look& from, const ObjectId& object) {
-  entries_[entry] = end(from, object);
+void Readings::note_entry(const Location& entry, const Look& from, const ObjectId& object,
+                          SequenceNumber finished) {
+  if (const auto reading = end(from, object, finished)) entries_[entry] = *reading;
 }
 
-void Readings::note_directory(const ObjectId& directory, const Look& from) {
-  directories_[directory] = end(from, {});
+void Readings::note_directory(const ObjectId& directory, const Look& from,
+                              SequenceNumber finished) {
+  if (const auto reading = end(from, {}, finished)) directories_[directory] = *reading;
+}
+
+void Readings::note_object(const ObjectId& object, const Look& from, SequenceNumber finished) {
+  if (const auto reading = end(from, object, finished)) objects_[object] = *reading;
+}
+
+Relation Readings::relation(const ObjectId& object, const Recorded& operation) const {
+  const auto found = objects_.find(object);
+  return found == objects_.end() ? Relation::kAfter : found->second.relation(operation);
 }
 
 /// The last reading counts: it has all that an earlier one had, and more.
@@ -62,6 +75,7 @@ void Readings::drop_passed(Map& readings, SequenceNumber finished) {
 void Readings::prune(SequenceNumber finished) {
   drop_passed(entries_, finished);
   drop_passed(directories_, finished);
+  drop_passed(objects_, finished);
 }
 
 }  // namespace mirrorfs::stream

@@ -1,6 +1,7 @@
 // What a reconcile has read of the source, and what that means for the operations around it.
 #pragma once
 
+#include <optional>
 #include <unordered_map>
 
 #include "engine/stream/intake.h"
@@ -25,6 +26,8 @@ enum class Relation : std::uint8_t {
 /// | kAcross  | applied again, in order      | its entries are marked once more  |
 /// | kAfter   | applied                      | applied                           |
 ///
+/// Content and attributes are read with their object, under whatever name; entries by themselves or
+/// with their directory. Note a reading only when the replica was made equal to it.
 /// Ring thread only.
 class Readings {
  public:
@@ -33,21 +36,26 @@ class Readings {
   /// To be called right before the source is read.
   [[nodiscard]] Look begin() { return intake_.look(); }
 
-  /// The entry was made equal to what was read since `from`; `object` is what stood there, null for
-  /// nothing.
-  void note_entry(const Location& entry, const Look& from, const ObjectId& object);
-  /// All entries of the directory were.
-  void note_directory(const ObjectId& directory, const Look& from);
+  /// The entry is as it was read since `from`; `object` is what stood there, null for nothing.
+  /// `finished`: all operations up to it have ended.
+  void note_entry(const Location& entry, const Look& from, const ObjectId& object,
+                  SequenceNumber finished);
+  /// All entries of the directory are.
+  void note_directory(const ObjectId& directory, const Look& from, SequenceNumber finished);
+  /// Content and attributes of the object are.
+  void note_object(const ObjectId& object, const Look& from, SequenceNumber finished);
 
   [[nodiscard]] Relation relation(const Location& entry, const Recorded& operation) const;
+  [[nodiscard]] Relation relation(const ObjectId& object, const Recorded& operation) const;
   /// The reading showed another object there than the one that the operation means.
   [[nodiscard]] bool showed_another(const Location& entry, const ObjectId& object,
                                     const Recorded& operation) const;
 
-  /// Forgets readings that every operation still to come began after. `finished`: all operations up
-  /// to it have ended.
+  /// Forgets readings that every operation still to come began after.
   void prune(SequenceNumber finished);
-  [[nodiscard]] std::size_t size() const { return entries_.size() + directories_.size(); }
+  [[nodiscard]] std::size_t size() const {
+    return entries_.size() + directories_.size() + objects_.size();
+  }
 
  private:
   struct Reading {
@@ -60,7 +68,9 @@ class Readings {
 
     [[nodiscard]] Relation relation(const Recorded& operation) const;
   };
-  [[nodiscard]] Reading end(const Look& from, const ObjectId& object);
+  /// None: no operation can stand before it or across it any more.
+  [[nodiscard]] std::optional<Reading> end(const Look& from, const ObjectId& object,
+                                           SequenceNumber finished);
   [[nodiscard]] bool has_passed(Reading& reading, SequenceNumber finished);
   template <class Map>
   void drop_passed(Map& readings, SequenceNumber finished);
@@ -68,6 +78,7 @@ class Readings {
   Intake& intake_;
   std::unordered_map<Location, Reading> entries_;
   std::unordered_map<ObjectId, Reading> directories_;
+  std::unordered_map<ObjectId, Reading> objects_;
 };
 
 }  // namespace mirrorfs::stream

@@ -15,7 +15,7 @@
 
 namespace mirrorfs::control {
 
-/// Empty: without end.
+/// Empty: no limit.
 using Timeout = std::optional<std::chrono::milliseconds>;
 
 struct Line {

@@ -68,7 +68,7 @@ Result<UniqueFd> connect_to(int directory, std::string_view name) {
 std::expected<Client::Answer, std::string> Client::ask(const nlohmann::json& request,
                                                        Timeout timeout) {
   if (auto sent = write_line(socket_.get(), request.dump(), timeout); !sent) {
-    return std::unexpected("the daemon takes no request: " + sent.error().message());
+    return std::unexpected("the daemon does not accept requests: " + sent.error().message());
   }
   auto line = read_line(socket_.get(), timeout, kLongestAnswer);
   if (!line) {
@@ -77,7 +77,7 @@ std::expected<Client::Answer, std::string> Client::ask(const nlohmann::json& req
                                : "the daemon did not answer: " + line.error().message());
   }
   const auto answer = nlohmann::json::parse(line->text, nullptr, false);
-  if (!answer.is_object()) return std::unexpected("the daemon's answer makes no sense");
+  if (!answer.is_object()) return std::unexpected("the daemon's answer cannot be read");
   if (!answer.value("ok", false)) {
     return std::unexpected(answer.value("error", std::string("the daemon refused")));
   }

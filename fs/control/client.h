@@ -14,7 +14,7 @@
 
 namespace mirrorfs::control {
 
-/// Connects to a socket by its name in an open directory. ECONNREFUSED: nobody listens any more.
+/// Connects to a socket by its name in an open directory. ECONNREFUSED: no daemon listens any more.
 [[nodiscard]] Result<UniqueFd> connect_to(int directory, std::string_view name);
 
 /// The connection to one daemon, for one request. One thread.
@@ -31,7 +31,7 @@ class Client {
   [[nodiscard]] std::expected<Answer, std::string> ask(const nlohmann::json& request,
                                                        Timeout timeout);
 
-  /// Who runs the daemon.
+  /// The user that runs the daemon.
   [[nodiscard]] uid_t peer() const;
 
  private:

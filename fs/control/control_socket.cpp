@@ -29,7 +29,7 @@ Result<void> bind_to(int socket, int directory, std::string_view name) {
   return {};
 }
 
-/// Binds over a name that nobody serves any more.
+/// Binds over a name that no daemon serves any more.
 Result<void> take_name(int socket, int directory, const std::string& name) {
   auto bound = bind_to(socket, directory, name);
   if (bound || bound.error().code != EADDRINUSE) return bound;

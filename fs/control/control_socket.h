@@ -26,7 +26,7 @@ class ControlSocket {
 
   [[nodiscard]] int get() const { return socket_.get(); }
 
-  /// Nobody finds the socket any more. Any thread.
+  /// Removes the name: the socket can no longer be found. Any thread.
   void remove_name() const;
 
  private:

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 using Milliseconds = std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr double kLongestWait = 1e7;  ///< seconds, about four months: "for ever" beyond it
+constexpr double kLongestWait = 1e7;  ///< seconds, about four months: "forever" beyond it
 constexpr Milliseconds kShortestWait = 100ms;
 
 Reply good(json body) {
@@ -22,8 +22,8 @@ Reply good(json body) {
   return {to_line(body), {}};
 }
 
-/// Mirror::wait() cannot be interrupted, so it is called in slices, and between them the client is
-/// looked for. Each slice waits anew for all that completed before it; they double in length, so
+/// Mirror::wait() cannot be interrupted, so it is called in slices, and the client is checked in
+/// between. Each slice waits anew for all that completed before it; they double in length, so
 /// under endless writes one of them is longer than the lag.
 bool wait_in_slices(Mirror& mirror, std::optional<Milliseconds> timeout, const Presence& presence) {
   // Even a mirror that has everything needs a moment to say so: --timeout=0 asks «now?».

@@ -51,7 +51,7 @@ void converse(int socket, const Handler& handler, const Presence& presence) {
     reply = refuse("only the owner of the mount and root may ask");
   }
   const auto sent = write_line(socket, reply.body, kPatience, reply.descriptors);
-  if (!sent) log_debug("control: a client did not take its answer: {}", sent.error().message());
+  if (!sent) log_debug("control: a client did not read its answer: {}", sent.error().message());
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Serves the control socket: one JSON line in, one JSON line out, then the connection ends.
 //
-// Every client has a thread of its own, so a waiting or hanging one holds up nobody else.
+// Every client has a thread of its own, so one that waits or hangs does not delay the others.
 #pragma once
 
 #include <atomic>
@@ -23,8 +23,8 @@ struct Reply {
   std::vector<int> descriptors;  ///< sent along; they stay the handler's
 };
 
-/// Lets a handler that takes long find out that nobody waits for its answer any more: the client
-/// went away, or the server stops.
+/// Lets a slow handler find out that its answer is no longer wanted: the client went away, or the
+/// server is stopping.
 class Presence {
  public:
   Presence(int socket, const std::atomic<bool>& stopping) : socket_(socket), stopping_(stopping) {}

@@ -1,4 +1,4 @@
-// Where the control socket of a mount stands in the filesystem.
+// Where the control socket of a mount is in the filesystem.
 //
 // One directory per user holds one socket per mount, named after the mount's path, so that
 // mirrorctl finds it from the path alone and `status` without arguments finds them all.
@@ -30,7 +30,7 @@ namespace mirrorfs::control {
 [[nodiscard]] std::vector<std::filesystem::path> socket_directories_to_search();
 
 /// Opens a socket directory. EPERM when `owner` (or root) does not own it or others may write to
-/// it: /tmp is anyone's.
+/// it: everyone can write to /tmp.
 [[nodiscard]] Result<UniqueFd> open_socket_directory(const std::filesystem::path& directory,
                                                      uid_t owner);
 

@@ -25,7 +25,7 @@ struct DaemonStatus {
 
 [[nodiscard]] nlohmann::json status_json(const EngineStatus& engine, const DaemonStatus& daemon);
 
-/// One line. What is not UTF-8 (JSON knows nothing else) shows as U+FFFD.
+/// One line. Bytes that are not UTF-8, which JSON cannot hold, show as U+FFFD.
 [[nodiscard]] std::string to_line(const nlohmann::json& value);
 
 }  // namespace mirrorfs::control

@@ -175,7 +175,8 @@ std::expected<Arguments, std::string> parse_arguments(const std::vector<std::str
 }
 
 std::string help_text() {
-  std::string text = "Asks and steers running mirrorfs mounts, and compares or copies trees.\n\n";
+  std::string text =
+      "Queries and controls running mirrorfs mounts, and compares or copies trees.\n\n";
   for (const CommandRule& rule : kCommands) {
     text += fmt::format("  mirrorctl {:<7} {}\n", rule.name, rule.usage);
   }

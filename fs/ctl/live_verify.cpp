@@ -1,9 +1,7 @@
 #include "fs/ctl/live_verify.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,6 +10,7 @@
 #include <utility>
 
 #include "mirrorfs/metadata.h"
+#include "mirrorfs/object_calls.h"
 #include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::ctl {
@@ -27,11 +26,7 @@ timespec now_for_file_times() {
 }
 
 UniqueFd open_in_tree(int root, const std::string& path) {
-  open_how how{};
-  how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  return UniqueFd(static_cast<int>(
-      syscall(SYS_openat2, root, path.empty() ? "." : path.c_str(), &how, sizeof how)));
+  return UniqueFd(calls::open_beneath(root, path.empty() ? "." : path.c_str(), O_PATH));
 }
 
 /// Keeps those of `later` that `earlier` had too.
@@ -39,7 +34,7 @@ void keep_common(VerifyReport& later, const VerifyReport& earlier) {
   std::set<std::string> paths;
   for (const Difference& difference : earlier.differences) paths.insert(difference.path);
   for (const Failure& failure : earlier.failures) paths.insert(failure.path);
-  // A list that was cut short says nothing of what is not in it.
+  // A list that was cut short says nothing about what is not in it.
   if (earlier.differences.size() < earlier.differences_total) return;
   const auto removed = std::erase_if(
       later.differences, [&paths](const auto& item) { return !paths.contains(item.path); });

@@ -11,7 +11,7 @@ namespace mirrorfs::ctl {
 
 struct LiveReport {
   VerifyReport verify;                 ///< differences that stood still
-  std::vector<std::string> unsettled;  ///< kept changing: nothing can be said of them
+  std::vector<std::string> unsettled;  ///< kept changing: nothing can be said about them
 };
 
 struct LiveSteps {

@@ -13,7 +13,7 @@ namespace mirrorfs::ctl {
 namespace {
 
 /// A thread's own arena would open /proc/sys/vm/overcommit_memory when it shrinks: the only path
-/// that sync and verify resolve after their start (G7). Their work is one thread's, so that others
+/// that sync and verify resolve after their start (G7). One thread does their work, so others
 /// hardly wait for it.
 void share_one_arena() { mallopt(M_ARENA_MAX, 1); }
 

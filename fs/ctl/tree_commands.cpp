@@ -4,13 +4,10 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <utility>
 
-#include "engine/journal/pairing.h"
-#include "engine/journal/sync_history.h"
-#include "engine/objects/rights.h"
 #include "fs/control/status_json.h"
 #include "fs/ctl/commands.h"
 #include "fs/ctl/daemon_calls.h"
@@ -18,6 +15,7 @@
 #include "fs/ctl/interruption.h"
 #include "fs/ctl/live_verify.h"
 #include "fs/ctl/progress.h"
+#include "mirrorfs/tree_pair.h"
 #include "mirrorfs/tree_tools.h"
 
 namespace mirrorfs::ctl {
@@ -26,38 +24,16 @@ namespace {
 using nlohmann::json;
 
 /// How long verify MNT waits for the queue, per round.
-constexpr double kSettleSeconds = 30;
-/// While the replica is paused or refuses something, it will not have all however long one waits.
+constexpr double kQueueSeconds = 30;
+/// While the replica is paused or refuses something, waiting longer will not complete it.
 constexpr double kHopelessSeconds = 1;
 
-struct Pair {
-  journal::TreeRoot source, replica;
-  std::optional<journal::Pairing> pairing;
-  std::optional<journal::SyncHistory> history;  ///< with `pairing`
-};
-
-/// SRC and DST by path. With `for_change` the replica is locked against every other mirrorfs, and
-/// is refused if it belongs to another source (G8).
-Answer<Pair> open_pair(const Arguments& arguments, bool for_change) {
-  Pair pair;
-  const timespec began = journal::SyncHistory::clock();
-  auto source = journal::open_root(arguments.paths[0], "source");
-  if (!source) return std::unexpected(source.error());
-  pair.source = std::move(*source);
-  auto replica = journal::open_root(arguments.paths[1], "replica");
-  if (!replica) return std::unexpected(replica.error());
-  pair.replica = std::move(*replica);
-  if (auto apart = journal::check_nesting(pair.source, pair.replica, nullptr); !apart) {
-    return std::unexpected(apart.error());
-  }
-  if (for_change) {
-    pair.history.emplace(began, pair.source, pair.replica,
-                         objects::Rights::current().trusted_xattrs);
-    auto pairing = journal::Pairing::acquire(pair.source, pair.replica, {.adopt = arguments.adopt});
-    if (!pairing) return std::unexpected(pairing.error());
-    pair.pairing.emplace(std::move(*pairing));
-  }
-  return pair;
+/// SRC and DST by path.
+Answer<std::unique_ptr<TreePair>> open_pair(const Arguments& arguments, bool for_change) {
+  return TreePair::open({.source = arguments.paths[0],
+                         .replica = arguments.paths[1],
+                         .for_change = for_change,
+                         .adopt = arguments.adopt});
 }
 
 int print_verify(const Arguments& arguments, const VerifyReport& report,
@@ -69,7 +45,7 @@ int print_verify(const Arguments& arguments, const VerifyReport& report,
   } else {
     std::fputs(human_verify(report, arguments.repair).c_str(), stdout);
     for (const std::string& path : unsettled) {
-      std::fprintf(stderr, "mirrorctl: '%s' is being changed all the time: not compared\n",
+      std::fprintf(stderr, "mirrorctl: '%s' keeps changing: not compared\n",
                    printable(path).c_str());
     }
   }
@@ -78,11 +54,11 @@ int print_verify(const Arguments& arguments, const VerifyReport& report,
   return report.identical() ? kExitYes : kExitNo;
 }
 
-void let_settle(const std::filesystem::path& mount) {
+void wait_for_queue(const std::filesystem::path& mount) {
   const auto status = status_of(mount);
   const std::string state = status ? status->value("state", "") : "";
   const bool hopeless = state == "paused" || state == "degraded";
-  static_cast<void>(wait_until_durable(mount, hopeless ? kHopelessSeconds : kSettleSeconds));
+  static_cast<void>(wait_until_durable(mount, hopeless ? kHopelessSeconds : kQueueSeconds));
 }
 
 int verify_mount(const Arguments& arguments) {
@@ -97,7 +73,7 @@ int verify_mount(const Arguments& arguments) {
   if (!trees) return complain(trees.error());
   const VerifyOptions options{.full = arguments.full};
   const LiveSteps steps{
-      .wait = [&mount] { let_settle(mount); },
+      .wait = [&mount] { wait_for_queue(mount); },
       .verify = [&] { return verify_trees(trees->source.get(), trees->replica.get(), options); },
       .changed_since =
           [&trees](const std::string& path, timespec since) {
@@ -112,8 +88,7 @@ int verify_mount(const Arguments& arguments) {
 int verify_pair(const Arguments& arguments) {
   const auto pair = open_pair(arguments, arguments.repair);
   if (!pair) return complain(pair.error());
-  const auto report = verify_trees(pair->source.fd.get(), pair->replica.fd.get(),
-                                   {.full = arguments.full, .repair = arguments.repair});
+  const auto report = (*pair)->verify({.full = arguments.full, .repair = arguments.repair});
   if (!report) return complain("verify: " + report.error().message());
   return print_verify(arguments, *report, {});
 }
@@ -123,15 +98,6 @@ int verify_pair(const Arguments& arguments) {
 void give_output_a_buffer() {
   static std::array<char, 64 << 10> buffer;
   static_cast<void>(std::setvbuf(stdout, buffer.data(), _IOFBF, buffer.size()));
-}
-
-/// Whether to wait some 10 ms so that the next sync can trust what this one changed: a look at the
-/// extended attributes of one object takes it some 2 µs.
-bool worth_waiting(const SyncReport& report) {
-  constexpr std::uint64_t kObjects = 2000;
-  const bool changed =
-      report.files_copied + report.created + report.removed + report.metadata_changed > 0;
-  return changed && report.seen.objects >= kObjects;
 }
 
 }  // namespace
@@ -153,9 +119,7 @@ int run_sync(const Arguments& arguments) {
   give_output_a_buffer();
   const Interruption interruption;
   options.interrupted = &interruption.noted();
-  options.source_root = pair->source.metadata;
-  if (pair->history) options.settled_before = pair->history->settled_before(*pair->pairing);
-  const auto report = sync_trees(pair->source.fd.get(), pair->replica.fd.get(), options);
+  const auto report = (*pair)->sync(std::move(options));
   if (!report && report.error().code == ECANCELED) {
     return complain(
         "sync: interrupted; every file that was copied is whole, run it again to finish");
@@ -168,12 +132,7 @@ int run_sync(const Arguments& arguments) {
   }
   std::fputs(sync_failures(*report).c_str(), stderr);
   if (std::fflush(stdout) != 0) return kExitFailed;
-  if (!report->failures.empty()) return kExitNo;
-  // What cannot be recorded is looked at again by the next sync.
-  if (pair->history && !report->mounts_inside) {
-    static_cast<void>(pair->history->record(*pair->pairing, worth_waiting(*report)));
-  }
-  return kExitYes;
+  return report->failures.empty() ? kExitYes : kExitNo;
 }
 
 }  // namespace mirrorfs::ctl

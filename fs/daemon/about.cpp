@@ -57,7 +57,7 @@ std::string first_line_of(const char* path) {
   return line;
 }
 
-/// What the running kernel offers, as far as it tells.
+/// What the running kernel offers, as far as it says.
 std::string kernel_features() {
   std::vector<std::string> features;
   const std::string disabled = first_line_of("/proc/sys/kernel/io_uring_disabled");

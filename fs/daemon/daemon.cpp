@@ -34,7 +34,7 @@ void raise_limits() {
   // which nothing here uses.
   raise_to_hard_limit(RLIMIT_NOFILE, "open files");
   // The kernel holds applications to their own limits; that of the shell which started the daemon
-  // would be everybody's.
+  // would apply to all of them.
   if (const rlimit none{RLIM_INFINITY, RLIM_INFINITY}; setrlimit(RLIMIT_FSIZE, &none) != 0) {
     raise_to_hard_limit(RLIMIT_FSIZE, "the size of files");
   }
@@ -142,7 +142,7 @@ void Daemon::confirm_mount(std::future<bool> initialized) {
     return;
   }
   if (const auto told = listener_.ready(); !told) {
-    log_warn("nobody waits for this mount any more, so it ends: {}", told.error().message());
+    log_warn("the process that started this mount is gone, so it ends: {}", told.error().message());
     session_->stop();
     return;
   }
@@ -155,10 +155,10 @@ void Daemon::confirm_mount(std::future<bool> initialized) {
 
 void Daemon::on_stop_signal(int number) {
   log_info("{} received: stopping", strsignal(number));
-  // A hang-up is sent along with other signals when a terminal goes; it is no second request.
+  // A hang-up comes with other signals when a terminal closes; it is not a second request.
   const int earlier = number == SIGHUP ? 0 : stop_signals_.fetch_add(1);
   if (earlier > 0 && draining_) {
-    log_warn("told twice to stop: what is queued is not applied; the next mount makes it good");
+    log_warn("told twice to stop: the queue is not applied; the next mount repairs the replica");
     leave_undrained();
   }
   if (draining_) return;
@@ -185,8 +185,8 @@ ExitCode Daemon::drain() {
     return kExitDone;
   }
   log_error(
-      "'{}' is not complete: not all that was queued could be applied within {} s; the next "
-      "mount makes it good",
+      "'{}' is not complete: the queue could not be applied within {} s; the next "
+      "mount repairs it",
       options_.mirror.replica.native(), time.count() / 1000);
   return kExitNotDrained;
 }

@@ -20,7 +20,7 @@ namespace mirrorfs {
 
 /// Told at most once, by either function.
 struct StartListener {
-  /// The mount answers; any thread. An error ends the daemon: nobody wants this mount any more.
+  /// The mount answers; any thread. An error ends the daemon: this mount is no longer wanted.
   std::function<Result<void>()> ready;
   /// One line fit for the user. Nothing is mounted (any more).
   std::function<void(const std::string& line)> failed;
@@ -43,10 +43,10 @@ class Daemon {
   [[nodiscard]] Outcome open_and_mount();
   [[nodiscard]] Outcome start_threads();
   [[nodiscard]] SessionOptions session_options();
-  /// Waits for INIT, asks the mount itself, and tells who waits. A thread of its own.
+  /// Waits for INIT, asks the mount itself, and notifies the waiting parent. A thread of its own.
   void confirm_mount(std::future<bool> initialized);
   void on_stop_signal(int number);
-  /// Ends the process as if killed, so that the next mount makes the replica good.
+  /// Ends the process as if killed, so that the next mount repairs the replica.
   [[noreturn]] void leave_undrained();
   [[nodiscard]] ExitCode drain();
   [[nodiscard]] control::DaemonStatus status() const;

@@ -19,7 +19,7 @@ std::vector<std::string> fuse_options_for(const DaemonOptions& options, bool is_
     add(escape_option(option));
   }
   // The kernel checks permissions with the attributes that the source reports; the daemon, when
-  // root, could not tell whom to refuse (mount.fuse3(8)).
+  // root, could not know whom to refuse (mount.fuse3(8)).
   add("default_permissions");
   // Root mounts for everyone, as with any other filesystem. libfuse refuses it next to allow_root.
   if (is_root && !options.allow_other_off && !given("allow_root")) add("allow_other");

@@ -107,7 +107,7 @@ int wait_for_child(const DaemonOptions& options, ReadinessPipe& pipe) {
 }
 
 int daemonize(const DaemonOptions& options) {
-  // A descriptor inherited by accident would keep somebody's pipe open as long as the mount lasts.
+  // A descriptor inherited by accident would keep someone's pipe open as long as the mount lasts.
   close_range(STDERR_FILENO + 1, ~0U, 0);
   if (auto logging = configure_log(log_settings(options)); !logging)
     return complain(logging.error());
@@ -128,8 +128,8 @@ int mount_and_run(DaemonOptions options) {
   return run_in_foreground(options);
 }
 
-/// glibc's own limit, said in advance: it would read the number of processors from a path below
-/// /sys when it comes to making an arena (G7).
+/// glibc's own limit, set in advance: it would read the number of processors from a path below
+/// /sys when it creates an arena (G7).
 void limit_arenas() {
   constexpr int kArenasPerProcessor = 8;
   mallopt(M_ARENA_MAX, kArenasPerProcessor * static_cast<int>(std::thread::hardware_concurrency()));

@@ -68,7 +68,7 @@ Outcome check_log_file(const DaemonOptions& options) {
   if (options.log_file.empty()) return {};
   std::error_code error;
   const stdfs::path log_file = stdfs::weakly_canonical(options.log_file, error);
-  if (error) return {};  // opening it tells
+  if (error) return {};  // opening it will report the cause
   const std::pair<const stdfs::path&, const char*> trees[] = {{options.mirror.source, "source"},
                                                               {options.mirror.replica, "replica"},
                                                               {options.mount_point, "mount point"}};

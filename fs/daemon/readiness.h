@@ -17,9 +17,9 @@ class ReadinessPipe {
 
   /// In the child; drops the reading end.
   void become_reporter() { read_end_.reset(); }
-  /// EPIPE: the parent was killed, and nobody waits for this mount.
+  /// EPIPE: the parent was killed, so nothing waits for this mount.
   [[nodiscard]] Result<void> report_ready();
-  /// `line` is what the user is told. Nobody there to be told is no further error.
+  /// `line` is shown to the user. It is no further error if the parent is gone.
   void report_failure(std::string_view line);
 
   /// In the parent: blocks until the child reports or dies. The error is the child's line.

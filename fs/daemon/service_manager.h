@@ -1,4 +1,4 @@
-// What systemd is told (sd_notify(3)); nothing happens under any other parent.
+// Notifications to systemd (sd_notify(3)); nothing happens under any other parent.
 #pragma once
 
 #include <chrono>

@@ -2,7 +2,7 @@
 //
 // Many filesystems give the inode number of a deleted object to the next one at once. If that is
 // born in the same tick of the clock for file times (1 to 10 ms) as the deleted one was, both have
-// the same ObjectId. Since Linux 6.13 some stamp times finely once somebody has looked at them,
+// the same ObjectId. Since Linux 6.13 some stamp times finely once they have been looked at,
 // which mirrorfs does with everything it makes, so that the birth of the next is always later.
 #pragma once
 

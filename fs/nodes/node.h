@@ -73,7 +73,7 @@ class Node {
   std::atomic<std::uint32_t> references_{0};
 
   // The rest is guarded by the table's mutex.
-  bool learnt_ = false;  ///< the engine was told of this directory
+  bool learnt_ = false;  ///< the engine knows this directory
   std::uint64_t lookups_ = 0;
   Name name_;  ///< parent is null when no name is known
   std::unique_ptr<std::vector<Name>> more_names_;

@@ -9,7 +9,7 @@
 namespace mirrorfs::fs {
 
 /// Works on a node's names, the first of which lies in the node itself. Parents are counted
-/// references: who takes a name out gets the parent to release.
+/// references: taking a name out returns the parent to release.
 class NodeNames {
  public:
   /// More names than this are not remembered: any known one will do.

@@ -17,8 +17,8 @@
 namespace mirrorfs::fs {
 
 /// A node stays in the table while the kernel has looked it up or a NodeRef keeps it; at most one
-/// node stands for an object, so that its lock orders all changes to it. Names are exact for who
-/// holds the node's lock: every change of a name through the mount is made under the lock of the
+/// node stands for an object, so that its lock orders all changes to it. Names are exact while
+/// the node's lock is held: every change of a name through the mount is made under the lock of the
 /// directory and, but for a first name, of the node. Members are safe from any thread.
 class NodeTable {
  public:

@@ -1,4 +1,4 @@
-// The one name in the source's root that the mount neither shows nor lets anyone make.
+// The one name in the source's root that the mount neither shows nor allows to be created.
 #pragma once
 
 #include <string_view>

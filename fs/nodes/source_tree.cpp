@@ -1,45 +1,22 @@
 #include "fs/nodes/source_tree.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include <array>
-#include <charconv>
 #include <cstdint>
 #include <cstring>
 
 namespace mirrorfs::fs {
 namespace {
 
-constexpr std::uint64_t kConfined = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-
 Result<UniqueFd> confined_open(int directory, const char* name, int flags, mode_t mode) {
-  open_how how{};
-  how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC | O_NOFOLLOW;
-  how.mode = mode;
-  how.resolve = kConfined;
-  for (;;) {
-    const long fd = ::syscall(SYS_openat2, directory, name, &how, sizeof how);
-    if (fd >= 0) return UniqueFd(static_cast<int>(fd));
-    // openat2(2): a rename or mount somewhere raced with RESOLVE_BENEATH; try again.
-    if (errno != EAGAIN && errno != EINTR) return fail_errno("openat2", name);
-  }
-}
-
-Result<UniqueFd> open_process_folder() {
-  UniqueFd folder(::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!folder) return fail_errno("open", "/proc/self/fd");
-  return folder;
+  const int fd = calls::open_beneath(directory, name, flags, mode);
+  if (fd < 0) return fail(-fd, "openat2", name);
+  return UniqueFd(fd);
 }
 
 }  // namespace
-
-DescriptorName::DescriptorName(int fd) {
-  const auto end = std::to_chars(text_, text_ + sizeof text_ - 1, fd);
-  *end.ptr = '\0';
-}
 
 FileHandleBytes FileHandleBytes::of(int fd) {
   alignas(file_handle) std::array<std::byte, sizeof(file_handle) + MAX_HANDLE_SZ> space{};
@@ -54,29 +31,22 @@ FileHandleBytes FileHandleBytes::of(int fd) {
   return handle;
 }
 
-SourceTree::SourceTree(int root, UniqueFd process_folder, const Metadata& metadata)
-    : root_(root), process_folder_(std::move(process_folder)), root_metadata_(metadata) {
+SourceTree::SourceTree(int root, const Metadata& metadata) : root_(root), root_metadata_(metadata) {
   const FileHandleBytes handle = FileHandleBytes::of(root);
   handles_allowed_ = handle && open_handle(handle).has_value();
   may_repeat_identity_ = may_repeat_identity(root);
 }
 
 Result<SourceTree> SourceTree::open(int root) {
-  auto folder = open_process_folder();
-  if (!folder) return pass_on(std::move(folder));
+  if (auto prepared = calls::prepare(); !prepared) return pass_on(std::move(prepared));
   struct statx raw{};
   if (::statx(root, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, Metadata::kStatxMask, &raw) != 0) {
     return fail_errno("statx", "source");
   }
-  return SourceTree(root, std::move(*folder), Metadata::from(raw));
+  return SourceTree(root, Metadata::from(raw));
 }
 
-Result<void> SourceTree::reopen_process_folder() {
-  auto folder = open_process_folder();
-  if (!folder) return pass_on(std::move(folder));
-  process_folder_ = std::move(*folder);
-  return {};
-}
+Result<void> SourceTree::reopen_process_folder() { return calls::prepare(); }
 
 Result<UniqueFd> SourceTree::open_path(int directory, const char* name) const {
   return confined_open(directory, name, O_PATH, 0);
@@ -91,10 +61,8 @@ Result<UniqueFd> SourceTree::create_nameless(int directory, int flags, mode_t mo
 }
 
 Result<UniqueFd> SourceTree::reopen(int fd, int flags) const {
-  const DescriptorName name(fd);
-  const int opened =
-      ::openat(process_folder_.get(), name.c_str(), (flags & ~O_NOFOLLOW) | O_CLOEXEC);
-  if (opened < 0) return fail_errno("open");
+  const int opened = calls::reopen(fd, flags);
+  if (opened < 0) return fail(-opened, "open");
   return UniqueFd(opened);
 }
 

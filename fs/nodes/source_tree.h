@@ -10,6 +10,7 @@
 #include "fs/nodes/birth.h"
 #include "mirrorfs/error.h"
 #include "mirrorfs/metadata.h"
+#include "mirrorfs/object_calls.h"
 #include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::fs {
@@ -37,7 +38,7 @@ class SourceTree {
   [[nodiscard]] int root() const { return root_; }
   [[nodiscard]] const Metadata& root_metadata() const { return root_metadata_; }
   /// The folder /proc/self/fd: "N" in it is whatever our descriptor N refers to.
-  [[nodiscard]] int process_folder() const { return process_folder_.get(); }
+  [[nodiscard]] int process_folder() const { return calls::process_folder(); }
 
   /// An O_PATH descriptor of `name` in `directory`; of a symlink itself.
   [[nodiscard]] Result<UniqueFd> open_path(int directory, const char* name) const;
@@ -66,23 +67,14 @@ class SourceTree {
   }
 
  private:
-  SourceTree(int root, UniqueFd process_folder, const Metadata& metadata);
+  SourceTree(int root, const Metadata& metadata);
 
   int root_;
-  UniqueFd process_folder_;
   Metadata root_metadata_;
   bool handles_allowed_ = false;
   bool may_repeat_identity_ = false;
 };
 
-/// "123", the name of descriptor 123 in /proc/self/fd.
-class DescriptorName {
- public:
-  explicit DescriptorName(int fd);
-  [[nodiscard]] const char* c_str() const { return text_; }
-
- private:
-  char text_[12];
-};
+using calls::DescriptorName;
 
 }  // namespace mirrorfs::fs

@@ -49,17 +49,17 @@ struct VerifyReport {
 [[nodiscard]] Result<VerifyReport> verify_trees(int source_root, int replica_root,
                                                 const VerifyOptions& options);
 
-/// A source and a replica object of one path are settled when the ctime of each, and of every
+/// A source and a replica object of one path are unchanged when the ctime of each, and of every
 /// directory above it, is before these times: they were equal then and were not touched since.
-struct SettledBefore {
+struct UnchangedSince {
   timespec source{}, replica{};
 };
 
 struct SyncOptions {
   Check check =
       Check::kQuick;  ///< quick: size, mtime and metadata decide; full: content is compared
-  /// Extended attributes and link targets of what is settled are not looked at.
-  std::optional<SettledBefore> settled_before;
+  /// Extended attributes and link targets of what is unchanged are not looked at.
+  std::optional<UnchangedSince> unchanged_since;
   std::optional<Metadata> source_root;  ///< by whoever has looked at it already
   bool dry_run = false;
   std::function<void(const BaselineProgress&)> on_progress;  ///< called a few times a second

@@ -55,7 +55,7 @@ class ModelFuzz : public testing::TestWithParam<Filesystem> {
  protected:
   void SetUp() override {
     MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
-    ::signal(SIGPIPE, SIG_IGN);  // of FIFOs that nobody reads
+    ::signal(SIGPIPE, SIG_IGN);  // of FIFOs without a reader
   }
 
   /// A fresh folder for a sequence, so deep that its symlinks and ".." lead to nothing but folders

@@ -1,4 +1,4 @@
-// Does calls below one root and tells everything an application can see of the result.
+// Makes calls below one root and returns everything an application can see of the result.
 #pragma once
 
 #include <array>
@@ -62,7 +62,7 @@ class Side {
   [[nodiscard]] static std::string compare(const std::array<Seen, 3>& before,
                                            const std::array<Seen, 3>& after, bool times);
 
-  /// What the filesystem tells of a file for as long as it exists.
+  /// What the filesystem says about a file for as long as it exists.
   using Identity = std::tuple<std::uint64_t, std::int64_t, std::uint32_t>;
   [[nodiscard]] static Identity identity_of(int fd);
   [[nodiscard]] bool has_vague_holes(int fd) const {

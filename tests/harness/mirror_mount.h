@@ -23,7 +23,7 @@ struct MirrorSetup {
   std::vector<std::string> options = {};  ///< for mirrorfs
   bool over_itself = false;               ///< MNT is SRC
   bool daemonised = false;                ///< without -f
-  std::optional<uid_t> user = {};         ///< who owns the trees and runs the programs
+  std::optional<uid_t> user = {};         ///< owns the trees and runs the programs
   std::chrono::seconds patience{90};      ///< from start() to stop()
 };
 

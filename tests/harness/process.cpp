@@ -102,7 +102,7 @@ ChildProcess ChildProcess::fork_off(const std::function<void()>& body) {
 ChildProcess::~ChildProcess() {
   if (pid_ <= 0) return;
   ::kill(pid_, SIGKILL);
-  // A process stuck in a dead filesystem may not even take the signal: do not wait for ever.
+  // A process stuck in a dead filesystem may not even take the signal: do not wait forever.
   (void)wait(milliseconds(5'000));
 }
 

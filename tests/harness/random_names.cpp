@@ -41,7 +41,7 @@ void RandomWriter::link_something() { make_link(some_path(), some_path()); }
 
 void RandomWriter::make_some_symlink() { make_symlink(some_name(), some_path()); }
 
-/// Devices that are nowhere: nobody drives them.
+/// Devices that do not exist: no driver has them.
 void RandomWriter::make_special_node() {
   constexpr std::array<mode_t, 4> kTypes = {S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK};
   const mode_t type = kTypes.at(below(kTypes.size()));

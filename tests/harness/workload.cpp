@@ -34,7 +34,7 @@ bool is_part_of_the_work(int code) {
     case ESPIPE:              // a FIFO where a file was expected
     case ENODEV:              // fallocate or mmap of a FIFO
     case EOPNOTSUPP:          // O_TMPFILE or fallocate here
-    case EAGAIN:              // a FIFO that nobody reads
+    case EAGAIN:              // a FIFO without a reader
     case ENXIO: return true;  // open of a FIFO or socket without a reader
     default: return false;
   }

@@ -189,7 +189,7 @@ class Outside {
   std::map<std::string, std::string> contents_;
 };
 
-/// Puts symlinks to the outside in the place of files and directories, and back, for ever.
+/// Puts symlinks to the outside in the place of files and directories, and back, forever.
 void swap_links(const Path& tree, const Path& outside, unsigned seed) {
   std::minstd_rand random(seed);
   const std::array<std::string, 6> names = {

@@ -148,7 +148,7 @@ TEST_F(Modes, G6_AFailingReplicaIsToldToTheApplicationWithFail) {
 }
 
 /// Something is mounted on a directory of the replica, so that it cannot be removed there. That is
-/// tried again a few times before it counts as a failure: until then nobody can say.
+/// tried again a few times before it counts as a failure: until then it is undecided.
 TEST_F(Modes, G6_WhatIsTriedAgainIsWaitedFor) {
   MirrorMount mirror({.options = {"--mode=fsync", "--on-dst-error=fail"}});
   mirror.start();

@@ -78,7 +78,7 @@ TEST_P(SourceWithoutRoom, G4_TellsTheApplicationAndTheReplicaGetsWhatItKept) {
   EXPECT_TRUE(mirror.identical());
   unlink_file(mirror.mount("copied"));
   unlink_file(mirror.mount("large"));
-  // The kernel lets the daemon know after the unlink that nobody has them open (FORGET).
+  // Only after the unlink does the kernel tell the daemon that they are no longer open (FORGET).
   EXPECT_TRUE(eventually([&] {
     const UniqueFd fd(::open(mirror.mount("again").c_str(), O_WRONLY | O_CREAT, 0644));
     const std::string bytes = pattern(1 << 20, 2);

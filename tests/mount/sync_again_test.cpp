@@ -37,7 +37,7 @@ class SyncAgain : public testing::TestWithParam<Filesystem> {
       }
       make_symlink("same", source_ / folder / "link");
     }
-    for (int round = 0; round < 3; ++round) sync();  // all that can be settled is, by now
+    for (int round = 0; round < 3; ++round) sync();  // whatever can count as unchanged does, by now
     EXPECT_EQ(asks_for_xattrs(), GetParam() == Filesystem::kBtrfs) << "nothing is put to the test";
   }
 

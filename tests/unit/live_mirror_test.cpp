@@ -133,7 +133,7 @@ TEST_F(LiveTest, G1AFailureIsNamedAndHealsByItself) {
   EXPECT_TRUE(fs::is_directory(replica_ / "d"));
 }
 
-// Nobody tells the engine where the directory is now: it has to look for it.
+// The engine is not told where the directory is now: it has to look for it.
 TEST_F(LiveTest, G2ADirectoryMovedBehindTheMountIsFound) {
   put_source("a/old", "of a");
   put_source("b/below/old", "of b");

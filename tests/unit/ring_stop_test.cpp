@@ -137,7 +137,7 @@ TEST_F(RingStop, AbandonReturnsThoughAHelperHangs) {
   ring().abandon();
   runner.join();
   ring_.reset();
-  // The helper comes back when nobody waits any more.
+  // The helper returns when nothing waits for it any more.
   ASSERT_EQ(::write(pipe[1], "x", 1), 1);
   std::this_thread::sleep_for(5ms);
   ::close(pipe[1]);  // the helper may still be at the other end

@@ -235,7 +235,7 @@ TEST(PendingTimes, AnEntryMovesItsParentsTimes) {
   EXPECT_FALSE(times.pending(object(5)));
 }
 
-TEST(PendingTimes, SettingAttributesSettlesTheTimes) {
+TEST(PendingTimes, SettingTimesSettlesOlderOnes) {
   state::PendingTimes times;
   times.note(
       Operation{Write{.object = object(3), .where = {}, .offset = 0, .data = {}, .after = {}}},
@@ -243,6 +243,12 @@ TEST(PendingTimes, SettingAttributesSettlesTheTimes) {
   EXPECT_TRUE(times.pending(object(3)));
   SetAttributes change;
   change.object = object(3);
+  change.changed = SetAttributes::kMode;
+  times.note(Operation{change}, {2});
+  EXPECT_TRUE(times.pending(object(3))) << "a new mode does not set the times";
+  change.changed = SetAttributes::kTimes;
+  times.note(Operation{change}, {0});
+  EXPECT_TRUE(times.pending(object(3))) << "what was read later is still to be set";
   times.note(Operation{change}, {2});
   EXPECT_FALSE(times.pending(object(3)));
 }

@@ -18,7 +18,7 @@ class TreeCost : public TreeTest {
     for (int i = 0; i < count; ++i) write_file(folder / ("file" + std::to_string(i)), content);
   }
   /// What was changed a moment ago may still be changing, and is looked at twice.
-  static void let_it_settle() { ::usleep(50'000); }
+  static void let_the_clock_pass() { ::usleep(50'000); }
 };
 
 #define MIRRORFS_NEEDS_ALL_OPCODES(ring) \
@@ -45,13 +45,13 @@ TEST_F(TreeCost, ACopyLooksOnceAtEachObject) {
     const std::string name = "file" + std::to_string(i);
     fs::create_hard_link(source_ / "folder0" / name, source_ / ("linked " + name));
   }
-  let_it_settle();
+  let_the_clock_pass();
   const SyncReport report = sync();
   EXPECT_TRUE(report.failures.empty());
   MIRRORFS_NEEDS_ALL_OPCODES(report.ring);
   constexpr std::uint64_t kObjects = 10 + 500 + 1 + 3 + 2 + 20;
   constexpr std::uint64_t kRoots = 2;
-  constexpr std::uint64_t kFirstFileMade = 1;  // tells whom new files belong to
+  constexpr std::uint64_t kFirstFileMade = 1;  // shows the owner of new files
   EXPECT_EQ(report.ring.by_opcode.at("statx"), kObjects + kRoots + kFirstFileMade);
   EXPECT_FALSE(report.ring.by_opcode.contains("fallocate"));
   EXPECT_GE(report.ring.operations, 8 * report.ring.enters);
@@ -69,7 +69,7 @@ TEST_F(TreeCost, WhereNothingIsToBeDoneEachSideIsLookedAtOnce) {
 
 TEST_F(TreeCost, LargeFilesTakeFewSystemCalls) {
   make_files(source_, 5, 10 << 20);
-  let_it_settle();
+  let_the_clock_pass();
   const SyncReport report = sync();
   EXPECT_EQ(report.files_copied, 5U);
   MIRRORFS_NEEDS_ALL_OPCODES(report.ring);

@@ -157,7 +157,7 @@ TEST_F(FewDescriptors, TakenByOthersForATime) {
   expect_equal();
 }
 
-// A new directory is built out of sight, at most so many names of it.
+// A new directory is built out of sight, up to a bounded number of names.
 TEST_F(TreeWalk, WideNewDirectory) {
   fs::create_directory(source_ / "wide");
   for (int i = 0; i < 4200; ++i) write_file(source_ / "wide" / std::to_string(i), "");

@@ -1,11 +1,11 @@
-#include "engine/compare/settled.h"
+#include "engine/compare/unchanged.h"
 
 #include "engine/objects/attributes.h"
 
 namespace mirrorfs::compare {
 namespace {
 
-bool untouched_since(const Metadata& object, const timespec& time) {
+bool unchanged_since(const Metadata& object, const timespec& time) {
   return object.ctime.tv_nsec != 0 && is_before(object.ctime, time);
 }
 
@@ -16,14 +16,14 @@ bool is_mount_point(const Metadata& object) {
   return (object.attributes & kMountRoot) != 0;
 }
 
-bool is_settled(const SettledBefore& before, const Metadata& source, const Metadata& replica) {
+bool is_unchanged(const UnchangedSince& before, const Metadata& source, const Metadata& replica) {
   return !is_mount_point(source) && !is_mount_point(replica) &&
-         roots_are_settled(before, source, replica);
+         roots_are_unchanged(before, source, replica);
 }
 
-bool roots_are_settled(const SettledBefore& before, const Metadata& source,
-                       const Metadata& replica) {
-  return untouched_since(source, before.source) && untouched_since(replica, before.replica);
+bool roots_are_unchanged(const UnchangedSince& before, const Metadata& source,
+                         const Metadata& replica) {
+  return unchanged_since(source, before.source) && unchanged_since(replica, before.replica);
 }
 
 bool same_by_metadata(const Metadata& source, const Metadata& replica, objects::Rights rights) {

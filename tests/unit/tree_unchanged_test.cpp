@@ -12,7 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "engine/compare/settled.h"
+#include "engine/compare/unchanged.h"
 #include "engine/journal/sync_history.h"
 #include "mirrorfs/mirror.h"
 #include "tree_fixture.h"
@@ -29,22 +29,22 @@ Metadata changed_at(time_t seconds, long nanoseconds) {
   return object;
 }
 
-TEST(Settled, BothSidesMustBeOlder) {
-  const SettledBefore before{.source = kBefore, .replica = kBefore};
+TEST(Unchanged, BothSidesMustBeOlder) {
+  const UnchangedSince before{.source = kBefore, .replica = kBefore};
   const Metadata old = changed_at(99, 1);
   const Metadata just_before = changed_at(100, 499);
-  EXPECT_TRUE(compare::is_settled(before, old, just_before));
-  EXPECT_FALSE(compare::is_settled(before, old, changed_at(100, 500))) << "the same tick";
-  EXPECT_FALSE(compare::is_settled(before, changed_at(101, 1), old));
-  EXPECT_FALSE(compare::is_settled(before, old, changed_at(99, 0)))
+  EXPECT_TRUE(compare::is_unchanged(before, old, just_before));
+  EXPECT_FALSE(compare::is_unchanged(before, old, changed_at(100, 500))) << "the same tick";
+  EXPECT_FALSE(compare::is_unchanged(before, changed_at(101, 1), old));
+  EXPECT_FALSE(compare::is_unchanged(before, old, changed_at(99, 0)))
       << "whole seconds tell too little";
 }
 
-TEST(Settled, NotWhereSomethingIsMounted) {
-  const SettledBefore before{.source = kBefore, .replica = kBefore};
+TEST(Unchanged, NotWhereSomethingIsMounted) {
+  const UnchangedSince before{.source = kBefore, .replica = kBefore};
   Metadata covered = changed_at(99, 1);
   covered.attributes = STATX_ATTR_MOUNT_ROOT;
-  EXPECT_FALSE(compare::is_settled(before, covered, changed_at(99, 1)));
+  EXPECT_FALSE(compare::is_unchanged(before, covered, changed_at(99, 1)));
 }
 
 timespec now() {
@@ -60,7 +60,7 @@ timespec in_an_hour() {
 }
 
 /// An attribute that differs in files of one size and mtime, of which only xattrs tell.
-class SettledSync : public TreeTest {
+class UnchangedSync : public TreeTest {
  protected:
   void SetUp() override {
     for (const char* folder : {"a", "b"}) {
@@ -73,34 +73,34 @@ class SettledSync : public TreeTest {
   static void mark(const fs::path& file, const char* value) {
     if (::setxattr(file.c_str(), "user.is", value, 1, 0) != 0) GTEST_SKIP() << "no user xattrs";
   }
-  SyncReport sync_settled(const timespec& source, const timespec& replica) {
+  SyncReport sync_unchanged(const timespec& source, const timespec& replica) {
     SyncOptions options;
-    options.settled_before = SettledBefore{.source = source, .replica = replica};
+    options.unchanged_since = UnchangedSince{.source = source, .replica = replica};
     return sync(options);
   }
 };
 
-TEST_F(SettledSync, WhatIsSettledIsNotAskedForItsAttributes) {
+TEST_F(UnchangedSync, WhatIsUnchangedIsNotAskedForItsAttributes) {
   mark(source_ / "a" / "file", "x");
-  EXPECT_EQ(sync_settled(in_an_hour(), in_an_hour()).metadata_changed, 0U);
-  EXPECT_EQ(sync_settled(in_an_hour(), kBefore).metadata_changed, 1U);
+  EXPECT_EQ(sync_unchanged(in_an_hour(), in_an_hour()).metadata_changed, 0U);
+  EXPECT_EQ(sync_unchanged(in_an_hour(), kBefore).metadata_changed, 1U);
   expect_equal();
   mark(source_ / "a" / "file", "y");
-  EXPECT_EQ(sync_settled(kBefore, in_an_hour()).metadata_changed, 1U);
+  EXPECT_EQ(sync_unchanged(kBefore, in_an_hour()).metadata_changed, 1U);
   expect_equal();
 }
 
-TEST_F(SettledSync, AFullCheckTrustsNothing) {
+TEST_F(UnchangedSync, AFullCheckTrustsNothing) {
   mark(source_ / "a" / "file", "x");
   SyncOptions options = checking(Check::kFull);
-  options.settled_before = SettledBefore{.source = in_an_hour(), .replica = in_an_hour()};
+  options.unchanged_since = UnchangedSince{.source = in_an_hour(), .replica = in_an_hour()};
   const SyncReport report = sync(options);
   EXPECT_EQ(report.metadata_changed, 1U);
   expect_equal();
 }
 
 // The files themselves are as old as ever: only their directories tell.
-TEST_F(SettledSync, DirectoriesThatChangedPlacesAreSeen) {
+TEST_F(UnchangedSync, DirectoriesThatChangedPlacesAreSeen) {
   mark(source_ / "a" / "file", "a");
   mark(source_ / "b" / "file", "b");
   sync_and_expect_equal();
@@ -110,12 +110,12 @@ TEST_F(SettledSync, DirectoriesThatChangedPlacesAreSeen) {
   ASSERT_EQ(::renameat2(AT_FDCWD, (source_ / "a").c_str(), AT_FDCWD, (source_ / "b").c_str(),
                         RENAME_EXCHANGE),
             0);
-  sync_settled(between, between);
+  sync_unchanged(between, between);
   expect_equal();
   ASSERT_EQ(::renameat2(AT_FDCWD, (replica_ / "a").c_str(), AT_FDCWD, (replica_ / "b").c_str(),
                         RENAME_EXCHANGE),
             0);
-  sync_settled(now(), between);
+  sync_unchanged(now(), between);
   expect_equal();
 }
 
@@ -164,40 +164,40 @@ class History : public ::testing::Test {
 };
 
 TEST_F(History, TellsTheNextSyncWhatTheLastOneFound) {
-  EXPECT_FALSE(history().settled_before(*pairing_)) << "there was none";
+  EXPECT_FALSE(history().unchanged_since(*pairing_)) << "there was none";
   const timespec start = now();
   const journal::SyncHistory first = history();
   ASSERT_TRUE(first.record(*pairing_, true));
-  const std::optional<SettledBefore> settled = history().settled_before(*pairing_);
-  if (!settled) GTEST_SKIP() << "neither ext4, XFS nor tmpfs, or before Linux 6.8";
-  EXPECT_TRUE(is_before(settled->source, settled->replica)) << "its beginning and its end";
-  EXPECT_LE(settled->source.tv_sec, start.tv_sec);
-  EXPECT_TRUE(is_before(settled->replica, now()));
+  const std::optional<UnchangedSince> unchanged = history().unchanged_since(*pairing_);
+  if (!unchanged) GTEST_SKIP() << "neither ext4, XFS nor tmpfs, or before Linux 6.8";
+  EXPECT_TRUE(is_before(unchanged->source, unchanged->replica)) << "its beginning and its end";
+  EXPECT_LE(unchanged->source.tv_sec, start.tv_sec);
+  EXPECT_TRUE(is_before(unchanged->replica, now()));
 }
 
 TEST_F(History, HoldsOnlyUnderTheSameCircumstances) {
   ASSERT_TRUE(history().record(*pairing_, false));
-  if (!history().settled_before(*pairing_)) GTEST_SKIP() << "neither ext4, XFS nor tmpfs";
+  if (!history().unchanged_since(*pairing_)) GTEST_SKIP() << "neither ext4, XFS nor tmpfs";
   for (const char* field :
        {"clock_offset", "source_mount", "replica_mount", "user_namespace", "version"}) {
     alter(field, 12345);
-    EXPECT_FALSE(history().settled_before(*pairing_)) << field;
+    EXPECT_FALSE(history().unchanged_since(*pairing_)) << field;
     ASSERT_TRUE(history().record(*pairing_, false));
-    EXPECT_TRUE(history().settled_before(*pairing_));
+    EXPECT_TRUE(history().unchanged_since(*pairing_));
   }
   for (const char* field : {"boot", "pair_id"}) {
     alter(field, "another");
-    EXPECT_FALSE(history().settled_before(*pairing_)) << field;
+    EXPECT_FALSE(history().unchanged_since(*pairing_)) << field;
     ASSERT_TRUE(history().record(*pairing_, false));
   }
 }
 
 TEST_F(History, WhoSeesMoreAttributesLooksAgain) {
   ASSERT_TRUE(history(false).record(*pairing_, false));
-  EXPECT_FALSE(history(true).settled_before(*pairing_));
+  EXPECT_FALSE(history(true).unchanged_since(*pairing_));
   ASSERT_TRUE(history(true).record(*pairing_, false));
-  EXPECT_EQ(history(false).settled_before(*pairing_).has_value(),
-            history(true).settled_before(*pairing_).has_value());
+  EXPECT_EQ(history(false).unchanged_since(*pairing_).has_value(),
+            history(true).unchanged_since(*pairing_).has_value());
 }
 
 TEST_F(History, OwnChangesAreBeforeItsEnd) {
@@ -205,9 +205,9 @@ TEST_F(History, OwnChangesAreBeforeItsEnd) {
     const journal::SyncHistory sync = history();
     write_file(replica_ / "own", std::to_string(round));
     ASSERT_TRUE(sync.record(*pairing_, true));
-    const std::optional<SettledBefore> settled = history().settled_before(*pairing_);
-    if (!settled) GTEST_SKIP() << "neither ext4, XFS nor tmpfs";
-    EXPECT_TRUE(is_before(status_of(replica_ / "own").st_ctim, settled->replica));
+    const std::optional<UnchangedSince> unchanged = history().unchanged_since(*pairing_);
+    if (!unchanged) GTEST_SKIP() << "neither ext4, XFS nor tmpfs";
+    EXPECT_TRUE(is_before(status_of(replica_ / "own").st_ctim, unchanged->replica));
   }
 }
 
@@ -217,13 +217,13 @@ TEST_F(History, NothingIsRecordedWhenMountsChanged) {
   ASSERT_EQ(::mount(source_.c_str(), source_.c_str(), nullptr, MS_BIND, nullptr), 0);
   ASSERT_EQ(::umount2(source_.c_str(), 0), 0);
   ASSERT_TRUE(sync.record(*pairing_, false));
-  EXPECT_FALSE(history().settled_before(*pairing_));
+  EXPECT_FALSE(history().unchanged_since(*pairing_));
 }
 
 TEST_F(History, DamageMeansThatNothingIsKnown) {
   ASSERT_TRUE(history().record(*pairing_, false));
   std::ofstream(replica_ / kReservedName / "synced") << "{ torn";
-  EXPECT_FALSE(history().settled_before(*pairing_));
+  EXPECT_FALSE(history().unchanged_since(*pairing_));
 }
 
 }  // namespace

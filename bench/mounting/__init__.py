@@ -1,0 +1,1 @@
+"""What bench/mount measures: an application at work in a mount, of two builds in turns."""

@@ -1,0 +1,88 @@
+// What one seed stands for: drawn before anything runs, so that parts of it can be taken away.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mirrorfs/mirror.h"
+
+namespace mirrorfs::simulation {
+
+enum class SessionEnd { kCleanStop, kCrash };
+
+struct SessionPlan {
+  Check check = Check::kQuick;
+  Mode mode = Mode::kAsync;
+  Overflow overflow = Overflow::kCatchUp;
+  OnReplicaError on_error = OnReplicaError::kDegrade;
+  std::uint64_t queue_size = 1 << 20;
+  bool wait_for_baseline = true;  ///< before the applications begin
+  unsigned operations = 0;        ///< of all applications together
+  SessionEnd end = SessionEnd::kCleanStop;
+  unsigned crash_after = 0;  ///< of these operations; then at some step soon
+};
+
+/// How often things go wrong, in cases of 10,000.
+struct FaultPlan {
+  unsigned replica_calls = 0;
+  unsigned short_transfers = 0;
+  unsigned looks = 0;   ///< at the source after a change
+  unsigned hangs = 0;   ///< of turns, for some time
+  unsigned pauses = 0;  ///< of turns
+  unsigned most = 0;    ///< replica calls that fail, in all
+};
+
+/// How often applications do what.
+enum class Work : std::uint8_t {
+  kCreate,
+  kMakeDirectory,
+  kMakeOther,
+  kWrite,
+  kCutContent,
+  kAttributes,
+  kXattrs,
+  kUnlink,
+  kRemoveDirectory,
+  kLink,
+  kRename,
+  kExchange,
+  kNameless,
+  kFsync,
+};
+inline constexpr std::size_t kKindsOfWork = 14;
+
+inline constexpr std::uint64_t kNumbersPerSession = 1000;
+inline constexpr std::uint64_t kInitialNumbers = 100'000;
+
+struct Plan {
+  std::uint64_t seed = 0;
+  std::uint64_t schedule = 0;  ///< the order of everything, for the same operations
+  unsigned actors = 2;
+  unsigned initial_objects = 10;
+  bool linked_names = false;       ///< some of the initial files have several
+  bool several_answers = true;     ///< now and then more than one request is answered in a turn
+  unsigned forgets = 0;            ///< in cases of 100 operations
+  unsigned names = 5;              ///< in each directory
+  unsigned depth = 3;              ///< of a path, at most
+  unsigned application_share = 8;  ///< of 16 steps; the others are the engine's
+  std::array<unsigned, kKindsOfWork> weights{};
+  std::vector<SessionPlan> sessions;
+  FaultPlan faults;
+  /// Left out: operations (kNumbersPerSession * session + number in it) and initial objects
+  /// (kInitialNumbers + number).
+  std::set<std::uint64_t> masked;
+};
+
+/// Text that changes a plan: «faults=0,actors=1,sessions=1,operations=12,mask=3+7+8».
+[[nodiscard]] Plan draw_plan(std::uint64_t seed);
+[[nodiscard]] std::expected<void, std::string> change_plan(Plan& plan, std::string_view options);
+[[nodiscard]] std::string describe(const Plan& plan);
+
+}  // namespace mirrorfs::simulation

@@ -1,0 +1,348 @@
+#include "run.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "oracle.h"
+
+namespace mirrorfs::simulation {
+namespace {
+
+constexpr std::uint64_t kMostStepsToQuiesce = 50'000;
+constexpr std::chrono::minutes kMostTimeToQuiesce{10};
+constexpr unsigned kMostClaimsChecked = 3;  // a comparison costs as much as many steps
+
+UniqueFd open_root(const std::string& path) {
+  return UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+/// What the engine says of itself when it says that all is well.
+bool claims_equality(const EngineStatus& status) {
+  const bool at_rest =
+      status.state == MirrorState::kInSync || status.state == MirrorState::kLagging;
+  return at_rest && status.marks == 0 && status.queued_ops == 0;
+}
+
+}  // namespace
+
+Verdict run_plan(const Plan& plan, Playground& playground, Trace& trace) {
+  SimulatedTime::start();
+  playground.reset();
+  Verdict verdict = Run(plan, playground, trace).all_sessions();
+  SimulatedTime::stop();
+  return verdict;
+}
+
+Run::Run(const Plan& plan, Playground& playground, Trace& trace)
+    : plan_(plan),
+      playground_(playground),
+      trace_(trace),
+      random_(mixed(plan.schedule, 4)),
+      faults_(plan, identity_, playground.replica(), trace),
+      source_root_(open_root(playground.source())),
+      replica_root_(open_root(playground.replica())) {
+  faults_.on_preemption([this] { static_cast<void>(step_application()); });
+}
+
+Verdict Run::all_sessions() {
+  make_initial_tree(source_root_.get(), plan_);
+  for (std::size_t number = 0; number < plan_.sessions.size() && failure_.empty(); ++number) {
+    session(number);
+  }
+  return {.failure = failure_, .digest = trace_.digest(), .steps = trace_.steps()};
+}
+
+void Run::fail(std::string what) {
+  if (!failure_.empty()) return;
+  failure_ = std::move(what);
+  trace_.say("FAILED  {}", failure_);
+}
+
+void Run::compare(const char* promise, const std::string& when) {
+  const std::vector<std::string> lines = differences(source_root_.get(), replica_root_.get());
+  if (lines.empty()) return;
+  std::string text = fmt::format("{}: the trees differ {}:", promise, when);
+  for (const std::string& line : lines) text += "\n    " + line;
+  fail(std::move(text));
+}
+
+void Run::session(std::size_t number) {
+  session_ = number;
+  const SessionPlan& plan = plan_.sessions[number];
+  trace_.say("session {} begins", number);
+  MirrorOptions options;
+  options.source = playground_.source();
+  options.replica = playground_.replica();
+  options.state_dir = playground_.state();
+  options.mode = plan.mode;
+  options.overflow = plan.overflow;
+  options.on_replica_error = plan.on_error;
+  options.check = plan.check;
+  options.queue_size = plan.queue_size;
+  {
+    const CallScope engine_calls(&faults_);
+    auto engine = EngineUnderTest::start(options, std::make_unique<Driver>(*this, faults_, trace_));
+    if (!engine) return fail("the engine refuses to start: " + engine.error());
+    engine_ = std::move(*engine);
+  }
+  mount_ = std::make_unique<Mount>(MountParts{.engine = *engine_,
+                                              .identity = identity_,
+                                              .trace = trace_,
+                                              .look_fails = [this] { return faults_.look_fails(); },
+                                              .recorded = [](SequenceNumber) {}},
+                                   source_root_.get());
+  workload_ = std::make_unique<Workload>(*mount_, plan_, number, trace_);
+  awaited_ = nullptr;
+  crashed_ = false;
+  pausing_ = nullptr;
+  phase_ = Phase::kStarting;
+  phase_began_ = trace_.steps();
+  phase_began_at_ = SimulatedTime::elapsed();
+  if (plan.wait_for_baseline) {
+    awaited_ = engine_->wait_durable();
+  } else {
+    begin_work();
+  }
+  {
+    const CallScope engine_calls(&faults_);
+    engine_->run();
+  }
+  end_session(crashed_ || !failure_.empty());
+}
+
+void Run::end_session(bool crashed) {
+  faults_.turn_on(false);
+  faults_.set_dead(crashed);
+  const CallScope engine_calls(&faults_);
+  actors_.clear();
+  workload_.reset();
+  awaited_.reset();
+  pausing_.reset();
+  mount_.reset();
+  if (crashed) {
+    // No destructor of the engine runs, as with kill -9. The memory is lost until this process
+    // ends.
+    static_cast<void>(engine_.release());
+    playground_.close_all_but({source_root_.get(), replica_root_.get()});
+  }
+  engine_.reset();
+  faults_.set_dead(false);
+}
+
+void Run::begin_work() {
+  phase_ = Phase::kWorking;
+  phase_began_ = trace_.steps();
+  phase_began_at_ = SimulatedTime::elapsed();
+  awaited_ = nullptr;
+  faults_.turn_on(true);
+  for (unsigned number = 0; number < plan_.actors; ++number) {
+    actors_.push_back(std::make_unique<Actor>("application " + std::to_string(number),
+                                              workload_->application(number)));
+  }
+}
+
+/// Everything was done: what is wrong now has to be mended by the engine alone.
+void Run::quiesce() {
+  faults_.turn_on(false);
+  actors_.clear();
+  phase_ = Phase::kQuiescing;
+  phase_began_ = trace_.steps();
+  phase_began_at_ = SimulatedTime::elapsed();
+  awaited_ = engine_->wait_durable();
+  trace_.say("all applications are done");
+}
+
+void Run::check_converged() {
+  if (!awaited_->good) return fail("G2: wait failed");
+  const EngineStatus status = engine_->status();
+  if (status.marks != 0) return fail(fmt::format("G2: {} marks after wait", status.marks));
+  compare("G2", "after wait");
+  phase_ = Phase::kStopping;
+  awaited_ = engine_->drain();
+}
+
+void Run::check_clean_stop() {
+  phase_ = Phase::kOver;
+  if (!awaited_->good) return fail("G2: the stop was not clean");
+  compare("G1", "after a clean stop");
+}
+
+void Run::advance_phase(Driver& driver) {
+  switch (phase_) {
+    case Phase::kStarting:
+      if (awaited_->done) begin_work();
+      break;
+    case Phase::kWorking: {
+      const bool all_done =
+          std::ranges::all_of(actors_, [](const auto& actor) { return actor->done(); });
+      maybe_disturb(driver);
+      maybe_crash();
+      if (!all_done || crashed_) break;
+      driver.release_hanging();
+      if (resume()) quiesce();
+      break;
+    }
+    case Phase::kQuiescing:
+      if (awaited_->done) check_converged();
+      break;
+    case Phase::kStopping:
+      if (awaited_->done) check_clean_stop();
+      break;
+    case Phase::kOver: break;
+  }
+}
+
+void Run::maybe_crash() {
+  const SessionPlan& plan = plan_.sessions[session_];
+  if (plan.end != SessionEnd::kCrash || workload_->begun() < plan.crash_after) return;
+  if (!random_.chance(1, 60)) return;
+  trace_.say("CRASH");
+  crashed_ = true;
+  engine_->cut();
+}
+
+/// As mirrorctl does: not before the pause was answered. False: it was not yet.
+bool Run::resume() {
+  if (pausing_ == nullptr) return true;
+  if (!pausing_->done) return false;
+  pausing_ = nullptr;
+  engine_->resume();
+  return true;
+}
+
+/// A replica that hangs, a pause: for some time.
+void Run::maybe_disturb(Driver& driver) {
+  const std::uint64_t now = trace_.steps();
+  if (disturbed_until_ != 0) {
+    if (now < disturbed_until_) return;
+    driver.release_hanging();
+    if (!resume()) return;
+    disturbed_until_ = 0;
+    trace_.say("the disturbance ends");
+    return;
+  }
+  const bool hang = plan_.faults.hangs != 0 && random_.chance(plan_.faults.hangs, 10'000);
+  const bool pause = plan_.faults.pauses != 0 && random_.chance(plan_.faults.pauses, 10'000);
+  if (!hang && !pause) return;
+  disturbed_until_ = now + random_.between(5, 300);
+  if (hang) driver.hang_new(true);
+  if (pause) pausing_ = engine_->pause();
+  trace_.say("{} begins", hang ? "a hang" : "a pause");
+}
+
+/// Everything waits for its end: the operator ends it. False: there is none.
+bool Run::end_disturbance(Driver& driver) {
+  if (phase_ != Phase::kWorking || disturbed_until_ == 0) return false;
+  disturbed_until_ = trace_.steps();
+  maybe_disturb(driver);
+  return disturbed_until_ == 0;
+}
+
+/// G1: whenever the engine says that nothing is missing, nothing is.
+void Run::maybe_check_claim(const Driver& driver) {
+  if (phase_ != Phase::kWorking || claims_checked_ >= kMostClaimsChecked) return;
+  // The daemon asks through post(), behind what was posted before.
+  if (driver.posted() > 0 || mount_->under_way() > 0 || !random_.chance(1, 16)) return;
+  if (!claims_equality(engine_->status())) return;
+  ++claims_checked_;
+  compare("G1", "while the engine says in-sync, with no mark and an empty queue");
+}
+
+bool Run::step_application() {
+  std::size_t found = 0;
+  Actor* chosen = nullptr;
+  if (phase_ != Phase::kWorking) return false;
+  for (const auto& actor : actors_) {
+    if (actor->can_go() && random_.below(++found) == 0) chosen = actor.get();
+  }
+  if (chosen == nullptr) return false;
+  trace_.note(1'000'000 + static_cast<std::uint64_t>(found));
+  SimulatedTime::advance(std::chrono::nanoseconds(random_.between(1000, 5000)));
+  trace_.say("{}: {}", chosen->name(), chosen->doing());
+  const CallScope own_calls(nullptr);
+  chosen->step();
+  return true;
+}
+
+bool Run::application_can_go() {
+  return phase_ == Phase::kWorking &&
+         std::ranges::any_of(actors_, [](const auto& actor) { return actor->can_go(); });
+}
+
+void Run::answer_some(Driver& driver) {
+  std::size_t count = plan_.several_answers && random_.chance(1, 4) ? random_.between(2, 6) : 1;
+  while (count > 0 && driver.answer_one(random_)) --count;
+}
+
+/// False: there is nothing that it could do.
+bool Run::step_engine(Driver& driver, std::optional<ring::Clock::time_point> wake) {
+  const std::size_t ready = driver.under_way() - driver.hanging();
+  const std::size_t choice = random_.below(16);
+  if (driver.posted() > 0 && (choice < 5 || ready == 0)) {
+    trace_.note(2'000'000);
+    driver.deliver_posted();
+    return true;
+  }
+  if (ready > 0 && choice == 15) driver.execute_one(random_);
+  if (ready > 0 && choice >= 1) {
+    answer_some(driver);
+    return true;
+  }
+  if (ready > 0 && !random_.chance(1, 8)) return step_engine(driver, wake);
+  if (!wake) return ready > 0 && step_engine(driver, wake);
+  // Applications that could go on do not wait for a clock, but seldom.
+  if (application_can_go() && !random_.chance(1, 16)) return false;
+  trace_.note(3'000'000);
+  const auto ahead = *wake - SimulatedTime::now();
+  if (ahead.count() > 0) SimulatedTime::advance(ahead);
+  return true;
+}
+
+void Run::turn(Driver& driver, std::optional<ring::Clock::time_point> wake) {
+  for (;;) {
+    watch_progress();
+    if (failure_.empty()) advance_phase(driver);
+    if (failure_.empty()) maybe_check_claim(driver);
+    if (!failure_.empty()) {
+      engine_->cut();
+      return;
+    }
+    if (crashed_) return;
+    SimulatedTime::advance(std::chrono::nanoseconds(random_.between(500, 2000)));
+    if (random_.chance(plan_.application_share, 16) && step_application()) continue;
+    if (step_engine(driver, wake)) return;
+    if (step_application() || end_disturbance(driver)) continue;
+    fail("nobody can go on:" + who_waits(driver));
+  }
+}
+
+void Run::watch_progress() {
+  const bool too_many_steps = trace_.steps() - phase_began_ > kMostStepsToQuiesce;
+  const bool too_late = SimulatedTime::elapsed() - phase_began_at_ > kMostTimeToQuiesce;
+  const bool too_long = too_many_steps || (too_late && phase_ != Phase::kWorking);
+  if (!too_long || !failure_.empty()) return;
+  const EngineStatus status = engine_->status();
+  std::string text =
+      fmt::format("G2: no convergence: {}, completed {}, applied {}, marks {}, last error '{}'",
+                  to_string(status.state), status.completed.value, status.applied.value,
+                  status.marks, status.last_error);
+  for (const FailedObject& object : status.failed) {
+    text += fmt::format("\n    {}: {}", object.path, object.cause);
+  }
+  for (const auto& actor : actors_) {
+    if (!actor->done()) text += fmt::format("\n    {}: {}", actor->name(), actor->doing());
+  }
+  fail(std::move(text));
+}
+
+std::string Run::who_waits(const Driver& driver) const {
+  std::string text = fmt::format(" {} requests hang", driver.hanging());
+  for (const auto& actor : actors_) {
+    if (!actor->done()) text += fmt::format(", {}: {}", actor->name(), actor->doing());
+  }
+  return text;
+}
+
+}  // namespace mirrorfs::simulation

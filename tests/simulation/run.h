@@ -1,0 +1,92 @@
+// One run: everything that a seed stands for, from an empty pair of directories to the verdict.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actor.h"
+#include "driver.h"
+#include "engine_under_test.h"
+#include "faults.h"
+#include "identity.h"
+#include "mount.h"
+#include "plan.h"
+#include "playground.h"
+#include "random.h"
+#include "simulated_time.h"
+#include "workload.h"
+
+namespace mirrorfs::simulation {
+
+struct Verdict {
+  std::string failure;  ///< empty: every promise was kept
+  std::uint64_t digest = 0;
+  std::uint64_t steps = 0;
+};
+
+[[nodiscard]] Verdict run_plan(const Plan& plan, Playground& playground, Trace& trace);
+
+/// Schedules the applications and the engine against each other, and judges.
+class Run final : public Scheduler {
+ public:
+  Run(const Plan& plan, Playground& playground, Trace& trace);
+  Verdict all_sessions();
+
+  void turn(Driver& driver, std::optional<ring::Clock::time_point> wake) override;
+
+ private:
+  enum class Phase {
+    kStarting,   ///< the applications wait for the baseline
+    kWorking,    ///< they work
+    kQuiescing,  ///< nothing is to be done but to converge
+    kStopping,   ///< the clean stop
+    kOver,
+  };
+
+  void session(std::size_t number);
+  void begin_work();
+  void end_session(bool crashed);
+  void advance_phase(Driver& driver);
+  void quiesce();
+  void check_converged();
+  void check_clean_stop();
+  void maybe_check_claim(const Driver& driver);
+  void maybe_disturb(Driver& driver);
+  [[nodiscard]] bool end_disturbance(Driver& driver);
+  [[nodiscard]] bool resume();
+  void maybe_crash();
+  void compare(const char* promise, const std::string& when);
+  void fail(std::string what);
+  [[nodiscard]] bool step_application();
+  [[nodiscard]] bool application_can_go();
+  [[nodiscard]] bool step_engine(Driver& driver, std::optional<ring::Clock::time_point> wake);
+  void answer_some(Driver& driver);
+  void watch_progress();
+  [[nodiscard]] std::string who_waits(const Driver& driver) const;
+
+  const Plan& plan_;
+  Playground& playground_;
+  Trace& trace_;
+  Random random_;
+  Identity identity_;
+  Faults faults_;
+  UniqueFd source_root_, replica_root_;
+
+  std::size_t session_ = 0;
+  Phase phase_ = Phase::kStarting;
+  std::unique_ptr<EngineUnderTest> engine_;
+  std::unique_ptr<Mount> mount_;
+  std::unique_ptr<Workload> workload_;
+  std::vector<std::unique_ptr<Actor>> actors_;
+  AwaitedRef awaited_, pausing_;
+  bool crashed_ = false;
+  std::uint64_t disturbed_until_ = 0;  ///< step
+  unsigned claims_checked_ = 0;
+  std::uint64_t phase_began_ = 0;  ///< step
+  SimulatedTime::Duration phase_began_at_{};
+  std::string failure_;
+};
+
+}  // namespace mirrorfs::simulation

@@ -1,0 +1,134 @@
+#include "failing_close_filesystem.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fuse3/fuse.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <string>
+
+namespace mirrorfs {
+namespace {
+
+using State = FailingCloseFilesystem::State;
+
+State& state() { return *static_cast<State*>(fuse_get_context()->private_data); }
+
+std::string below(const char* path) { return state().backing.native() + path; }
+
+int or_errno(long result) { return result < 0 ? -errno : static_cast<int>(result); }
+
+int descriptor(const fuse_file_info* file) { return static_cast<int>(file->fh); }
+
+void* init(fuse_conn_info*, fuse_config* config) {
+  config->attr_timeout = config->entry_timeout = config->negative_timeout = 0;
+  config->nullpath_ok = 0;
+  return fuse_get_context()->private_data;
+}
+
+int getattr(const char* path, struct stat* status, fuse_file_info*) {
+  return or_errno(::lstat(below(path).c_str(), status));
+}
+
+int readdir(const char* path, void* buffer, fuse_fill_dir_t fill, off_t, fuse_file_info*,
+            fuse_readdir_flags) {
+  DIR* const directory = ::opendir(below(path).c_str());
+  if (directory == nullptr) return -errno;
+  while (const dirent* entry = ::readdir(directory)) {
+    fill(buffer, entry->d_name, nullptr, 0, FUSE_FILL_DIR_DEFAULTS);
+  }
+  ::closedir(directory);
+  return 0;
+}
+
+int open_file(const char* path, fuse_file_info* file) {
+  const int fd = ::open(below(path).c_str(), file->flags & ~O_NOFOLLOW);
+  if (fd < 0) return -errno;
+  file->fh = static_cast<std::uint64_t>(fd);
+  return 0;
+}
+
+int create(const char* path, mode_t mode, fuse_file_info* file) {
+  const int fd = ::open(below(path).c_str(), file->flags, mode);
+  if (fd < 0) return -errno;
+  file->fh = static_cast<std::uint64_t>(fd);
+  return 0;
+}
+
+int flush(const char*, fuse_file_info* file) {
+  const bool written = (::fcntl(descriptor(file), F_GETFL) & O_ACCMODE) != O_RDONLY;
+  return written ? -state().close_error : 0;
+}
+
+fuse_operations operations() {
+  fuse_operations calls{};
+  calls.init = init;
+  calls.getattr = getattr;
+  calls.readdir = readdir;
+  calls.open = open_file;
+  calls.create = create;
+  calls.flush = flush;
+  calls.release = [](const char*, fuse_file_info* file) { return ::close(descriptor(file)); };
+  calls.read = [](const char*, char* bytes, std::size_t size, off_t at, fuse_file_info* file) {
+    return or_errno(::pread(descriptor(file), bytes, size, at));
+  };
+  calls.write = [](const char*, const char* bytes, std::size_t size, off_t at,
+                   fuse_file_info* file) {
+    return or_errno(::pwrite(descriptor(file), bytes, size, at));
+  };
+  calls.truncate = [](const char* path, off_t size, fuse_file_info*) {
+    return or_errno(::truncate(below(path).c_str(), size));
+  };
+  calls.mkdir = [](const char* path, mode_t mode) {
+    return or_errno(::mkdir(below(path).c_str(), mode));
+  };
+  calls.rmdir = [](const char* path) { return or_errno(::rmdir(below(path).c_str())); };
+  calls.unlink = [](const char* path) { return or_errno(::unlink(below(path).c_str())); };
+  calls.rename = [](const char* from, const char* to, unsigned) {
+    return or_errno(::rename(below(from).c_str(), below(to).c_str()));
+  };
+  calls.chmod = [](const char* path, mode_t mode, fuse_file_info*) {
+    return or_errno(::chmod(below(path).c_str(), mode));
+  };
+  calls.chown = [](const char* path, uid_t uid, gid_t gid, fuse_file_info*) {
+    return or_errno(::lchown(below(path).c_str(), uid, gid));
+  };
+  calls.utimens = [](const char* path, const timespec times[2], fuse_file_info*) {
+    return or_errno(::utimensat(AT_FDCWD, below(path).c_str(), times, AT_SYMLINK_NOFOLLOW));
+  };
+  return calls;
+}
+
+}  // namespace
+
+FailingCloseFilesystem::FailingCloseFilesystem(const std::filesystem::path& backing,
+                                               const std::filesystem::path& mount_point)
+    : state_{.backing = backing} {
+  std::string name = "failing_close";
+  std::array<char*, 2> words = {name.data(), nullptr};
+  fuse_args arguments = FUSE_ARGS_INIT(1, words.data());
+  const fuse_operations calls = operations();
+  struct fuse* const made = fuse_new(&arguments, &calls, sizeof calls, &state_);
+  fuse_opt_free_args(&arguments);
+  if (made == nullptr) return;
+  if (fuse_mount(made, mount_point.c_str()) != 0) {
+    fuse_destroy(made);
+    return;
+  }
+  fuse_ = made;
+  loop_ = std::thread([made] { fuse_loop(made); });
+}
+
+FailingCloseFilesystem::~FailingCloseFilesystem() {
+  if (fuse_ == nullptr) return;
+  fuse_exit(fuse_);
+  fuse_unmount(fuse_);
+  loop_.join();
+  fuse_destroy(fuse_);
+}
+
+}  // namespace mirrorfs
