@@ -16,6 +16,12 @@ Result<NodeRef> Filesystem::node(fuse_ino_t id) {
   return found;
 }
 
+void Filesystem::forget_attributes(const Node& node) const {
+  if (session == nullptr) return;
+  // ENOENT: the kernel has forgotten the node already.
+  (void)fuse_lowlevel_notify_inval_inode(session, node.id().value, -1, 0);
+}
+
 ino_t shown_inode(const Filesystem& fs, const Metadata& metadata) {
   const dev_t root_device = fs.source.root_metadata().dev;
   if (metadata.dev == root_device) return metadata.ino;

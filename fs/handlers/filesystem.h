@@ -54,6 +54,10 @@ struct Filesystem {
 
   [[nodiscard]] bool hides(const Node& parent, std::string_view name) const;
   [[nodiscard]] Result<NodeRef> node(fuse_ino_t id);  ///< ESTALE when unknown
+  /// The kernel has to ask for the attributes again: they changed in a way it cannot expect. Takes
+  /// no lock of the inode there (fuse_reverse_inval_inode(), no pages), so that it is done by the
+  /// handler itself, before the reply and under its locks.
+  void forget_attributes(const Node& node) const;
 
   const FilesystemOptions options;
   SourceTree& source;
@@ -63,7 +67,8 @@ struct Filesystem {
   Replicator& replicator;
   OpenHandles<OpenFile> open_files;
   OpenHandles<DirectoryStream> open_directories;
-  Suspended suspended;  ///< ends first: what waits refers to the rest
+  fuse_session* session = nullptr;  ///< set before the first request
+  Suspended suspended;              ///< ends first: what waits refers to the rest
 };
 
 [[nodiscard]] inline OpenFile& open_file(const fuse_file_info& file) {

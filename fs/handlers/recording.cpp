@@ -16,6 +16,7 @@ void Recording::record_privileges(const NodeRef& node, int fd, const Metadata& a
   }
   if (after.mode == node->known_mode()) return;
   node->set_known_mode(after.mode);
+  fs_.forget_attributes(*node);
   record(SetAttributes{.object = node->object(),
                        .where = fs_.nodes.location(node),
                        .changed = SetAttributes::kMode,

@@ -1,6 +1,7 @@
 #include "fs/handlers/suspended.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,11 +43,12 @@ std::chrono::milliseconds most_that_may_wait() {
 thread_local bool is_own_thread = false;
 
 /// On a thread of libfuse that serves a ring: the ring and what waits in it goes when the thread
-/// has ended (fuse_session_destruct_uring()).
+/// has ended (fuse_session_destruct_uring()). It is being cancelled then, and waits here.
 template <class Room>
 struct EndWithThread {
   std::weak_ptr<Room> room;
   ~EndWithThread() {
+    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
     if (const auto still = room.lock()) still->end();
   }
 };

@@ -11,7 +11,7 @@ SharedFd DescriptorCache::find(const Node& node) {
   return cached->fd;
 }
 
-void DescriptorCache::insert(Node& node, SharedFd fd, std::vector<SharedFd>& given_up) {
+void DescriptorCache::insert(Node& node, SharedFd fd, GivenUp& given_up) {
   if (node.cached_ != nullptr) return;
   recent_.push_front({.node = &node, .fd = std::move(fd), .pinned = false, .place = {}});
   recent_.front().place = recent_.begin();
@@ -23,8 +23,7 @@ void DescriptorCache::insert(Node& node, SharedFd fd, std::vector<SharedFd>& giv
       oldest.node->handle_ = FileHandleBytes::of(oldest.fd->get());
     }
     oldest.node->cached_ = nullptr;
-    given_up.push_back(std::move(oldest.fd));
-    recent_.pop_back();
+    given_up.splice(given_up.begin(), recent_, oldest.place);
   }
 }
 
@@ -35,12 +34,10 @@ void DescriptorCache::pin(Node& node) {
   pinned_.splice(pinned_.begin(), recent_, cached->place);
 }
 
-SharedFd DescriptorCache::remove(Node& node) {
+void DescriptorCache::remove(Node& node, GivenUp& given_up) noexcept {
   CachedDescriptor* const cached = std::exchange(node.cached_, nullptr);
-  if (cached == nullptr) return nullptr;
-  SharedFd fd = std::move(cached->fd);
-  (cached->pinned ? pinned_ : recent_).erase(cached->place);
-  return fd;
+  if (cached == nullptr) return;
+  given_up.splice(given_up.begin(), cached->pinned ? pinned_ : recent_, cached->place);
 }
 
 }  // namespace mirrorfs::fs

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <list>
 #include <memory>
-#include <vector>
 
 #include "fs/nodes/node.h"
 #include "mirrorfs/unique_fd.h"
@@ -30,15 +29,17 @@ class DescriptorCache {
   /// Null when none is cached.
   [[nodiscard]] SharedFd find(const Node& node);
 
-  /// Keeps `fd`. What had to be given up for it is moved to `given_up`, to be closed by the caller
-  /// after the mutex is released.
-  void insert(Node& node, SharedFd fd, std::vector<SharedFd>& given_up);
+  /// Descriptors to be closed after the mutex is released.
+  using GivenUp = std::list<CachedDescriptor>;
+
+  /// Keeps `fd`. What had to be given up for it is moved to `given_up`.
+  void insert(Node& node, SharedFd fd, GivenUp& given_up);
 
   /// Keeps the node's cached descriptor until the node goes.
   void pin(Node& node);
 
-  /// Takes the descriptor of a node that goes.
-  [[nodiscard]] SharedFd remove(Node& node);
+  /// Gives up the descriptor of a node that goes.
+  void remove(Node& node, GivenUp& given_up) noexcept;
 
   [[nodiscard]] std::size_t size() const { return recent_.size(); }
 

@@ -31,7 +31,7 @@ Result<SharedFd> NodeTable::descriptor(const NodeRef& node) {
 }
 
 SharedFd NodeTable::cache(const NodeRef& node, UniqueFd fd) {
-  std::vector<SharedFd> given_up;  // closed after the mutex is released
+  DescriptorCache::GivenUp given_up;  // closed after the mutex is released
   auto shared = std::make_shared<const UniqueFd>(std::move(fd));
   const std::lock_guard lock(mutex_);
   descriptors_.insert(*node, shared, given_up);
@@ -47,7 +47,7 @@ SharedFd NodeTable::descriptor_to_keep(const NodeRef& node) {
 }
 
 void NodeTable::pin_descriptor(const NodeRef& node, SharedFd fd) {
-  std::vector<SharedFd> given_up;  // closed after the mutex is released
+  DescriptorCache::GivenUp given_up;  // closed after the mutex is released
   const std::lock_guard lock(mutex_);
   descriptors_.insert(*node, std::move(fd), given_up);
   descriptors_.pin(*node);

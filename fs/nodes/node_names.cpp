@@ -23,8 +23,15 @@ void NodeNames::add(Node& parent, std::string_view name) {
     node_.name_ = {&parent, std::string(name)};
     return;
   }
-  if (!node_.more_names_) node_.more_names_ = std::make_unique<std::vector<Node::Name>>();
-  node_.more_names_->push_back({&parent, std::string(name)});
+  // The list is never empty, not even when there is no memory for what comes into it.
+  Node::Name added{&parent, std::string(name)};
+  if (node_.more_names_) {
+    node_.more_names_->push_back(std::move(added));
+  } else {
+    auto first = std::make_unique<std::vector<Node::Name>>(1);
+    first->front() = std::move(added);
+    node_.more_names_ = std::move(first);
+  }
 }
 
 Node* NodeNames::take(const Node* parent, std::string_view name) {

@@ -49,7 +49,12 @@ NodeRef NodeTable::find(const ObjectId& object) {
 NodeRef NodeTable::make(const Metadata& metadata) {
   auto node = std::make_unique<Node>(NodeId{next_id_++}, metadata.id(), metadata.mode);
   by_id_.insert(node.get());
-  by_object_.insert(node.get());
+  try {
+    by_object_.insert(node.get());
+  } catch (...) {
+    by_id_.erase(node.get());
+    throw;
+  }
   return {*this, *node.release()};
 }
 
@@ -84,35 +89,44 @@ void NodeTable::forget(NodeId id, std::uint64_t lookups) {
   if (last != nullptr) release(*last);  // the reference that the lookups held
 }
 
-// The last reference goes under the mutex: find() could hand the node out again otherwise.
+// The last reference goes under the mutex: find() could hand the node out again otherwise. Takes no
+// memory. Only directories are parents, and a directory has one name, so that what goes with a node
+// is a chain, which can be longer than the stack is deep.
 void NodeTable::release(Node& node) noexcept {
   std::uint32_t count = node.references_.load(std::memory_order_relaxed);
   while (count > 1) {
     if (node.references_.compare_exchange_weak(count, count - 1, std::memory_order_acq_rel)) return;
   }
-  std::vector<SharedFd> fds;  // closed after the mutex is released
+  DescriptorCache::GivenUp given_up;  // closed after the mutex is released
   const std::lock_guard lock(mutex_);
-  std::vector<Node*> pending{&node};  // a chain of parents can be longer than the stack is deep
-  while (!pending.empty()) {
-    Node* const next = pending.back();
-    pending.pop_back();
-    if (next->references_.fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
-    NodeNames names(*next);
-    while (Node* const parent = names.take_any()) pending.push_back(parent);
-    erase(*next, fds);
+  if (!drop(node)) return;
+  NodeNames names(node);
+  while (Node* parent = names.take_any()) {
+    while (parent != nullptr && drop(*parent)) {
+      Node* const above = NodeNames(*parent).take_any();
+      erase(*parent, given_up);
+      parent = above;
+    }
   }
+  erase(node, given_up);
 }
 
-void NodeTable::erase(Node& node, std::vector<SharedFd>& fds) {
+/// True when it was the last reference.
+bool NodeTable::drop(Node& node) noexcept {
+  return node.references_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+}
+
+void NodeTable::erase(Node& node, DescriptorCache::GivenUp& given_up) noexcept {
   by_id_.erase(&node);
   const auto found = by_object_.find(node.object());
   if (found != by_object_.end() && *found == &node) by_object_.erase(found);
-  if (SharedFd fd = descriptors_.remove(node)) fds.push_back(std::move(fd));
+  descriptors_.remove(node, given_up);
   const std::unique_ptr<Node> gone(&node);
 }
 
 void NodeTable::add_name(const NodeRef& node, const NodeRef& parent, std::string_view name) {
   std::vector<Node*> dropped;
+  dropped.reserve(4);  // more than there are; what is taken out must not be lost for want of memory
   {
     const std::lock_guard lock(mutex_);
     if (NodeNames(*node).contains(parent.get(), name)) return;

@@ -107,7 +107,8 @@ class NodeTable {
   [[nodiscard]] NodeRef make(const Metadata& metadata);
   [[nodiscard]] static bool names_unlearnt(Node& node);
   void release(Node& node) noexcept;
-  void erase(Node& node, std::vector<SharedFd>& fds);
+  [[nodiscard]] static bool drop(Node& node) noexcept;
+  void erase(Node& node, DescriptorCache::GivenUp& given_up) noexcept;
   void insert_name(Node& node, Node& parent, std::string_view name, std::vector<Node*>& dropped);
   void break_loop(Node& node, Node& parent, std::vector<Node*>& dropped);
   [[nodiscard]] Result<UniqueFd> open_by_handle(const NodeRef& node);

@@ -57,6 +57,7 @@ class FuseSession final : public Session, public fs::Filesystem {
 FuseSession::~FuseSession() {
   if (session_ == nullptr) return;
   unmount();
+  suspended.end();
   fuse_session_destroy(session_);
 }
 
@@ -97,6 +98,7 @@ Result<void> FuseSession::open() {
                               static_cast<fs::Filesystem*>(this));
   fuse_opt_free_args(&arguments);
   if (session_ == nullptr) return fail(EINVAL, "mount options", said.last());
+  session = session_;
   errno = 0;
   if (fuse_session_mount(session_, settings_.mount_point.c_str()) != 0) {
     const int code = errno != 0 ? errno : EPERM;

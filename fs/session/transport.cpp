@@ -15,7 +15,16 @@ bool kernel_offers_uring() {
   return parameter && ::read(parameter.get(), &value, 1) == 1 && value == 'Y';
 }
 
-bool library_offers_uring() { return FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18); }
+// Before 3.19 a reply on a ring from another thread than the ring's own races with that thread's
+// submissions, and a request that waits is answered so: only with the patch of
+// mount-scripts/patches.
+bool library_offers_uring() {
+#ifdef MIRRORFS_LIBFUSE_RING_REPLIES
+  return true;
+#else
+  return FUSE_VERSION >= FUSE_MAKE_VERSION(3, 19);
+#endif
+}
 
 Result<Transport> choose_transport(std::string_view option, bool uring_offered) {
   if (option == "dev") return Transport::kDevice;

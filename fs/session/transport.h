@@ -11,7 +11,7 @@ enum class Transport { kDevice, kUring };
 
 /// The kernel offers rings: its `fuse` module has the parameter enable_uring, and it is on.
 [[nodiscard]] bool kernel_offers_uring();
-/// This libfuse knows the option io_uring (3.18).
+/// This libfuse knows the option io_uring (3.18), and takes replies from any thread.
 [[nodiscard]] bool library_offers_uring();
 
 /// What to ask for, given --transport: "auto", "uring" or "dev". EINVAL for another word, ENOTSUP

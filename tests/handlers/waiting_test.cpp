@@ -73,14 +73,25 @@ class Waiting : public Mounted, public ::testing::WithParamInterface<const char*
   }
   const char* transport() const override { return GetParam(); }
 
-  [[nodiscard]] Child fsync_in_child() const {
-    return Child([path = mount("file")] {
+  // Each on an object of its own: the kernel itself lets one change of a file, or of the names in a
+  // directory, after the other reach us (inode_lock), and look-ups in such a directory wait too.
+  void make_files_and_directories(std::size_t count) const {
+    make_file("file", "content");
+    for (std::size_t i = 0; i < count; ++i) {
+      make_file("file" + std::to_string(i), "content");
+      ASSERT_EQ(::mkdir(mount("folder" + std::to_string(i)).c_str(), 0755), 0);
+    }
+  }
+  [[nodiscard]] Child fsync_in_child(std::size_t number = 0) const {
+    return Child([path = mount("file" + std::to_string(number))] {
       const int fd = ::open(path.c_str(), O_WRONLY);
       return fd < 0 || ::fsync(fd) == 0 ? 0 : errno;
     });
   }
-  [[nodiscard]] Child chmod_in_child() const {
-    return Child([path = mount("file")] { return ::chmod(path.c_str(), 0600) == 0 ? 0 : errno; });
+  [[nodiscard]] Child chmod_in_child(std::size_t number = 0) const {
+    return Child([path = mount("file" + std::to_string(number))] {
+      return ::chmod(path.c_str(), 0600) == 0 ? 0 : errno;
+    });
   }
   void wait_until_held(std::size_t count) const {
     for (int i = 0; i < 2000 && replicator_.held() < count; ++i) std::this_thread::sleep_for(5ms);
@@ -120,11 +131,11 @@ class Waiting : public Mounted, public ::testing::WithParamInterface<const char*
 };
 
 TEST_P(Waiting, G4ReadersPassAnFsyncThatWaits) {
-  make_file("file", "content");
-  replicator_.hold_back();
   std::vector<Child> waiters;
   const std::size_t count = 2 * std::thread::hardware_concurrency();
-  for (std::size_t i = 0; i < count; ++i) waiters.push_back(fsync_in_child());
+  make_files_and_directories(count);
+  replicator_.hold_back();
+  for (std::size_t i = 0; i < count; ++i) waiters.push_back(fsync_in_child(i));
   wait_until_held(count);
   expect_readers_unhindered();
   replicator_.release();
@@ -135,7 +146,7 @@ TEST_P(Waiting, G4ReadersPassAnFsyncThatWaits) {
 }
 
 TEST_P(Waiting, G4FsyncThatWaitsCanBeKilled) {
-  make_file("file", "content");
+  make_files_and_directories(1);
   replicator_.hold_back();
   Child waiter = fsync_in_child();
   wait_until_held(1);
@@ -145,7 +156,7 @@ TEST_P(Waiting, G4FsyncThatWaitsCanBeKilled) {
 }
 
 TEST_P(Waiting, OtherSignalsDoNotEndAnFsync) {
-  make_file("file", "content");
+  make_files_and_directories(1);
   replicator_.hold_back();
   Child waiter = fsync_in_child();
   wait_until_held(1);
@@ -160,10 +171,10 @@ TEST_P(Waiting, OtherSignalsDoNotEndAnFsync) {
 }
 
 TEST_P(Waiting, G4ReadersPassAWriterThatWaitsForRoom) {
-  make_file("file", "content");
+  make_files_and_directories(4);
   replicator_.become_full();
   std::vector<Child> waiters;
-  for (int i = 0; i < 4; ++i) waiters.push_back(chmod_in_child());
+  for (std::size_t i = 0; i < 4; ++i) waiters.push_back(chmod_in_child(i));
   wait_until_waiting_for_room(4);
   expect_readers_unhindered();
   (void)take();
@@ -172,13 +183,13 @@ TEST_P(Waiting, G4ReadersPassAWriterThatWaitsForRoom) {
     EXPECT_TRUE(waiter.ended_within(10s));
     EXPECT_EQ(waiter.exit_code(), 0);
   }
-  EXPECT_EQ(look("file").permissions(), 0600U);
+  EXPECT_EQ(look("file3").permissions(), 0600U);
   EXPECT_EQ(take_only<SetAttributes>().size(), 4U);
 }
 
 TEST_P(Waiting, G4WriterThatWaitsForRoomCanBeKilledAndChangesNothing) {
-  make_file("file", "content");
-  const mode_t before = look("file").permissions();
+  make_files_and_directories(1);
+  const mode_t before = look("file0").permissions();
   (void)take();
   replicator_.become_full();
   Child waiter = chmod_in_child();
@@ -187,12 +198,12 @@ TEST_P(Waiting, G4WriterThatWaitsForRoomCanBeKilledAndChangesNothing) {
   EXPECT_TRUE(waiter.ended_within(5s)) << "stays in state D";
   replicator_.make_room();
   std::this_thread::sleep_for(50ms);
-  EXPECT_EQ(look("file").permissions(), before);
+  EXPECT_EQ(look("file0").permissions(), before);
   EXPECT_TRUE(take().empty());
 }
 
 TEST_P(Waiting, MountCanBeTakenAwayWhileSomebodyWaits) {
-  make_file("file", "content");
+  make_files_and_directories(1);
   replicator_.hold_back();
   Child waiter = fsync_in_child();
   wait_until_held(1);
@@ -202,17 +213,19 @@ TEST_P(Waiting, MountCanBeTakenAwayWhileSomebodyWaits) {
 
 /// Data of a request belongs to libfuse until its callback returns: what waits has a copy.
 TEST_P(Waiting, RequestsThatWaitForRoomKeepWhatTheyWereGiven) {
-  make_file("file", "content");
+  make_files_and_directories(4);
   replicator_.become_full();
   std::vector<Child> waiters;
   waiters.emplace_back([this] {
-    const int fd = ::open(mount("file").c_str(), O_WRONLY);
+    const int fd = ::open(mount("file0").c_str(), O_WRONLY);
     return ::pwrite(fd, "CONT", 4, 0) == 4 ? 0 : 1;
   });
-  waiters.emplace_back([this] { return ::mkdir(mount("made").c_str(), 0750) == 0 ? 0 : 1; });
-  waiters.emplace_back([this] { return ::symlink("there", mount("link").c_str()) == 0 ? 0 : 1; });
+  waiters.emplace_back(
+      [this] { return ::mkdir(mount("folder1/made").c_str(), 0750) == 0 ? 0 : 1; });
+  waiters.emplace_back(
+      [this] { return ::symlink("there", mount("folder2/link").c_str()) == 0 ? 0 : 1; });
   waiters.emplace_back([this] {
-    const int fd = ::open(mount("created").c_str(), O_RDWR | O_CREAT, 0640);
+    const int fd = ::open(mount("folder3/created").c_str(), O_RDWR | O_CREAT, 0640);
     return fd < 0 || ::ftruncate(fd, 77) != 0 ? 1 : 0;
   });
   wait_until_waiting_for_room(4);
@@ -222,10 +235,10 @@ TEST_P(Waiting, RequestsThatWaitForRoomKeepWhatTheyWereGiven) {
     EXPECT_TRUE(waiter.ended_within(10s));
     EXPECT_EQ(waiter.exit_code(), 0);
   }
-  EXPECT_EQ(read_file(source("file")), "CONTent");
-  EXPECT_EQ(look("made").permissions(), 0750U);
-  EXPECT_TRUE(look("link").is_symlink());
-  EXPECT_EQ(look("created").size, 77U);
+  EXPECT_EQ(read_file(source("file0")), "CONTent");
+  EXPECT_EQ(look("folder1/made").permissions(), 0750U);
+  EXPECT_TRUE(look("folder2/link").is_symlink());
+  EXPECT_EQ(look("folder3/created").size, 77U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Transports, Waiting, ::testing::Values("dev", "uring"),
