@@ -1,6 +1,7 @@
 #include "fs/handlers/suspended.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,8 +47,13 @@ thread_local bool is_own_thread = false;
 template <class Room>
 struct EndWithThread {
   std::weak_ptr<Room> room;
+  // libfuse cancels such threads at the end of the session (fuse_session_destruct_uring()), and
+  // joining others is where a cancelled thread would be unwound, in the midst of a destructor.
   ~EndWithThread() {
+    int before = 0;
+    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     if (const auto still = room.lock()) still->end();
+    ::pthread_setcancelstate(before, nullptr);
   }
 };
 
