@@ -47,9 +47,13 @@ thread_local bool is_own_thread = false;
 template <class Room>
 struct EndWithThread {
   std::weak_ptr<Room> room;
+  // libfuse cancels such threads at the end of the session (fuse_session_destruct_uring()), and
+  // joining others is where a cancelled thread would be unwound, in the midst of a destructor.
   ~EndWithThread() {
-    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
+    int before = 0;
+    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     if (const auto still = room.lock()) still->end();
+    ::pthread_setcancelstate(before, nullptr);
   }
 };
 
