@@ -39,6 +39,7 @@ FaultPlan draw_faults(Random& random) {
   if (random.chance(1, 8)) faults.hangs = 20;
   if (random.chance(1, 8)) faults.pauses = 20;
   if (random.chance(1, 8)) faults.kills = 2000;
+  if (random.chance(1, 8)) faults.closes = 1000;
   if (random.chance(1, 8)) faults.write_backs = 3000;
   if (random.chance(1, 8)) faults.allocations = static_cast<unsigned>(random.between(100, 1000));
   return faults;
@@ -133,7 +134,8 @@ unsigned* value_of(Plan& plan, std::string_view key) {
       {"pauses", &plan.faults.pauses},
       {"write-backs", &plan.faults.write_backs},
       {"allocations", &plan.faults.allocations},
-      {"kills", &plan.faults.kills}};
+      {"kills", &plan.faults.kills},
+      {"closes", &plan.faults.closes}};
   for (const auto& [name, value] : values) {
     if (name == key) return value;
   }
