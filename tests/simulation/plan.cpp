@@ -78,7 +78,8 @@ void make_crowded(Random& random, Plan& plan) {
   if (random.chance(1, 2)) last.queue_size = random.between(1000, 8000);
 }
 
-bool parse(std::string_view text, unsigned& value) {
+template <class Number>
+bool parse(std::string_view text, Number& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size();
 }
@@ -144,12 +145,11 @@ unsigned* value_of(Plan& plan, std::string_view key) {
 
 bool change_one(Plan& plan, std::string_view key, std::string_view value) {
   if (key == "mask") return parse_mask(value, plan.masked);
+  if (key == "schedule") return parse(value, plan.schedule);
   unsigned number = 0;
   if (!parse(value, number)) return false;
   if (unsigned* const changed = value_of(plan, key)) {
     *changed = number;
-  } else if (key == "schedule") {
-    plan.schedule = number;
   } else if (key == "links") {
     plan.linked_names = number != 0;
   } else if (key == "batches") {
