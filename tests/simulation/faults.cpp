@@ -1,11 +1,14 @@
 #include "faults.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <string_view>
+
+#include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::simulation {
 namespace {
@@ -80,12 +83,34 @@ int Faults::draw_error(Call call) {
   static constexpr std::array kErrors = {EIO, EIO, ESTALE, ENOMEM};
   static constexpr std::array kSpace = {ENOSPC, EDQUOT, EIO};
   if (call == Call::kOpen && random_.chance(1, 3)) return EMFILE;
-  if (call == Call::kClose || call == Call::kSync || call == Call::kSyncFilesystem) return EIO;
+  if (call == Call::kSync || call == Call::kSyncFilesystem) return EIO;
   return takes_space(call) ? random_.one_of(kSpace) : random_.one_of(kErrors);
+}
+
+/// A server that takes what was written at close(2) only, and refuses it then: the file is as long
+/// as it was made, and empty.
+bool Faults::loses_at_close(int fd) {
+  if (plan_.closes == 0 || !random_.chance(plan_.closes, kOutOf)) return false;
+  struct stat status{};
+  const bool written = (::fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY &&
+                       ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
+  if (!written || !on_replica(fd)) return false;
+  const std::string path = "/proc/self/fd/" + std::to_string(fd);
+  const UniqueFd again(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  const std::string nothing(static_cast<std::size_t>(status.st_size), '\0');
+  const timespec times[2] = {status.st_atim, status.st_mtim};
+  const bool lost = ::pwrite(again.get(), nothing.data(), nothing.size(), 0) > 0 &&
+                    ::futimens(again.get(), times) == 0;
+  if (lost) trace_.say("fault   close on the replica fails, and all that was written is lost");
+  return lost;
 }
 
 int Faults::before(Call call, int fd, const char* name) {
   if (dead_) return call == Call::kClose ? 0 : EIO;
+  if (call == Call::kClose) {
+    const CallScope own(nullptr);
+    return on_ && loses_at_close(fd) ? EIO : 0;
+  }
   if (others_ && !preempting_ && random_.chance(1, 32)) {
     preempting_ = true;
     const CallScope own(nullptr);
@@ -104,7 +129,6 @@ int Faults::before(Call call, int fd, const char* name) {
   if (burst_ > 0) --burst_;
   const CallScope own(nullptr);
   if (!hit || fd < 0 || !on_replica(fd)) return 0;
-  if (call == Call::kClose && (::fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) return 0;
   const int error = draw_error(call);
   ++failed_;
   if (random_.chance(1, 4)) burst_ = static_cast<unsigned>(random_.between(1, 6));

@@ -42,6 +42,7 @@ class Faults final : public CallHooks {
 
  private:
   [[nodiscard]] bool on_replica(int fd) const;
+  [[nodiscard]] bool loses_at_close(int fd);
   [[nodiscard]] int draw_error(Call call);
 
   const FaultPlan plan_;

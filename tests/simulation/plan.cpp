@@ -39,6 +39,7 @@ FaultPlan draw_faults(Random& random) {
   if (random.chance(1, 8)) faults.hangs = 20;
   if (random.chance(1, 8)) faults.pauses = 20;
   if (random.chance(1, 8)) faults.kills = 2000;
+  if (random.chance(1, 8)) faults.closes = 1000;
   if (random.chance(1, 8)) faults.write_backs = 3000;
   if (random.chance(1, 8)) faults.allocations = static_cast<unsigned>(random.between(100, 1000));
   return faults;
@@ -77,7 +78,8 @@ void make_crowded(Random& random, Plan& plan) {
   if (random.chance(1, 2)) last.queue_size = random.between(1000, 8000);
 }
 
-bool parse(std::string_view text, unsigned& value) {
+template <class Number>
+bool parse(std::string_view text, Number& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size();
 }
@@ -133,7 +135,8 @@ unsigned* value_of(Plan& plan, std::string_view key) {
       {"pauses", &plan.faults.pauses},
       {"write-backs", &plan.faults.write_backs},
       {"allocations", &plan.faults.allocations},
-      {"kills", &plan.faults.kills}};
+      {"kills", &plan.faults.kills},
+      {"closes", &plan.faults.closes}};
   for (const auto& [name, value] : values) {
     if (name == key) return value;
   }
@@ -142,12 +145,11 @@ unsigned* value_of(Plan& plan, std::string_view key) {
 
 bool change_one(Plan& plan, std::string_view key, std::string_view value) {
   if (key == "mask") return parse_mask(value, plan.masked);
+  if (key == "schedule") return parse(value, plan.schedule);
   unsigned number = 0;
   if (!parse(value, number)) return false;
   if (unsigned* const changed = value_of(plan, key)) {
     *changed = number;
-  } else if (key == "schedule") {
-    plan.schedule = number;
   } else if (key == "links") {
     plan.linked_names = number != 0;
   } else if (key == "batches") {

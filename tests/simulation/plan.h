@@ -40,6 +40,7 @@ struct FaultPlan {
   unsigned write_backs = 0;  ///< of syncs of the replica
   unsigned allocations = 0;  ///< of records
   unsigned kills = 0;        ///< of requests that wait
+  unsigned closes = 0;       ///< of files of the replica that were written
   unsigned most = 0;         ///< replica calls that fail, in all
 };
 
