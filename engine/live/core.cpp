@@ -29,8 +29,8 @@ Core::Core(Parts parts)
       state_(*ring_, parts.intake, parts.root, parts.source_root, parts.replica_root,
              descriptors_to_keep(), objects::Rights::current()),
       reconciler_(state_, staging_),
-      dispatcher_(state_, reconciler_),
       times_(state_, reconciler_),
+      dispatcher_(state_, reconciler_, times_),
       durability_(state_, reconciler_, times_, parts.replica_root),
       waits_(state_, durability_, times_, dispatcher_) {}
 

@@ -62,8 +62,8 @@ class Core {
   journal::SessionRecord& session_;
   LiveState state_;
   Reconciler reconciler_;
-  Dispatcher dispatcher_;
   TimeSetter times_;
+  Dispatcher dispatcher_;
   Durability durability_;
   Waits waits_;
 };

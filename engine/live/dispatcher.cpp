@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "engine/live/reconciler.h"
+#include "engine/live/time_setter.h"
 #include "engine/stream/claims.h"
 #include "mirrorfs/log.h"
 
@@ -211,7 +212,22 @@ void Dispatcher::follow_names(const Operation& operation) {
   }
 }
 
+/// An object that loses a name may have no other that is known: what is pending for it is set
+/// first.
+ring::Task<Result<void>> Dispatcher::set_times_before_unlink(const Operation& operation) {
+  std::optional<ObjectId> unlinked;
+  if (const auto* unlink = std::get_if<Unlink>(&operation)) {
+    if (!unlink->last_link) unlinked = unlink->object;
+  } else if (const auto* rename = std::get_if<Rename>(&operation)) {
+    if ((rename->flags & RENAME_EXCHANGE) == 0) unlinked = rename->replaced;
+  }
+  if (!unlinked || state_.directories.contains(*unlinked)) co_return Result<void>{};
+  co_return co_await times_.set_claimed(*unlinked);
+}
+
 ring::Task<Result<void>> Dispatcher::apply(const stream::Recorded& recorded) {
+  auto ready = co_await set_times_before_unlink(recorded.operation);
+  if (!ready) co_return ready;
   auto applied = co_await applier_.apply(recorded.operation);
   if (!applied) co_return applied;
   follow_names(recorded.operation);

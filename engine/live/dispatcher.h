@@ -14,13 +14,15 @@
 namespace mirrorfs::live {
 
 class Reconciler;
+class TimeSetter;
 
 /// Ring thread only.
 class Dispatcher {
  public:
-  Dispatcher(LiveState& state, Reconciler& reconciler)
+  Dispatcher(LiveState& state, Reconciler& reconciler, TimeSetter& times)
       : state_(state),
         reconciler_(reconciler),
+        times_(times),
         applier_(state.writer, {state.directories, state.files, state.links}, state.rights) {}
 
   /// Takes what the intake has, as far as the window allows. Called when the intake says that there
@@ -54,6 +56,7 @@ class Dispatcher {
   void start(stream::Recorded&& recorded);
   [[nodiscard]] ring::Task<void> run(std::shared_ptr<Job> job);
   [[nodiscard]] ring::Task<void> carry_out(const stream::Recorded& recorded);
+  [[nodiscard]] ring::Task<Result<void>> set_times_before_unlink(const Operation& operation);
   [[nodiscard]] ring::Task<Result<void>> apply(const stream::Recorded& recorded);
   void mark_touched(const stream::Recorded& recorded, const Error* error);
   void mark_unknown(const stream::Recorded& recorded);
@@ -71,6 +74,7 @@ class Dispatcher {
 
   LiveState& state_;
   Reconciler& reconciler_;
+  TimeSetter& times_;
   stream::Applier applier_;
   bool paused_ = false;
   std::size_t in_flight_ = 0;          ///< started and not finished

@@ -116,6 +116,11 @@ ring::Task<void> TimeSetter::set_object(ObjectId object) {
   }
 }
 
+ring::Task<Result<void>> TimeSetter::set_claimed(ObjectId object) {
+  if (state_.times.find(object) == nullptr) co_return Result<void>{};
+  co_return co_await set_held(object, usable_name(object));
+}
+
 ring::Task<Result<void>> TimeSetter::set_held(ObjectId object, std::optional<Location> where) {
   const auto take = [this, &object](int fd) -> Result<void> {
     const state::PendingTimes::Pending* pending = state_.times.find(object);

@@ -25,6 +25,9 @@ class TimeSetter {
   /// The same of one object.
   [[nodiscard]] ring::Task<void> flush(ObjectId object);
 
+  /// Sets what is pending for an object on which the caller holds an exclusive claim.
+  [[nodiscard]] ring::Task<Result<void>> set_claimed(ObjectId object);
+
  private:
   [[nodiscard]] ring::Task<void> set_all(std::vector<ObjectId> objects);
   [[nodiscard]] ring::Task<void> set_directory(ObjectId directory);
