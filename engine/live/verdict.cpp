@@ -12,18 +12,16 @@ using stream::Relation;
 
 /// How the entries that an operation touches stand to marks, walks and readings, taken together.
 struct Standing {
-  bool any_known = false;     ///< the directory of one of them is known
-  bool all_clean = true;      ///< all directories are known, and no entry is marked
-  bool any_before = false;    ///< the last reading of one has the operation
-  bool all_before = true;     ///< those of all
-  bool any_across = false;    ///< that of one may have it
-  bool other_object = false;  ///< a reading showed another object in its place
+  bool any_known = false;   ///< the directory of one of them is known
+  bool all_clean = true;    ///< all directories are known, and no entry is marked
+  bool any_before = false;  ///< the last reading of one has the operation
+  bool all_before = true;   ///< those of all
+  bool any_across = false;  ///< that of one may have it
 };
 
 Standing standing_of(const LiveState& state, const stream::Recorded& recorded,
                      const std::vector<Location>& entries) {
   Standing standing;
-  const auto object = stream::changed_object(recorded.operation);
   for (const Location& entry : entries) {
     const bool known = state.directories.is_known(entry.parent);
     standing.any_known |= known;
@@ -32,7 +30,6 @@ Standing standing_of(const LiveState& state, const stream::Recorded& recorded,
     standing.any_before |= relation == Relation::kBefore;
     standing.all_before &= relation == Relation::kBefore;
     standing.any_across |= relation == Relation::kAcross;
-    standing.other_object |= object && state.readings.showed_another(entry, *object, recorded);
   }
   if (entries.empty()) standing.all_before = false;
   return standing;
@@ -109,8 +106,11 @@ Verdict judge(const LiveState& state, const stream::Recorded& recorded) {
   }
   const Standing standing = standing_of(state, recorded, stream::touched_entries(operation));
   if (const auto object = stream::changed_object(operation)) {
-    if (!standing.all_clean || standing.other_object) return Verdict::kSkip;
-    if (state.readings.relation(*object, recorded) == Relation::kBefore) return Verdict::kSkip;
+    const Relation relation = state.readings.relation(*object, recorded);
+    if (!standing.all_clean || relation == Relation::kBefore) return Verdict::kSkip;
+    // The name was read, and the object was not: another one had the name.
+    const bool name_was_read = standing.any_before || standing.any_across;
+    if (name_was_read && relation == Relation::kAfter) return Verdict::kSkip;
     if (state.links.is_split(*object)) return Verdict::kMark;
     return Verdict::kApply;
   }

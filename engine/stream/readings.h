@@ -36,10 +36,8 @@ class Readings {
   /// To be called right before the source is read.
   [[nodiscard]] Look begin() { return intake_.look(); }
 
-  /// The entry is as it was read since `from`; `object` is what stood there, null for nothing.
-  /// `finished`: all operations up to it have ended.
-  void note_entry(const Location& entry, const Look& from, const ObjectId& object,
-                  SequenceNumber finished);
+  /// The entry is as it was read since `from`. `finished`: all operations up to it have ended.
+  void note_entry(const Location& entry, const Look& from, SequenceNumber finished);
   /// All entries of the directory are.
   void note_directory(const ObjectId& directory, const Look& from, SequenceNumber finished);
   /// Content and attributes of the object are, as `read` tells.
@@ -50,10 +48,6 @@ class Readings {
   [[nodiscard]] Relation relation(const ObjectId& object, const Recorded& operation) const;
   /// What the last reading of the object found, if it has the operation already.
   [[nodiscard]] const Metadata* read_after(const ObjectId& object, const Recorded& operation) const;
-  /// The reading showed another object there than the one that the operation means.
-  [[nodiscard]] bool showed_another(const Location& entry, const ObjectId& object,
-                                    const Recorded& operation) const;
-
   /// Forgets readings that every operation still to come began after.
   void prune(SequenceNumber finished);
   [[nodiscard]] std::size_t size() const {
@@ -62,10 +56,8 @@ class Readings {
 
  private:
   struct Reading {
-    SequenceNumber before;    ///< recorded up to it: read
-    std::uint64_t ended = 0;  ///< a Look: what began before it may have been read
-    SequenceNumber recorded;  ///< by the end
-    ObjectId object;
+    SequenceNumber before;      ///< recorded up to it: read
+    std::uint64_t ended = 0;    ///< a Look: what began before it may have been read
     bool under_way = false;     ///< something had begun that was not recorded by the end
     Metadata read;              ///< of objects
     SequenceNumber last_shown;  ///< no later operation may be in it, once none is under way
@@ -73,8 +65,7 @@ class Readings {
     [[nodiscard]] Relation relation(const Recorded& operation) const;
   };
   /// None: no operation can stand before it or across it any more.
-  [[nodiscard]] std::optional<Reading> end(const Look& from, const ObjectId& object,
-                                           SequenceNumber finished);
+  [[nodiscard]] std::optional<Reading> end(const Look& from, SequenceNumber finished);
   [[nodiscard]] bool has_passed(Reading& reading, SequenceNumber finished);
   template <class Map>
   void drop_passed(Map& readings, SequenceNumber finished);
