@@ -22,7 +22,7 @@ SessionPlan draw_session(Random& random, bool first, bool last) {
   session.operations =
       static_cast<unsigned>(random.between(first && !last ? 0 : 8, last ? 40 : 20));
   if (!last && random.chance(1, 2)) {
-    session.end = SessionEnd::kCrash;
+    session.end = random.chance(2, 3) ? SessionEnd::kCrash : SessionEnd::kSuddenStop;
     session.crash_after = static_cast<unsigned>(random.below(session.operations + 1));
   }
   return session;
@@ -219,7 +219,8 @@ std::string describe(const Plan& plan) {
         session.queue_size, session.overflow == Overflow::kThrottle ? "throttle" : "catch-up",
         session.wait_for_baseline ? "after the baseline," : "in the baseline,", session.operations,
         session.end == SessionEnd::kCrash ? fmt::format("crash after {}", session.crash_after)
-                                          : "clean stop");
+        : session.end == SessionEnd::kSuddenStop ? "sudden stop"
+                                                 : "clean stop");
     if (session.foreign_edits) text += " foreign edits";
   }
   return text;

@@ -15,7 +15,11 @@
 
 namespace mirrorfs::simulation {
 
-enum class SessionEnd { kCleanStop, kCrash };
+enum class SessionEnd {
+  kCleanStop,   ///< after all was found to be equal
+  kSuddenStop,  ///< as soon as the applications are done, whatever is wrong then
+  kCrash,
+};
 
 struct SessionPlan {
   Check check = Check::kQuick;

@@ -51,6 +51,7 @@ class Run final : public Scheduler {
   void end_session(bool crashed);
   void advance_phase(Driver& driver);
   void quiesce();
+  void stop();
   void check_converged();
   void check_clean_stop();
   void maybe_check_claim(const Driver& driver);

@@ -9,36 +9,11 @@
 #include <cstring>
 #include <new>
 
+#include "drawing.h"
 #include "ledger.h"
-#include "simulated_time.h"
 
 namespace mirrorfs::simulation {
 namespace {
-
-/// Few names and little depth, so that operations meet.
-std::vector<std::string> draw_path_of(Random& random, const Plan& plan) {
-  std::vector<std::string> path;
-  for (std::size_t left = random.between(1, plan.depth); left > 0; --left) {
-    path.push_back("n" + std::to_string(random.below(plan.names)));
-  }
-  return path;
-}
-
-std::string joined(const std::vector<std::string>& path) {
-  std::string text;
-  for (const std::string& name : path) text += (text.empty() ? "" : "/") + name;
-  return text;
-}
-
-/// Bytes that no other operation writes.
-std::string draw_data(Random& random) {
-  const std::uint64_t tag = random.next();
-  const std::size_t size = random.chance(1, 10) ? random.between(1, 9000) : random.between(1, 64);
-  std::string data;
-  while (data.size() < size) data += fmt::format("{:08x}", static_cast<std::uint32_t>(tag));
-  data.resize(size);
-  return data;
-}
 
 std::uint64_t draw_offset(Random& random) {
   return random.chance(1, 10) ? random.below(12'000) : random.below(64);
@@ -51,52 +26,7 @@ timespec draw_time(Random& random) {
 
 std::string draw_xattr(Random& random) { return "user.x" + std::to_string(random.below(3)); }
 
-/// Under the time of the run.
-void set_time(int directory, const std::string& name) {
-  const timespec now = SimulatedTime::on(CLOCK_REALTIME);
-  const timespec times[2] = {now, now};
-  ::utimensat(directory, name.c_str(), times, AT_SYMLINK_NOFOLLOW);
-}
-
-bool make_initial(int root, Random& random, const std::string& path, bool links,
-                  std::vector<std::string>& files) {
-  const std::size_t kind = random.below(10);
-  if (links && kind >= 7 && !files.empty()) {
-    return ::linkat(root, random.one_of(files).c_str(), root, path.c_str(), 0) == 0;
-  }
-  if (kind < 4) return ::mkdirat(root, path.c_str(), 0755) == 0;
-  if (kind == 4) return ::symlinkat("target", root, path.c_str()) == 0;
-  if (kind == 5) return ::mknodat(root, path.c_str(), S_IFIFO | 0600, 0) == 0;
-  const UniqueFd fd(::openat(root, path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644));
-  if (!fd) return false;
-  const std::string data = draw_data(random);
-  files.push_back(path);
-  return ::pwrite(fd.get(), data.data(), data.size(), 0) == static_cast<ssize_t>(data.size());
-}
-
 }  // namespace
-
-void make_initial_tree(int source_root, const Plan& plan) {
-  std::vector<std::string> made;
-  std::vector<std::string> files;
-  for (unsigned count = 0; count < plan.initial_objects; ++count) {
-    Random random(mixed(plan.seed, 500'000 + count));
-    const std::string path = joined(draw_path_of(random, plan));
-    if (plan.masked.contains(kInitialNumbers + count)) continue;
-    SimulatedTime::advance(std::chrono::microseconds(1));
-    if (make_initial(source_root, random, path, plan.linked_names, files)) made.push_back(path);
-  }
-  for (const std::string& path : made) {
-    SimulatedTime::advance(std::chrono::microseconds(1));
-    set_time(source_root, path);
-  }
-  if (plan.weights[static_cast<std::size_t>(Work::kLedger)] != 0) {
-    const UniqueFd ledger(
-        ::openat(source_root, Ledger::kName, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-    set_time(source_root, Ledger::kName);
-  }
-  set_time(source_root, ".");
-}
 
 Workload::Workload(Mount& mount, const Plan& plan, std::size_t session, Trace& trace)
     : mount_(mount),
