@@ -37,6 +37,7 @@ void Mounted::SetUp() {
                          .fuse_options = {"allow_other", "default_permissions", "suid", "dev",
                                           "fsname=handlers", "subtype=mirrorfs"},
                          .threads = 4,
+                         .attr_timeout = attribute_timeout(),
                          .on_init = [&up] { up.set_value(); },
                          .transport = transport()};
   auto session = Session::mount(options, root_.get(), replicator_);

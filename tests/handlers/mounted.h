@@ -48,6 +48,9 @@ class Mounted : public ::testing::Test {
   /// "dev", or "uring" for fixtures that mount by it.
   [[nodiscard]] virtual const char* transport() const { return "dev"; }
 
+  /// Seconds that the kernel trusts attributes.
+  [[nodiscard]] virtual double attribute_timeout() const { return 1; }
+
   RecordingReplicator replicator_;
 
  private:
