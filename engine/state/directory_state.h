@@ -36,8 +36,8 @@ inline constexpr std::size_t kDirectoryStates = 5;
       {true, true, false, false, false},
       {true, true, true, false, false},
       {true, true, false, true, true},
-      {true, true, false, true, false},
       {true, true, false, false, true},
+      {true, true, false, false, false},
   }};
   return kAllowed[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)];
 }

@@ -3,6 +3,7 @@
 
 #include "engine/state/directory_table.h"
 #include "mirrorfs/invariant.h"
+#include "mirrorfs/log.h"
 
 namespace mirrorfs::state {
 namespace {
@@ -25,6 +26,9 @@ DirectoryTable::Entry& DirectoryTable::add(const ObjectId& directory, DirectoryS
 }
 
 void DirectoryTable::change(Entry& entry, DirectoryState to) {
+  if (!may_follow(entry.state, to)) {
+    log_error("a directory is to change from {} to {}", to_string(entry.state), to_string(to));
+  }
   invariant(may_follow(entry.state, to), "a directory changes its state as directory_state.h says");
   if (is_unsettled(entry.state)) --unsettled_;
   if (is_unsettled(to)) ++unsettled_;

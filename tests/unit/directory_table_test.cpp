@@ -120,6 +120,19 @@ TEST_F(DirectoryTableTest, G1AWalkMakesKnownOnlyWhatNobodyMarkedMeanwhile) {
   EXPECT_EQ(table_->unsettled(), 0U);
 }
 
+TEST_F(DirectoryTableTest, OneWhoseCopyCannotBeOpenedIsWalkedWhenItIsMetAgain) {
+  EXPECT_TRUE(meet(2, {object(1), "a"}, 20));
+  walk(2);
+  table_->mark_damaged(object(2));
+  EXPECT_EQ(state(2), DirectoryState::kDamaged);
+  EXPECT_EQ(table_->unsettled(), 0U) << "the mark on its entry stands for it";
+  EXPECT_TRUE(meet(2, {object(1), "a"}, 20));
+  EXPECT_EQ(state(2), DirectoryState::kUnwalked);
+  table_->begin_walk(object(2));
+  table_->fail_walk(object(2));
+  EXPECT_EQ(state(2), DirectoryState::kDamaged);
+}
+
 TEST_F(DirectoryTableTest, AKnownDirectoryInItsPlaceWithItsCopyIsNotWalked) {
   EXPECT_TRUE(meet(2, {object(1), "a"}, 20)) << "its copy was not known";
   walk(2);
