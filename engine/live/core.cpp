@@ -75,7 +75,7 @@ void Core::resume() {
 MirrorState Core::judge_state(double lag_seconds) const {
   if (dispatcher_.paused()) return MirrorState::kPaused;
   if (reconciler_.progress().running) return MirrorState::kBaseline;
-  if (state_.marks.failing() > 0) return MirrorState::kDegraded;
+  if (state_.marks.failing() > 0 || durability_.suspect()) return MirrorState::kDegraded;
   const bool behind_marks = state_.finished.closed_through() < state_.watermark.closed_through();
   if (state_.catching_up || !state_.clean() || behind_marks) return MirrorState::kCatchingUp;
   if (state_.times.size() > 0) return MirrorState::kLagging;
@@ -94,7 +94,8 @@ EngineStatus Core::status() const {
   status.durable = durability_.durable();
   status.queued_ops = status.completed.value - status.applied.value;
   status.queued_bytes = state_.intake.queued_bytes();
-  status.marks = state_.marks.size() + state_.directories.unsettled();
+  status.marks =
+      state_.marks.size() + state_.directories.unsettled() + (durability_.suspect() ? 1 : 0);
   status.errors_total = state_.totals.errors;
   status.last_error = state_.totals.last_error;
   status.bytes_replicated_total = dispatcher_.bytes_applied() + state_.totals.bytes_reconciled;

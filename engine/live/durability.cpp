@@ -15,7 +15,7 @@ namespace {
 
 /// Dirty pages are written back after some 30 s on their own (vm.dirty_expire_centisecs); a failure
 /// should not stay unknown much longer than that would take.
-constexpr std::chrono::seconds kWatchInterval{10};
+constexpr std::chrono::seconds kWatchInterval{5};
 constexpr std::chrono::seconds kLongestWatchInterval{300};
 constexpr time_t kClockMargin = 2;  // seconds: file times come from a coarser clock
 

@@ -16,6 +16,8 @@ class Durability {
   Durability(LiveState& state, Reconciler& reconciler, TimeSetter& times, int replica_root);
 
   [[nodiscard]] SequenceNumber durable() const { return durable_; }
+  /// The last sync failed, and none has succeeded since what it may have lost was written again.
+  [[nodiscard]] bool suspect() const { return suspect_; }
 
   /// Everything up to `number`, which must be applied or reconciled, is durable when it returns
   /// true. False: the sync failed, or one before did and what it may have lost is not written again
