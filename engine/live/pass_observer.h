@@ -17,11 +17,13 @@ class Reconciler::PassObserver final : public compare::Observer {
 
   /// The non-directories looked at, when asked to remember them.
   void remember_objects() { remembering_ = true; }
-  [[nodiscard]] const std::vector<Metadata>& objects() const { return objects_; }
+  [[nodiscard]] const std::vector<ObjectId>& seen_objects() const { return seen_; }
+  /// Those of which the replica has what was read.
+  [[nodiscard]] const std::vector<Metadata>& reconciled_objects() const { return reconciled_; }
   [[nodiscard]] bool names_were_split() const { return split_; }
 
   void seen(const Metadata& source) override {
-    if (remembering_ && !source.is_directory()) objects_.push_back(source);
+    if (remembering_ && !source.is_directory()) seen_.push_back(source.id());
     if (!progress_.running) return;
     const std::uint64_t size = source.is_regular() ? source.size : 0;
     ++files_;
@@ -30,6 +32,9 @@ class Reconciler::PassObserver final : public compare::Observer {
     progress_.bytes_total += size;
   }
   void names_are_split(const Metadata&) override { split_ = true; }
+  void reconciled(const Metadata& source) override {
+    if (remembering_ && !source.is_directory()) reconciled_.push_back(source);
+  }
   void copied(std::string_view, std::uint64_t bytes) override { totals_.bytes_reconciled += bytes; }
 
  private:
@@ -38,7 +43,8 @@ class Reconciler::PassObserver final : public compare::Observer {
   std::uint64_t files_ = 0, bytes_ = 0;
   bool remembering_ = false;
   bool split_ = false;
-  std::vector<Metadata> objects_;
+  std::vector<ObjectId> seen_;
+  std::vector<Metadata> reconciled_;
 };
 
 }  // namespace mirrorfs::live

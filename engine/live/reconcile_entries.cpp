@@ -117,7 +117,7 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
   const auto done = co_await reconcile_held(entry, metadata, source);
   const SequenceNumber finished = state_.finished.closed_through();
   const ObjectId object = metadata ? metadata->id() : ObjectId{};
-  state_.readings.note_entry(entry, from, finished);
+  state_.readings.note_entry(entry, from, object, finished);
   if (done && metadata) {
     state_.readings.note_object(object, from, finished, *metadata);
   }

@@ -12,26 +12,23 @@ using stream::Relation;
 
 /// How the entries that an operation touches stand to marks, walks and readings, taken together.
 struct Standing {
-  bool any_known = false;   ///< the directory of one of them is known
-  bool all_clean = true;    ///< all directories are known, and no entry is marked
-  bool any_before = false;  ///< the last reading of one has the operation
-  bool all_before = true;   ///< those of all
-  bool any_across = false;  ///< that of one may have it
+  bool any_known = false;     ///< the directory of one of them is known
+  bool all_clean = true;      ///< all directories are known, and no entry is marked
+  bool any_read = false;      ///< the last reading of one has the operation, or may have it
+  bool other_object = false;  ///< a reading showed another object in its place
 };
 
 Standing standing_of(const LiveState& state, const stream::Recorded& recorded,
                      const std::vector<Location>& entries) {
   Standing standing;
+  const auto object = stream::changed_object(recorded.operation);
   for (const Location& entry : entries) {
     const bool known = state.directories.is_known(entry.parent);
     standing.any_known |= known;
     if (!known || state.marks.is_marked(entry)) standing.all_clean = false;
-    const Relation relation = state.readings.relation(entry, recorded);
-    standing.any_before |= relation == Relation::kBefore;
-    standing.all_before &= relation == Relation::kBefore;
-    standing.any_across |= relation == Relation::kAcross;
+    standing.any_read |= state.readings.relation(entry, recorded) != Relation::kAfter;
+    standing.other_object |= object && state.readings.showed_another(entry, *object, recorded);
   }
-  if (entries.empty()) standing.all_before = false;
   return standing;
 }
 
@@ -82,7 +79,7 @@ class AgreesWithTable {
 bool can_link_from(const LiveState& state, const Location& existing,
                    const stream::Recorded& recorded) {
   return state.directories.is_known(existing.parent) && !state.marks.is_marked(existing) &&
-         state.readings.relation(existing, recorded) != Relation::kAcross;
+         state.readings.relation(existing, recorded) == Relation::kAfter;
 }
 
 /// A directory is told once; what a reading or a mark tells better is left to it.
@@ -106,17 +103,11 @@ Verdict judge(const LiveState& state, const stream::Recorded& recorded) {
   }
   const Standing standing = standing_of(state, recorded, stream::touched_entries(operation));
   if (const auto object = stream::changed_object(operation)) {
-    const Relation relation = state.readings.relation(*object, recorded);
-    if (!standing.all_clean || relation == Relation::kBefore) return Verdict::kSkip;
-    // The name was read, and the object was not: another one had the name.
-    const bool name_was_read = standing.any_before || standing.any_across;
-    if (name_was_read && relation == Relation::kAfter) return Verdict::kSkip;
-    if (state.links.is_split(*object)) return Verdict::kMark;
-    return Verdict::kApply;
+    if (!standing.all_clean || standing.other_object) return Verdict::kSkip;
+    return state.links.is_split(*object) ? Verdict::kMark : Verdict::kApply;
   }
-  if (standing.all_clean && standing.all_before) return Verdict::kSkip;
-  bool exact = standing.all_clean && !standing.any_before && !standing.any_across &&
-               std::visit(AgreesWithTable(state), operation);
+  bool exact =
+      standing.all_clean && !standing.any_read && std::visit(AgreesWithTable(state), operation);
   if (const auto* link = std::get_if<Link>(&operation); link != nullptr && link->existing) {
     exact = exact && can_link_from(state, *link->existing, recorded);
   }

@@ -7,28 +7,32 @@ Relation Readings::Reading::relation(const Recorded& operation) const {
   return operation.begun < ended ? Relation::kAcross : Relation::kAfter;
 }
 
-std::optional<Readings::Reading> Readings::end(const Look& from, SequenceNumber finished) {
+std::optional<Readings::Reading> Readings::end(const Look& from, const ObjectId& object,
+                                               SequenceNumber finished) {
   const Look to = intake_.look();
   if (!to.under_way && to.recorded <= finished) return std::nullopt;
   return Reading{.before = from.recorded,
                  .ended = to.number,
+                 .recorded = to.recorded,
+                 .object = object,
                  .under_way = to.under_way,
                  .read = {},
                  .last_shown = to.recorded};
 }
 
-void Readings::note_entry(const Location& entry, const Look& from, SequenceNumber finished) {
-  if (const auto reading = end(from, finished)) entries_[entry] = *reading;
+void Readings::note_entry(const Location& entry, const Look& from, const ObjectId& object,
+                          SequenceNumber finished) {
+  if (const auto reading = end(from, object, finished)) entries_[entry] = *reading;
 }
 
 void Readings::note_directory(const ObjectId& directory, const Look& from,
                               SequenceNumber finished) {
-  if (const auto reading = end(from, finished)) directories_[directory] = *reading;
+  if (const auto reading = end(from, {}, finished)) directories_[directory] = *reading;
 }
 
 void Readings::note_object(const ObjectId& object, const Look& from, SequenceNumber finished,
                            const Metadata& read) {
-  auto reading = end(from, finished);
+  auto reading = end(from, object, finished);
   if (!reading) return;
   reading->read = read;
   objects_[object] = *reading;
@@ -53,6 +57,15 @@ Relation Readings::relation(const Location& entry, const Recorded& operation) co
     if (last == nullptr || last->ended < found->second.ended) last = &found->second;
   }
   return last == nullptr ? Relation::kAfter : last->relation(operation);
+}
+
+/// By numbers: when another object takes the name, all that was done to this one through it has
+/// been recorded, for that takes the locks of both.
+bool Readings::showed_another(const Location& entry, const ObjectId& object,
+                              const Recorded& operation) const {
+  const auto found = entries_.find(entry);
+  return found != entries_.end() && operation.number <= found->second.recorded &&
+         found->second.object != object;
 }
 
 bool Readings::has_passed(Reading& reading, SequenceNumber finished) {

@@ -21,10 +21,13 @@ enum class Relation : std::uint8_t {
 /// So a reading has no position in the stream but an interval: all that was recorded before it
 /// began is in it, nothing that began after it ended is, and of what lies between nobody can tell.
 ///
-/// | relation | content and attributes       | directory entries                 |
-/// | kBefore  | left out: the reading has it | left out: the reading has it      |
-/// | kAcross  | applied again, in order      | its entries are marked once more  |
-/// | kAfter   | applied                      | applied                           |
+/// | relation         | content and attributes  | directory entries                |
+/// | kBefore, kAcross | applied again, in order | its entries are marked once more |
+/// | kAfter           | applied                 | applied                          |
+///
+/// To leave out what is kBefore would be enough by this definition; tried under load it lost
+/// updates, and doing them again is always right: content and attributes are absolute values, and a
+/// marked entry is read anew.
 ///
 /// Content and attributes are read with their object, under whatever name; entries by themselves or
 /// with their directory. Note a reading only when the replica was made equal to it.
@@ -36,8 +39,10 @@ class Readings {
   /// To be called right before the source is read.
   [[nodiscard]] Look begin() { return intake_.look(); }
 
-  /// The entry is as it was read since `from`. `finished`: all operations up to it have ended.
-  void note_entry(const Location& entry, const Look& from, SequenceNumber finished);
+  /// The entry is as it was read since `from`; `object` is what stood there, null for nothing.
+  /// `finished`: all operations up to it have ended.
+  void note_entry(const Location& entry, const Look& from, const ObjectId& object,
+                  SequenceNumber finished);
   /// All entries of the directory are.
   void note_directory(const ObjectId& directory, const Look& from, SequenceNumber finished);
   /// Content and attributes of the object are, as `read` tells.
@@ -48,6 +53,10 @@ class Readings {
   [[nodiscard]] Relation relation(const ObjectId& object, const Recorded& operation) const;
   /// What the last reading of the object found, if it has the operation already.
   [[nodiscard]] const Metadata* read_after(const ObjectId& object, const Recorded& operation) const;
+  /// The reading showed another object there than the one that the operation means.
+  [[nodiscard]] bool showed_another(const Location& entry, const ObjectId& object,
+                                    const Recorded& operation) const;
+
   /// Forgets readings that every operation still to come began after.
   void prune(SequenceNumber finished);
   [[nodiscard]] std::size_t size() const {
@@ -56,8 +65,10 @@ class Readings {
 
  private:
   struct Reading {
-    SequenceNumber before;      ///< recorded up to it: read
-    std::uint64_t ended = 0;    ///< a Look: what began before it may have been read
+    SequenceNumber before;    ///< recorded up to it: read
+    std::uint64_t ended = 0;  ///< a Look: what began before it may have been read
+    SequenceNumber recorded;  ///< by the end
+    ObjectId object;
     bool under_way = false;     ///< something had begun that was not recorded by the end
     Metadata read;              ///< of objects
     SequenceNumber last_shown;  ///< no later operation may be in it, once none is under way
@@ -65,7 +76,8 @@ class Readings {
     [[nodiscard]] Relation relation(const Recorded& operation) const;
   };
   /// None: no operation can stand before it or across it any more.
-  [[nodiscard]] std::optional<Reading> end(const Look& from, SequenceNumber finished);
+  [[nodiscard]] std::optional<Reading> end(const Look& from, const ObjectId& object,
+                                           SequenceNumber finished);
   [[nodiscard]] bool has_passed(Reading& reading, SequenceNumber finished);
   template <class Map>
   void drop_passed(Map& readings, SequenceNumber finished);

@@ -54,7 +54,12 @@ TEST_P(FullSource, G2_WhatFailsThereLeavesTheTreesEqual) {
   fill(mirror.mount());
   const Path path = mirror.mount("file");
   {
-    const UniqueFd fd = open_file(path, O_RDWR | O_CREAT);
+    // The room is there some time after close(2) has returned: nobody waits for RELEASE.
+    UniqueFd fd;
+    ASSERT_TRUE(eventually([&] {
+      fd = UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+      return fd.valid();
+    }));
     exhaust(fd.get(), path);
     EXPECT_TRUE(mirror.identical()) << "after the write that did not fit";
     std::this_thread::sleep_for(milliseconds(20));
