@@ -29,7 +29,6 @@
 
 namespace mirrorfs::ring {
 
-
 struct RingOptions {
   unsigned entries = 512;  ///< of the submission queue; the kernel rounds up to a power of two
   unsigned helper_threads = 2;

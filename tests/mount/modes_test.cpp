@@ -168,6 +168,7 @@ TEST_F(Modes, G6_WhatIsTriedAgainIsWaitedFor) {
   ASSERT_EQ(::umount2(place.c_str(), 0), 0);
   EXPECT_TRUE(eventually([&] { return mirror.trees_equal() == true; })) << mirror.status().json;
   EXPECT_EQ(sync(root), 0);
+  root.reset();
   close_file(std::move(file), "file");
   EXPECT_TRUE(mirror.identical());
   mirror.stop();
