@@ -32,6 +32,7 @@ Core::Core(Parts parts)
       times_(state_, reconciler_),
       dispatcher_(state_, reconciler_, times_),
       durability_(state_, reconciler_, times_, parts.replica_root),
+      closer_(state_, reconciler_, durability_),
       waits_(state_, durability_, times_, dispatcher_) {}
 
 void Core::run(std::optional<compare::Policy> baseline) {
@@ -39,6 +40,7 @@ void Core::run(std::optional<compare::Policy> baseline) {
   ring_->spawn(reconciler_.retry_loop());
   ring_->spawn(durability_.watch());
   ring_->spawn(close_unused_files());
+  ring_->spawn(closer_.run());
   ring_->spawn(times_.run());
   ring_->spawn(waits_.serve());
   ring_->run();
@@ -78,7 +80,7 @@ MirrorState Core::judge_state(double lag_seconds) const {
   if (state_.marks.failing() > 0 || durability_.suspect()) return MirrorState::kDegraded;
   const bool behind_marks = state_.finished.closed_through() < state_.watermark.closed_through();
   if (state_.catching_up || !state_.clean() || behind_marks) return MirrorState::kCatchingUp;
-  if (state_.times.size() > 0) return MirrorState::kLagging;
+  if (state_.times.size() > 0 || state_.files.leaving() > 0) return MirrorState::kLagging;
   return lag_seconds >= kLaggingFrom ? MirrorState::kLagging : MirrorState::kInSync;
 }
 
@@ -116,8 +118,8 @@ ring::Task<bool> Core::drain_everything() {
   const SequenceNumber last = state_.intake.last_recorded();
   bool tried_again = false;
   while (true) {
-    const bool quiet =
-        state_.finished.closed_through() >= last && dispatcher_.idle() && reconciler_.idle();
+    const bool quiet = state_.files.leaving() == 0 && state_.finished.closed_through() >= last &&
+                       dispatcher_.idle() && reconciler_.idle();
     if (!quiet) {
       co_await state_.progress.wait();
     } else if (state_.times.size() > 0) {
@@ -149,6 +151,7 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
   times_.stop();
   state_.unsynced.set();
   state_.files_opened.set();
+  closer_.stop();
   ring_->stop();
   clean->set_value(done);
 }

@@ -11,6 +11,7 @@
 #include "engine/journal/session_record.h"
 #include "engine/live/dispatcher.h"
 #include "engine/live/durability.h"
+#include "engine/live/file_closer.h"
 #include "engine/live/live_state.h"
 #include "engine/live/reconciler.h"
 #include "engine/live/time_setter.h"
@@ -65,6 +66,7 @@ class Core {
   TimeSetter times_;
   Dispatcher dispatcher_;
   Durability durability_;
+  FileCloser closer_;
   Waits waits_;
 };
 

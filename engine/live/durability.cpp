@@ -56,6 +56,7 @@ ring::Task<bool> Durability::sync() {
     const int root = replica_root_;
     const int error =
         co_await state_.ring.offload([root]() noexcept { return ::syncfs(root) == 0 ? 0 : errno; });
+    co_await closes_under_way();
     ++ended_;
     if (error == 0) {
       note_good(applied, reconciled, started);
@@ -84,8 +85,19 @@ void Durability::note_failed(int error, const char* what) {
   const std::string line = Error{error, what, {}}.message();
   state_.count_error(line);
   log_error("{}", line);
+  note_lost();
+}
+
+void Durability::note_lost() {
   suspect_ = true;
   reconciler_.reread_everything(good_since_);
+}
+
+/// A close that fails may have lost what it failed to write before the sync, and is marked for it:
+/// whoever goes by the marks waits for those that may have begun by then.
+ring::Task<void> Durability::closes_under_way() {
+  const std::uint64_t begun = state_.files.closes_begun();
+  while (state_.files.any_closing_of(begun)) co_await state_.progress.wait();
 }
 
 ring::Task<bool> Durability::reach(SequenceNumber number) {
@@ -115,6 +127,7 @@ ring::Task<bool> Durability::sync_object(ObjectId object, Location where) {
   if (suspect_) co_return co_await sync_suspect();
   co_await times_.flush(object);
   const Result<void> synced = co_await fsync(object, std::move(where));
+  co_await closes_under_way();
   if (synced) co_return true;
   const bool written_back_badly =
       synced.error().code == EIO || synced.error().code == ENOSPC || synced.error().code == EDQUOT;

@@ -31,6 +31,9 @@ class Durability {
   /// Syncs now, also what no operation stands for (reconciled objects).
   [[nodiscard]] ring::Task<bool> sync();
 
+  /// What was written since the last sync may be lost, as if that sync had failed.
+  void note_lost();
+
   /// Looks for failed write-backs while nobody asks: syncs some time after something was written.
   /// Sleeps as long as nothing is; ends when the ring stops.
   [[nodiscard]] ring::Task<void> watch();
@@ -43,6 +46,7 @@ class Durability {
   }
 
   [[nodiscard]] ring::Task<bool> sync_suspect();
+  [[nodiscard]] ring::Task<void> closes_under_way();
   [[nodiscard]] ring::Task<Result<void>> fsync(ObjectId object, Location where);
 
   LiveState& state_;

@@ -122,6 +122,10 @@ bool Waits::covers_one_object(const Wait& wait) const {
 ring::Task<void> Waits::sync_object_for(Wait wait) {
   const bool synced = co_await durability_.sync_object(wait.covered->objects().front(),
                                                        wait.covered->entries().front());
+  if (synced && !stopped_ && !is_decided(wait)) {
+    undecided_.push_back(std::move(wait));  // marked while it was synced: a close has failed
+    co_return look();
+  }
   wait.then(stands(wait, synced) ? Waited::kDone : stopped_ ? Waited::kStopped : Waited::kFailed);
 }
 
@@ -139,7 +143,9 @@ ring::Task<void> Waits::sync_for(std::vector<Wait> waits) {
     synced = co_await durability_.reach(last);
   }
   for (Wait& wait : waits) {
-    if (stands(wait, synced)) {
+    if (synced && !stopped_ && !is_decided(wait)) {
+      undecided_.push_back(std::move(wait));  // marked meanwhile, as by a close that failed
+    } else if (stands(wait, synced)) {
       wait.then(Waited::kDone);
     } else if (stopped_) {
       wait.then(Waited::kStopped);

@@ -62,6 +62,7 @@ void Faults::after(Call call, int fd) {
   const CallScope own(nullptr);
   if (call == Call::kSyncFilesystem && synced_) synced_();
   if (call == Call::kSync && file_synced_) file_synced_(fd);
+  if (plan_.closes != 0) note_unsynced(call, fd);
   if (!write_back_) return;
   if (call == Call::kSyncFilesystem) write_back_->succeeded();
   if (call == Call::kSync) write_back_->succeeded(fd);
@@ -69,6 +70,14 @@ void Faults::after(Call call, int fd) {
   if (call == Call::kWrite || call == Call::kClone || call == Call::kTruncate) {
     write_back_->written(fd);
   }
+}
+
+void Faults::note_unsynced(Call call, int fd) {
+  if (call == Call::kSyncFilesystem) return unsynced_.clear();
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) return;
+  if (call == Call::kSync) unsynced_.erase(status.st_ino);
+  if (call == Call::kWrite || call == Call::kClone) unsynced_.insert(status.st_ino);
 }
 
 bool Faults::on_replica(int fd) const {
@@ -87,11 +96,12 @@ int Faults::draw_error(Call call) {
   return takes_space(call) ? random_.one_of(kSpace) : random_.one_of(kErrors);
 }
 
-/// A server that takes what was written at close(2) only, and refuses it then: the file is as long
-/// as it was made, and empty.
+/// A server that takes what was written and not synced at close(2) only, and refuses it then: the
+/// file is as long as it was made, and empty.
 bool Faults::loses_at_close(int fd) {
   if (plan_.closes == 0 || !random_.chance(plan_.closes, kOutOf)) return false;
   struct stat status{};
+  if (::fstat(fd, &status) != 0 || !unsynced_.contains(status.st_ino)) return false;
   const bool written = (::fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY &&
                        ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
   if (!written || !on_replica(fd)) return false;

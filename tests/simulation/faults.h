@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "identity.h"
@@ -43,6 +44,7 @@ class Faults final : public CallHooks {
  private:
   [[nodiscard]] bool on_replica(int fd) const;
   [[nodiscard]] bool loses_at_close(int fd);
+  void note_unsynced(Call call, int fd);
   [[nodiscard]] int draw_error(Call call);
 
   const FaultPlan plan_;
@@ -53,6 +55,7 @@ class Faults final : public CallHooks {
   std::function<void()> others_, synced_;
   std::function<void(int)> file_synced_;
   std::optional<WriteBack> write_back_;
+  std::set<std::uint64_t> unsynced_;  ///< inodes that were written since they were last synced
   bool on_ = false;
   bool dead_ = false;
   bool preempting_ = false;
