@@ -149,8 +149,8 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
   state_.progressed();
   reconciler_.stop();
   times_.stop();
-  state_.unsynced.set();
-  state_.files_opened.set();
+  state_.unsynced.set_for_good();
+  state_.files_opened.set_for_good();
   closer_.stop();
   ring_->stop();
   clean->set_value(done);

@@ -20,7 +20,7 @@ class FileCloser {
   [[nodiscard]] ring::Task<void> run();
   void stop() {
     stopped_ = true;
-    state_.files.unused().set();
+    state_.files.unused().set_for_good();
   }
 
  private:

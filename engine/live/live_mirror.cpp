@@ -4,6 +4,7 @@
 #include <new>
 #include <vector>
 
+#include "engine/objects/file_clock.h"
 #include "mirrorfs/log.h"
 #include "mirrorfs/object_calls.h"
 
@@ -51,6 +52,11 @@ std::optional<compare::Policy> LiveMirror::first_baseline() const {
   if (!clean) {
     policy.changed_since = opened_.session.unclean_since();
     if (policy.changed_since.tv_sec == 0) policy.compare = compare::Compare::kFull;
+    // A write-back may have failed, and nobody was left to be told. By a server's clock nothing can
+    // be said of when.
+    const bool known =
+        policy.changed_since.tv_sec != 0 && objects::stamps_with_our_clock(replica_root());
+    policy.reread_since = known ? policy.changed_since : timespec{.tv_sec = 0, .tv_nsec = 1};
     log_info("the last session did not end cleanly: comparing both trees");
   }
   return policy;

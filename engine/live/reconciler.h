@@ -56,7 +56,7 @@ class Reconciler {
   [[nodiscard]] bool at_rest() const { return active_entries_ == 0 && active_directories_ == 0; }
   void pause() { paused_ = true; }
   /// The ring stops: nothing is retried any more.
-  void stop() { retries_needed_.set(); }
+  void stop() { retries_needed_.set_for_good(); }
   void resume();
 
   [[nodiscard]] BaselineProgress progress() const { return progress_; }

@@ -18,7 +18,7 @@ class TimeSetter {
 
   /// Sets what is due. Sleeps as long as nothing is pending; ends when the ring stops.
   [[nodiscard]] ring::Task<void> run();
-  void stop() { state_.times_noted.set(); }
+  void stop() { state_.times_noted.set_for_good(); }
 
   /// What is pending now is set when it returns, or marked.
   [[nodiscard]] ring::Task<void> flush();

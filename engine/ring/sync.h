@@ -39,7 +39,12 @@ class Event {
     set_ = true;
     for (const detail::Waiter& waiter : std::exchange(waiters_, {})) waiter.resume();
   }
-  void reset() noexcept { set_ = false; }
+  /// No reset() has an effect any more: for the end, which nobody may miss.
+  void set_for_good() {
+    for_good_ = true;
+    set();
+  }
+  void reset() noexcept { set_ = for_good_; }
   [[nodiscard]] bool is_set() const noexcept { return set_; }
 
   /// Returns after a set(), even if reset() follows before the waiter runs.
@@ -56,6 +61,7 @@ class Event {
   };
 
   bool set_ = false;
+  bool for_good_ = false;
   std::vector<detail::Waiter> waiters_;
 };
 
