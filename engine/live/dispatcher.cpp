@@ -139,6 +139,7 @@ void Dispatcher::mark_unknown(const stream::Recorded& recorded) {
 /// above is still to come.
 void Dispatcher::mark_overflow(const stream::Recorded& recorded) {
   state_.catching_up = true;
+  overflowed_ = recorded.number;
   const SequenceNumber since{recorded.number.value - recorded.count + 1};
   if (recorded.covers_everything()) return reconciler_.request_everything();
   for (const auto& [directory, entries] : recorded.overflow->directories()) {
@@ -243,7 +244,10 @@ ring::Task<void> Dispatcher::carry_out(const stream::Recorded& recorded) {
     mark_unknown(recorded);
     co_return;
   }
-  const Verdict verdict = judge(state_, recorded);
+  Verdict verdict = judge(state_, recorded);
+  // It waited while an overflow overtook it: what was left out there may be newer, and a reading
+  // has it already. Applied again, this one would stand last.
+  if (verdict == Verdict::kApply && recorded.number < overflowed_) verdict = Verdict::kMark;
   if (verdict == Verdict::kApply) {
     const auto applied = co_await apply(recorded);
     if (applied) {

@@ -78,6 +78,7 @@ class Dispatcher {
   stream::Applier applier_;
   bool paused_ = false;
   std::size_t in_flight_ = 0;          ///< started and not finished
+  SequenceNumber overflowed_;          ///< the last overflow that was marked
   std::size_t barriers_wait_for_ = 0;  ///< of those: not covered by a mark when they started
   std::unordered_map<Location, std::size_t> covered_entries_;  ///< of operations not finished
   std::deque<stream::Recorded> taken_;                         ///< not started: behind a barrier
