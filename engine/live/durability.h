@@ -33,6 +33,8 @@ class Durability {
 
   /// What was written since the last sync may be lost, as if that sync had failed.
   void note_lost();
+  /// What was written before is durable; 1 ns: nothing is known to be.
+  [[nodiscard]] const timespec& good_since() const { return good_since_; }
 
   /// Looks for failed write-backs while nobody asks: syncs some time after something was written.
   /// Sleeps as long as nothing is; ends when the ring stops.

@@ -38,6 +38,7 @@ void FileCloser::failed(const ObjectId& object, const Location& where, const Err
   for (const Location& name : names) {
     if (!state_.directories.is_known(name.parent)) return durability_.note_lost();
   }
+  reconciler_.distrust_cache_since(durability_.good_since());
   for (const Location& name : names) reconciler_.request(name, state::kSinceEver);
 }
 

@@ -41,10 +41,13 @@ void Reconciler::request_everything() {
 }
 
 void Reconciler::reread_everything(const timespec& since) {
-  if (policy_.reread_since.tv_sec == 0 || is_before(since, policy_.reread_since)) {
-    policy_.reread_since = since;
-  }
+  distrust_cache_since(since);
   request_everything();
+}
+
+void Reconciler::distrust_cache_since(const timespec& since) {
+  const bool off = policy_.reread_since.tv_sec == 0 && policy_.reread_since.tv_nsec == 0;
+  if (off || is_before(since, policy_.reread_since)) policy_.reread_since = since;
 }
 
 void Reconciler::request(const Location& entry, SequenceNumber since, state::Origin origin) {

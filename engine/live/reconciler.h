@@ -35,6 +35,8 @@ class Reconciler {
   void request_everything();
   /// The same, and what the replica got since then is compared as its disk has it.
   void reread_everything(const timespec& since);
+  /// From now on what the replica got since then is compared as its disk has it.
+  void distrust_cache_since(const timespec& since);
   /// The source has the directory no more.
   void directory_is_gone(const ObjectId& directory);
   /// An operation has moved directories on the replica.

@@ -59,9 +59,21 @@ int create(const char* path, mode_t mode, fuse_file_info* file) {
   return 0;
 }
 
+/// As long as before, and empty; nothing else tells.
+void lose_content(int fd) {
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) return;
+  const timespec times[2] = {status.st_atim, status.st_mtim};
+  const bool lost = ::ftruncate(fd, 0) == 0 && ::ftruncate(fd, status.st_size) == 0;
+  if (lost) ::futimens(fd, times);
+}
+
 int flush(const char*, fuse_file_info* file) {
   const bool written = (::fcntl(descriptor(file), F_GETFL) & O_ACCMODE) != O_RDONLY;
-  return written ? -state().close_error : 0;
+  const int error = state().close_error;
+  if (!written || error == 0) return 0;
+  lose_content(descriptor(file));
+  return -error;
 }
 
 fuse_operations operations() {

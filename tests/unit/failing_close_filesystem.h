@@ -1,5 +1,5 @@
-// A FUSE filesystem that shows a directory and reports errors of writing only at close(2), as
-// network filesystems do.
+// A FUSE filesystem that shows a directory and reports errors of writing only at close(2), when
+// what was written is lost, as network filesystems do.
 #pragma once
 
 #include <atomic>

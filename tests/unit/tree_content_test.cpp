@@ -173,5 +173,12 @@ TEST(TreeExtents, PiecesCoverEverything) {
             (copy::Extents{{5, 4}, {9, 4}, {13, 2}, {100, 4}}));
 }
 
+TEST(Extents, OfADeviceThatTookTheNameThereIsAnEnd) {
+  const UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const auto extents = copy::data_extents(null.get(), {0, 100});
+  ASSERT_FALSE(extents);
+  EXPECT_EQ(extents.error().code, ESTALE);
+}
+
 }  // namespace
 }  // namespace mirrorfs::testing
