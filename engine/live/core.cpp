@@ -122,11 +122,11 @@ ring::Task<bool> Core::drain_everything() {
                        dispatcher_.idle() && reconciler_.idle();
     if (!quiet) {
       co_await state_.progress.wait();
-    } else if (state_.times.size() > 0) {
-      co_await times_.flush();
     } else if (!state_.clean() && !tried_again) {
       tried_again = true;
       reconciler_.retry_all();
+    } else if (state_.clean() && state_.times.size() > 0) {
+      co_await times_.flush();
     } else {
       break;
     }

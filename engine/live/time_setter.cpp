@@ -95,6 +95,16 @@ std::optional<Location> TimeSetter::usable_name(const ObjectId& object) const {
   return std::nullopt;
 }
 
+/// Its only name is marked or gone: then nothing is to be set. Of an object with more names one may
+/// be marked and turn out to be another's; if its reconcile has not set the times, only a walk
+/// finds the others.
+void TimeSetter::without_a_name(const ObjectId& object) {
+  const bool others = state_.times.find(object)->after.nlink > 1;
+  if (others && !state_.clean()) return;
+  state_.times.drop(object);
+  if (others) reconciler_.request_everything();
+}
+
 ring::Task<void> TimeSetter::set_object(ObjectId object) {
   while (state_.times.find(object) != nullptr) {
     const std::optional<Location> name = usable_name(object);
@@ -104,8 +114,7 @@ ring::Task<void> TimeSetter::set_object(ObjectId object) {
       claims.shared(stream::object_key(name->parent));
       claims.shared(stream::entry_key(name->parent, name->name));
     } else if (!state_.files.find(object, std::nullopt)) {
-      state_.times.drop(object);
-      co_return;
+      co_return without_a_name(object);
     }
     Hold hold(state_.dependencies);
     co_await hold.acquire(claims);
@@ -125,15 +134,12 @@ ring::Task<Result<void>> TimeSetter::set_held(ObjectId object, std::optional<Loc
   const auto take = [this, &object](int fd) -> Result<void> {
     const state::PendingTimes::Pending* pending = state_.times.find(object);
     if (pending == nullptr) return {};
-    const Metadata after = pending->after;
-    state_.times.drop(object);
-    return state_.writer.set_times(fd, after);
+    const Result<void> set = state_.writer.set_times(fd, pending->after);
+    if (set) state_.times.drop(object);
+    return set;
   };
   if (const state::FileHandle open = state_.files.find(object, where)) co_return take(open->get());
-  if (!where) {
-    state_.times.drop(object);
-    co_return Result<void>{};
-  }
+  if (!where) co_return Result<void>{};
   const auto parent = co_await state_.directories.open_replica(where->parent);
   if (!parent) co_return std::unexpected(parent.error());
   const auto opened =

@@ -34,6 +34,7 @@ class TimeSetter {
   [[nodiscard]] ring::Task<void> set_object(ObjectId object);
   [[nodiscard]] ring::Task<Result<void>> set_held(ObjectId object, std::optional<Location> where);
   [[nodiscard]] std::optional<Location> usable_name(const ObjectId& object) const;
+  void without_a_name(const ObjectId& object);
 
   LiveState& state_;
   Reconciler& reconciler_;
