@@ -36,7 +36,8 @@ Core::Core(Parts parts)
       waits_(state_, durability_, times_, dispatcher_) {}
 
 void Core::run(std::optional<compare::Policy> baseline) {
-  if (baseline) ring_->post([this, policy = *baseline] { reconciler_.start_baseline(policy); });
+  // Before whatever was posted already: a wait has to see that a baseline is to come.
+  if (baseline) reconciler_.start_baseline(*baseline);
   ring_->spawn(reconciler_.retry_loop());
   ring_->spawn(durability_.watch());
   ring_->spawn(close_unused_files());
@@ -114,7 +115,7 @@ void Core::wait(Wait wait) {
   waits_.add(std::move(wait));
 }
 
-ring::Task<bool> Core::drain_everything() {
+ring::Task<void> Core::settle_everything() {
   const SequenceNumber last = state_.intake.last_recorded();
   bool tried_again = false;
   while (true) {
@@ -128,10 +129,19 @@ ring::Task<bool> Core::drain_everything() {
     } else if (state_.clean() && state_.times.size() > 0) {
       co_await times_.flush();
     } else {
-      break;
+      co_return;
     }
   }
-  const bool synced = co_await durability_.sync();
+}
+
+ring::Task<bool> Core::drain_everything() {
+  bool synced = false;
+  std::uint64_t repaired = 0;
+  do {
+    co_await settle_everything();
+    repaired = state_.repaired;
+    synced = co_await durability_.sync();
+  } while (repaired != state_.repaired);
   co_return synced&& state_.clean();
 }
 

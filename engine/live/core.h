@@ -56,6 +56,8 @@ class Core {
   /// cannot be executed (ETXTBSY, execve(2)), and the replica is there to be used.
   [[nodiscard]] ring::Task<void> close_unused_files();
   [[nodiscard]] MirrorState judge_state(double lag_seconds) const;
+  /// Until all is applied, or waits for a replica that refuses it.
+  [[nodiscard]] ring::Task<void> settle_everything();
   [[nodiscard]] ring::Task<bool> drain_everything();
 
   std::unique_ptr<ring::Ring> ring_;

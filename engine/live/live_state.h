@@ -53,7 +53,10 @@ struct LiveState {
   stream::Watermark finished;   ///< nothing is done for it any more, either
   Totals totals;
   std::uint64_t reconciled = 0;  ///< entries and directories that got equal, ever
-  bool catching_up = false;      ///< operations were dropped; until no mark is left
+  /// Of those, directories, and entries that may have differed since ever: what a wait that began
+  /// before takes for durable may have been written anew.
+  std::uint64_t repaired = 0;
+  bool catching_up = false;  ///< operations were dropped; until no mark is left
 
   /// Nothing is marked and every directory that is known is right.
   [[nodiscard]] bool clean() const { return marks.size() == 0 && directories.unsettled() == 0; }

@@ -131,6 +131,7 @@ bool Reconciler::meet(const ObjectId& directory, const Location& where,
 
 void Reconciler::take_over(const ObjectId& directory, const compare::DirectoryResult& result) {
   ++state_.reconciled;
+  ++state_.repaired;
   state_.links.release_directory(directory);
   for (const compare::ChildDirectory& child : result.children) {
     const Location where{directory, child.name};

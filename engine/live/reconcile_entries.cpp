@@ -130,6 +130,8 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
     co_return Attempt::kDone;
   }
   ++state_.reconciled;
+  const state::Mark* const mark = state_.marks.find(entry);
+  if (mark != nullptr && mark->since == state::kSinceEver) ++state_.repaired;
   co_return state_.marks.done(entry, reading) ? Attempt::kAgain : Attempt::kDone;
 }
 

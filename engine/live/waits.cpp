@@ -137,13 +137,15 @@ ring::Task<void> Waits::sync_for(std::vector<Wait> waits) {
     all = all || wait.what == WaitFor::kDurable;
   }
   bool synced = false;
+  const std::uint64_t repaired = state_.repaired;
   if (all) {
     synced = co_await durability_.sync();
   } else {
     synced = co_await durability_.reach(last);
   }
   for (Wait& wait : waits) {
-    if (synced && !stopped_ && !is_decided(wait)) {
+    const bool rewritten = wait.what == WaitFor::kDurable && state_.repaired != repaired;
+    if (synced && !stopped_ && (rewritten || !is_decided(wait))) {
       undecided_.push_back(std::move(wait));  // marked meanwhile, as by a close that failed
     } else if (stands(wait, synced)) {
       wait.then(Waited::kDone);
