@@ -236,7 +236,18 @@ ring::Task<Result<void>> Dispatcher::apply(const stream::Recorded& recorded) {
     return state_.readings.read_after(object, recorded);
   };
   state_.times.note(recorded.operation, recorded.number, state::PendingTimes::Clock::now(), newer);
+  forget_doubtful_names(recorded.operation);
   co_return applied;
+}
+
+/// Its names may have been marked while it was applied: what was noted of them since is no more
+/// certain than what was known of them then.
+void Dispatcher::forget_doubtful_names(const Operation& operation) {
+  for (const Location& entry : stream::touched_entries(operation)) {
+    const bool certain =
+        state_.directories.is_known(entry.parent) && !state_.marks.is_marked(entry);
+    if (!certain) reconciler_.release_name(entry);
+  }
 }
 
 ring::Task<void> Dispatcher::carry_out(const stream::Recorded& recorded) {

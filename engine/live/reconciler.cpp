@@ -52,12 +52,16 @@ void Reconciler::distrust_cache_since(const timespec& since) {
 
 void Reconciler::request(const Location& entry, SequenceNumber since, state::Origin origin) {
   const bool queue = state_.marks.request(entry, since, origin);
-  state_.links.release(entry);
-  state_.files.erase_at(entry);
-  state_.times.release(entry);
+  release_name(entry);
   if (!queue) return;
   entry_queue_.push_back(entry);
   pump();
+}
+
+void Reconciler::release_name(const Location& entry) {
+  state_.links.release(entry);
+  state_.files.erase_at(entry);
+  state_.times.release(entry);
 }
 
 void Reconciler::request_listing(const ObjectId& directory) {

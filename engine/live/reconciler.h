@@ -41,6 +41,8 @@ class Reconciler {
   void directory_is_gone(const ObjectId& directory);
   /// An operation has moved directories on the replica.
   void note_displaced();
+  /// What was known to have this name is known no more.
+  void release_name(const Location& entry);
   void forget_links(const ObjectId& object) { hardlinks_.forget(object); }
 
   /// Tries failed entries again when their time has come, and searches for lost directories; ends

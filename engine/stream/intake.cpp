@@ -98,17 +98,22 @@ bool Intake::admit(std::size_t bytes) {
 }
 
 WaitId Intake::admit_later(std::size_t bytes, Admitted then) {
+  WaitId id;
   {
     const std::lock_guard lock(mutex_);
-    if (!waiters_.empty() || !has_room(bytes)) {
-      const WaitId id{++last_wait_};
+    if (waiters_.empty() && has_room(bytes)) {
+      account(bytes, 0);
+    } else {
+      id = {++last_wait_};
       waiters_.push_back({id, bytes, std::move(then)});
-      return id;
     }
-    account(bytes, 0);
   }
-  then();
-  return {};
+  if (!id) {
+    then();
+  } else {
+    wake();  // what fills the queue may have found no memory to say so
+  }
+  return id;
 }
 
 void Intake::admit_regardless(std::size_t bytes) noexcept {
