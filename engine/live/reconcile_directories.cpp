@@ -90,10 +90,7 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   state_.readings.note_directory(directory, from, done);
   state_.files.erase_in(directory);
   state_.times.release_directory(directory);
-  for (const ObjectId& object : observer.seen_objects()) {
-    state_.files.erase(object);
-    state_.times.drop(object);
-  }
+  for (const ObjectId& object : observer.seen_objects()) state_.files.erase(object);
   for (const Metadata& object : observer.reconciled_objects()) {
     state_.readings.note_object(object.id(), from, done, object);
     state_.files.erase(object.id());

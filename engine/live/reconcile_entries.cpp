@@ -118,8 +118,10 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
   const SequenceNumber finished = state_.finished.closed_through();
   const ObjectId object = metadata ? metadata->id() : ObjectId{};
   state_.readings.note_entry(entry, from, object, finished);
-  if (done && metadata) {
-    state_.readings.note_object(object, from, finished, *metadata);
+  // It may have lost this name meanwhile: then nothing was read of it.
+  if (done && *done && (*done)->id() == object) {
+    state_.readings.note_object(object, from, finished, **done);
+    state_.times.drop(object);
   }
   co_await note_parent_times(entry, source, from.recorded);
   if (!metadata || !metadata->is_directory()) no_directory_at(entry);
@@ -144,9 +146,9 @@ void Reconciler::parent_is_damaged(const Location& entry) {
   request(*where, state::kSinceEver);
 }
 
-ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
-                                                    const std::optional<Metadata>& now,
-                                                    const state::DirHandle& source) {
+/// Yields what the replica has there now, as it was read.
+ring::Task<Result<std::optional<Metadata>>> Reconciler::reconcile_held(
+    const Location& entry, const std::optional<Metadata>& now, const state::DirHandle& source) {
   auto replica = co_await state_.directories.open_replica(entry.parent);
   if (!replica) {
     parent_is_damaged(entry);
@@ -155,11 +157,10 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
   PassObserver observer(progress_, state_.totals);
   const compare::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
   auto room = co_await make_room(entry, now ? &*now : nullptr, pair);
-  if (!room) co_return room;
+  if (!room) co_return pass_on(std::move(room));
   ObjectId offered;
   if (now) {
     state_.files.erase(now->id());
-    state_.times.drop(now->id());
     if (!now->is_directory() && now->nlink > 1) {
       offered = co_await offer_links(entry, *now);
       const state::Mark* mark = state_.marks.find(entry);  // none: its directory is given up
@@ -174,7 +175,8 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
   if (!result) co_return pass_on(std::move(result));
   if (result->source && result->is_directory) {
     auto done = co_await directory_entry(entry, *result);
-    co_return done;
+    if (!done) co_return pass_on(std::move(done));
+    co_return result->source;
   }
   if (result->source && result->source->nlink > 1) {
     state_.links.add(result->source->id(), entry);
@@ -184,7 +186,7 @@ ring::Task<Result<void>> Reconciler::reconcile_held(const Location& entry,
     auto compared = co_await compare_linked(entry, *result->source, pair, offered);
     co_return compared;
   }
-  co_return Result<void>{};
+  co_return result->source;
 }
 
 /// A directory that is not the one known at this place has to be walked, with all below it.

@@ -42,9 +42,9 @@ ring::Task<ObjectId> Reconciler::offer_links(const Location& entry, const Metada
 
 /// The name is a link to `offered` now, but what marked it may have been lost content. Where it
 /// could not be linked it is an object of its own, and the other names have to follow it.
-ring::Task<Result<void>> Reconciler::compare_linked(const Location& entry, const Metadata& source,
-                                                    const compare::DirectoryPair& pair,
-                                                    ObjectId offered) {
+ring::Task<Result<std::optional<Metadata>>> Reconciler::compare_linked(
+    const Location& entry, const Metadata& source, const compare::DirectoryPair& pair,
+    ObjectId offered) {
   const auto there = co_await state_.ring.statx(pair.replica, entry.name.c_str());
   if (!there) co_return std::unexpected(there.error());
   const ObjectId id = source.id();
@@ -60,7 +60,7 @@ ring::Task<Result<void>> Reconciler::compare_linked(const Location& entry, const
   auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, source,
                                                   std::nullopt, policy);
   if (!result) co_return pass_on(std::move(result));
-  co_return Result<void>{};
+  co_return result->source;
 }
 
 /// What stands there under several names may belong to another source object, whose other names are

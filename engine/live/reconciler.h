@@ -98,9 +98,8 @@ class Reconciler {
                                                const state::DirHandle& source);
   [[nodiscard]] ring::Task<Attempt> look_again(const Location& entry, const Metadata* expected,
                                                const state::DirHandle& source);
-  [[nodiscard]] ring::Task<Result<void>> reconcile_held(const Location& entry,
-                                                        const std::optional<Metadata>& now,
-                                                        const state::DirHandle& source);
+  [[nodiscard]] ring::Task<Result<std::optional<Metadata>>> reconcile_held(
+      const Location& entry, const std::optional<Metadata>& now, const state::DirHandle& source);
   [[nodiscard]] ring::Task<Result<void>> directory_entry(const Location& entry,
                                                          const compare::EntryResult& result);
   void parent_is_damaged(const Location& entry);
@@ -112,10 +111,9 @@ class Reconciler {
   // Objects with several names (reconcile_links.cpp).
   [[nodiscard]] bool lacks_names(const Location& entry, const Metadata& source) const;
   [[nodiscard]] ring::Task<ObjectId> offer_links(const Location& entry, const Metadata& source);
-  [[nodiscard]] ring::Task<Result<void>> compare_linked(const Location& entry,
-                                                        const Metadata& source,
-                                                        const compare::DirectoryPair& pair,
-                                                        ObjectId offered);
+  [[nodiscard]] ring::Task<Result<std::optional<Metadata>>> compare_linked(
+      const Location& entry, const Metadata& source, const compare::DirectoryPair& pair,
+      ObjectId offered);
   [[nodiscard]] ring::Task<void> detach_shared(const Location& entry, int replica_directory);
 
   // Replica directories that mirror another source directory (make_room.cpp).

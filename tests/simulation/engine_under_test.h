@@ -14,6 +14,7 @@ namespace mirrorfs::simulation {
 struct Awaited {
   bool done = false;
   bool good = false;
+  bool promised = false;  ///< the engine claimed to keep order and durability when it answered
 };
 using AwaitedRef = std::shared_ptr<Awaited>;
 

@@ -41,7 +41,8 @@ MountParts Run::mount_parts() {
       .waiter_is_killed = [this] { return faults_.waiter_is_killed(); },
       .recorded = [this](SequenceNumber number, bool barrier) { note_recorded(number, barrier); },
       .settled = [this](SequenceNumber number, bool barrier,
-                        ObjectId covered) { note_settled(number, barrier, covered); }};
+                        ObjectId covered) { note_settled(number, barrier, covered); },
+      .order_is_claimed = [this] { return claims_order(); }};
 }
 
 void Run::note_recorded(SequenceNumber number, bool barrier) {

@@ -96,11 +96,13 @@ Request Mount::settle(Settlement settlement) {
                                ? settlement.covered->objects().front()
                                : ObjectId{};
   const auto awaited = std::make_shared<Awaited>();
-  const WaitId wait = replicator.settle(*settlement.number, settlement.what, settlement.covered,
-                                        [awaited](Result<void> result) {
-                                          awaited->done = true;
-                                          awaited->good = result.has_value();
-                                        });
+  const WaitId wait =
+      replicator.settle(*settlement.number, settlement.what, settlement.covered,
+                        [awaited, promised = parts_.order_is_claimed](Result<void> result) {
+                          awaited->done = true;
+                          awaited->good = result.has_value();
+                          awaited->promised = promised();
+                        });
   const Awaited* const waiting = awaited.get();
   if (killed) {
     co_await step("waits for the replica, and is killed");
@@ -111,7 +113,8 @@ Request Mount::settle(Settlement settlement) {
   }
   co_await wait_until("waits for the replica", [waiting] { return waiting->done; });
   if (!awaited->good) co_return EIO;
-  parts_.settled(*settlement.number, settlement.what == Await::kBarrier, covered);
+  if (awaited->promised)
+    parts_.settled(*settlement.number, settlement.what == Await::kBarrier, covered);
   co_return 0;
 }
 

@@ -31,6 +31,7 @@ struct MountParts {
   std::function<void(SequenceNumber, bool barrier)> recorded;
   /// The engine has answered it as the mode demands, with success. Of a barrier: what it covers.
   std::function<void(SequenceNumber, bool barrier, ObjectId covered)> settled;
+  std::function<bool()> order_is_claimed;  ///< the engine says that it keeps order and durability
 };
 
 struct OpenFile {
