@@ -39,6 +39,7 @@ void Core::run(std::optional<compare::Policy> baseline) {
   // Before whatever was posted already: a wait has to see that a baseline is to come.
   if (baseline) reconciler_.start_baseline(*baseline);
   ring_->spawn(reconciler_.retry_loop());
+  ring_->spawn(reconciler_.search_owed());
   ring_->spawn(durability_.watch());
   ring_->spawn(close_unused_files());
   ring_->spawn(closer_.run());
@@ -97,8 +98,8 @@ EngineStatus Core::status() const {
   status.durable = durability_.durable();
   status.queued_ops = status.completed.value - status.applied.value;
   status.queued_bytes = state_.intake.queued_bytes();
-  status.marks =
-      state_.marks.size() + state_.directories.unsettled() + (durability_.suspect() ? 1 : 0);
+  status.marks = state_.marks.size() + state_.directories.unsettled() + state_.owed.size() +
+                 (durability_.suspect() ? 1 : 0);
   status.errors_total = state_.totals.errors;
   status.last_error = state_.totals.last_error;
   status.bytes_replicated_total = dispatcher_.bytes_applied() + state_.totals.bytes_reconciled;

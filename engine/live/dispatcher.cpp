@@ -132,6 +132,7 @@ void Dispatcher::mark_unknown(const stream::Recorded& recorded) {
   }
   for (const ObjectId& object : recorded.footprint->objects()) {
     mark_object(object, recorded.number);
+    if (!state_.directories.contains(object)) state_.owed.add(object, recorded.number);
   }
 }
 
@@ -147,7 +148,10 @@ void Dispatcher::mark_overflow(const stream::Recorded& recorded) {
     if (entries.whole) reconciler_.request_listing(directory);
     for (const std::string& name : entries.names) reconciler_.request({directory, name}, since);
   }
-  for (const ObjectId& object : recorded.overflow->loose_objects()) mark_object(object, since);
+  for (const ObjectId& object : recorded.overflow->loose_objects()) {
+    mark_object(object, since);
+    if (!state_.directories.contains(object)) state_.owed.add(object, recorded.number);
+  }
   for (const ObjectId& directory : recorded.overflow->removed_directories()) {
     reconciler_.directory_is_gone(directory);
   }
@@ -192,7 +196,9 @@ void Dispatcher::mark_other_names(const stream::Recorded& recorded) {
     }
   }
   const auto object = stream::changed_linked_object(recorded.operation);
-  if (object) mark_object(*object, recorded.number);
+  if (!object) return;
+  mark_object(*object, recorded.number);
+  state_.owed.add(*object, recorded.number);
 }
 
 /// Applied or not: the source has them no more.
@@ -200,6 +206,11 @@ void Dispatcher::follow_removed_directories(const Operation& operation) {
   if (const auto directory = stream::removed_directory(operation)) {
     reconciler_.directory_is_gone(*directory);
   }
+}
+
+void Dispatcher::follow_last_link(const Operation& operation) {
+  const auto* unlink = std::get_if<Unlink>(&operation);
+  if (unlink != nullptr && unlink->last_link) state_.owed.gone(unlink->object);
 }
 
 /// What the reconciler remembers of objects with several names follows what was applied.
@@ -276,6 +287,7 @@ ring::Task<void> Dispatcher::run(std::shared_ptr<Job> job) {
   const stream::Recorded& recorded = job->recorded;
   co_await carry_out(recorded);
   follow_removed_directories(recorded.operation);
+  follow_last_link(recorded.operation);
   state_.dependencies.leave(*job);
   --in_flight_;
   if (job->covered) {

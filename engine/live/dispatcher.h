@@ -65,6 +65,7 @@ class Dispatcher {
   void mark_other_names(const stream::Recorded& recorded);
   void follow_removed_directories(const Operation& operation);
   void forget_doubtful_names(const Operation& operation);
+  void follow_last_link(const Operation& operation);
   void follow_names(const Operation& operation);
   void remember_unapplied(const stream::Recorded& recorded, bool tried);
 

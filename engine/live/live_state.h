@@ -11,6 +11,7 @@
 #include "engine/state/file_cache.h"
 #include "engine/state/link_names.h"
 #include "engine/state/marks.h"
+#include "engine/state/owed_objects.h"
 #include "engine/state/pending_times.h"
 #include "engine/stream/apply.h"
 #include "engine/stream/dependencies.h"
@@ -45,6 +46,7 @@ struct LiveState {
   state::DirectoryTable directories;
   state::FileCache files;
   state::LinkNames links;
+  state::OwedObjects owed;
   state::PendingTimes times;
   state::Marks marks;
   stream::Dependencies dependencies;
@@ -58,12 +60,13 @@ struct LiveState {
   std::uint64_t repaired = 0;
   bool catching_up = false;  ///< operations were dropped; until no mark is left
 
-  /// Nothing is marked and every directory that is known is right.
-  [[nodiscard]] bool clean() const { return marks.size() == 0 && directories.unsettled() == 0; }
+  /// Nothing is marked or owed, and every directory that is known is right.
+  [[nodiscard]] bool clean() const { return marks.size() == 0 && settled(); }
   /// The same of what completed up to `number`.
   [[nodiscard]] bool clean_through(SequenceNumber number) const {
-    return marks.clean_through(number) && directories.unsettled() == 0;
+    return marks.clean_through(number) && settled();
   }
+  [[nodiscard]] bool settled() const { return directories.unsettled() == 0 && owed.size() == 0; }
 
   /// Wakes those that wait for progress: operations applied, marks cleared.
   void progressed() {

@@ -93,6 +93,7 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   for (const ObjectId& object : observer.seen_objects()) state_.files.erase(object);
   for (const Metadata& object : observer.reconciled_objects()) {
     state_.readings.note_object(object.id(), from, done, object);
+    state_.owed.read(object.id(), from.recorded);
     state_.files.erase(object.id());
     state_.times.drop(object.id());
   }

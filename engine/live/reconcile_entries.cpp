@@ -122,6 +122,7 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
   if (done && *done && (*done)->id() == object) {
     state_.readings.note_object(object, from, finished, **done);
     state_.times.drop(object);
+    state_.owed.read(object, from.recorded);
   }
   co_await note_parent_times(entry, source, from.recorded);
   if (!metadata || !metadata->is_directory()) no_directory_at(entry);

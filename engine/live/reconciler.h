@@ -45,6 +45,9 @@ class Reconciler {
   void release_name(const Location& entry);
   void forget_links(const ObjectId& object) { hardlinks_.forget(object); }
 
+  /// When nothing is marked any more, what is still owed has names that only a walk finds. Ends
+  /// after stop() and progress.
+  [[nodiscard]] ring::Task<void> search_owed();
   /// Tries failed entries again when their time has come, and searches for lost directories; ends
   /// when the ring stops.
   [[nodiscard]] ring::Task<void> retry_loop();
@@ -54,13 +57,16 @@ class Reconciler {
   /// Nothing is queued, under way or searched for (failed entries may wait for their next try).
   [[nodiscard]] bool idle() const {
     return entry_queue_.empty() && directory_queue_.empty() && at_rest() && lost_.none() &&
-           !searching_;
+           !searching_ && !must_search_owed();
   }
   /// Nothing is being reconciled.
   [[nodiscard]] bool at_rest() const { return active_entries_ == 0 && active_directories_ == 0; }
   void pause() { paused_ = true; }
   /// The ring stops: nothing is retried any more.
-  void stop() { retries_needed_.set_for_good(); }
+  void stop() {
+    stopped_ = true;
+    retries_needed_.set_for_good();
+  }
   void resume();
 
   [[nodiscard]] BaselineProgress progress() const { return progress_; }
@@ -87,6 +93,10 @@ class Reconciler {
   [[nodiscard]] ring::Task<Result<state::DirHandle>> open_reachable_source(ObjectId directory);
   void no_directory_at(const Location& place);
   void look_for_lost();
+  [[nodiscard]] bool must_search_owed() const {
+    return state_.owed.size() > 0 && state_.marks.size() == 0 && !walking_everything_ &&
+           state_.directories.unsettled() == 0;
+  }
   void walk_everything();
   void walked_everything();
   void forget_unmet();
@@ -144,6 +154,7 @@ class Reconciler {
   compare::Policy policy_;
   timespec started_{};
   bool paused_ = false;
+  bool stopped_ = false;
 
   std::deque<Location> entry_queue_;
   std::deque<ObjectId> directory_queue_;  ///< taken from the back: depth first keeps it short
@@ -151,6 +162,7 @@ class Reconciler {
   bool root_failed_ = false;
 
   bool walking_everything_ = false;
+  SequenceNumber searched_owed_;  ///< recorded when the last walk for what is owed was asked for
   LostDirectories lost_;
   bool searching_ = false;  ///< the walk of everything is over; what it did not meet may be gone
   SequenceNumber searched_through_;

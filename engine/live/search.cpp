@@ -48,6 +48,20 @@ void Reconciler::look_for_lost() {
   }
 }
 
+ring::Task<void> Reconciler::search_owed() {
+  while (!stopped_) {
+    co_await state_.progress.wait();
+    if (stopped_ || !must_search_owed()) continue;
+    state_.owed.walked(searched_owed_);
+    if (state_.owed.size() > 0) {
+      searched_owed_ = state_.intake.last_recorded();
+      request_everything();
+    } else {
+      state_.progressed();
+    }
+  }
+}
+
 void Reconciler::walk_everything() {
   progress_ = {.running = true};
   walking_everything_ = true;
