@@ -57,7 +57,9 @@ class Reconciler {
            !searching_;
   }
   /// Nothing is being reconciled.
-  [[nodiscard]] bool at_rest() const { return active_entries_ == 0 && active_directories_ == 0; }
+  [[nodiscard]] bool at_rest() const {
+    return active_entries_ == 0 && active_directories_ == 0 && !clearing_;
+  }
   void pause() { paused_ = true; }
   /// The ring stops: nothing is retried any more.
   void stop() { retries_needed_.set_for_good(); }
@@ -73,6 +75,8 @@ class Reconciler {
   void queue_directory(const ObjectId& directory);
   void release_names_in(const ObjectId& directory);
   void retry_root();
+  void retry_leftovers();
+  [[nodiscard]] ring::Task<void> clear_leftovers();
   void pump();
   void after_work();
   [[nodiscard]] bool walks_under_way() const {
@@ -149,6 +153,7 @@ class Reconciler {
   std::deque<ObjectId> directory_queue_;  ///< taken from the back: depth first keeps it short
   std::size_t active_entries_ = 0, active_directories_ = 0;
   bool root_failed_ = false;
+  bool clearing_ = false;  ///< the staging folder
 
   bool walking_everything_ = false;
   LostDirectories lost_;
