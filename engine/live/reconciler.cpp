@@ -19,6 +19,7 @@ Reconciler::Reconciler(LiveState& state, copy::Staging& staging)
     : state_(state), staging_(staging), hardlinks_(state.directories) {
   ::clock_gettime(CLOCK_REALTIME, &started_);
   started_.tv_sec -= 1;  // file times come from a coarser clock that lags behind this one
+  policy_.changed_since = started_;
 }
 
 compare::Context Reconciler::context(compare::Observer& observer) {
@@ -33,12 +34,13 @@ compare::Context Reconciler::context(compare::Observer& observer) {
 
 void Reconciler::start_baseline(compare::Policy policy) {
   policy_ = policy;
+  // A walk may take over marks, which would have compared all.
+  if (policy_.changed_since.tv_sec == 0) policy_.changed_since = started_;
   walk_everything();
 }
 
 void Reconciler::request_everything() {
   log_warn("what the replica lacks cannot be told object by object: comparing the whole tree");
-  policy_.changed_since = policy_.changed_since.tv_sec != 0 ? policy_.changed_since : started_;
   walk_everything();
 }
 
