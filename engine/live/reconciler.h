@@ -113,8 +113,11 @@ class Reconciler {
                                                    SequenceNumber before);
 
   // Objects with several names (reconcile_links.cpp).
-  [[nodiscard]] bool lacks_names(const Location& entry, const Metadata& source) const;
-  [[nodiscard]] ring::Task<ObjectId> offer_links(const Location& entry, const Metadata& source);
+  [[nodiscard]] ring::Task<bool> lacks_names(const Location& entry, const Metadata* source);
+  [[nodiscard]] ring::Task<Result<std::optional<ObjectId>>> look_at_link(const Location& name,
+                                                                         const Metadata& source);
+  [[nodiscard]] ring::Task<Result<ObjectId>> offer_links(const Location& entry,
+                                                         const Metadata& source);
   [[nodiscard]] ring::Task<Result<std::optional<Metadata>>> compare_linked(
       const Location& entry, const Metadata& source, const compare::DirectoryPair& pair,
       ObjectId offered);
