@@ -109,11 +109,26 @@ ring::Task<Result<void>> remove_tree(Context context, int dirfd, const char* nam
     if (refilled && ++removal.refills <= kMostRefills) {
       removal.waiting.push_back(next);
     } else {
+      context.staging->leave(next);
       removal.failed(std::move(emptied.error()));
     }
   }
   if (removal.error) co_return std::unexpected(std::move(*removal.error));
   co_return Result<void>{};
+}
+
+ring::Task<void> clear_leftovers(Context context) {
+  Staging& staging = *context.staging;
+  for (std::string& name : staging.take_leftovers()) {
+    Result<void> gone = co_await context.writer.discard(staging.dirfd(), name.c_str(), 0);
+    if (gone || gone.error().code == ENOENT) continue;
+    if (gone.error().code == EISDIR) {
+      const std::size_t before = staging.leftovers();
+      gone = co_await remove_tree(context, staging.dirfd(), name.c_str());
+      if (gone || staging.leftovers() > before) continue;
+    }
+    staging.leave(std::move(name));
+  }
 }
 
 }  // namespace mirrorfs::copy

@@ -7,7 +7,11 @@
 
 namespace mirrorfs::copy {
 
-/// It leaves the tree at once, in one rename. Ring thread.
+/// It leaves the tree at once, in one rename; what cannot be emptied is left in the staging folder.
+/// Ring thread.
 [[nodiscard]] ring::Task<Result<void>> remove_tree(Context context, int dirfd, const char* name);
+
+/// Tries once more to remove what could not be removed from the staging folder before.
+[[nodiscard]] ring::Task<void> clear_leftovers(Context context);
 
 }  // namespace mirrorfs::copy

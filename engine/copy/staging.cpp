@@ -64,8 +64,9 @@ Staged::Staged(Staged&& other) noexcept
 }
 
 Staged::~Staged() {
-  // Only after a failure; what cannot be removed now is a leftover for the next start.
-  if (site_.dirfd >= 0) static_cast<void>(::unlinkat(site_.dirfd, site_.name.c_str(), 0));
+  // Only after a failure, but for links.
+  if (site_.dirfd < 0 || ::unlinkat(site_.dirfd, site_.name.c_str(), 0) == 0) return;
+  if (errno != ENOENT && !site_.is_target) site_.staging->leave(std::move(site_.name));
 }
 
 Staging::Staging(objects::DirFd directory, bool made_reserved, mode_t umask)
@@ -107,8 +108,8 @@ std::string Staging::next_name() {
 }
 
 Staged::Site Staging::site_for(const Target& target) {
-  if (target.hidden) return {target.dirfd, target.name, true};
-  return {dirfd(), next_name(), false};
+  if (target.hidden) return {.dirfd = target.dirfd, .name = target.name, .is_target = true};
+  return {.dirfd = dirfd(), .name = next_name(), .is_target = false, .staging = this};
 }
 
 ring::Task<Result<Staged>> Staging::create_file(replica::Writer& writer, Target target,

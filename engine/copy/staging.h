@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/objects/attributes.h"
 #include "engine/objects/dir_fd.h"
@@ -50,6 +52,7 @@ class Staged {
     std::string name;
     bool is_target;
     bool is_link = false;  // to an object that has another name
+    Staging* staging = nullptr;
   };
   explicit Staged(Site site);
   Site site_;
@@ -101,6 +104,12 @@ class Staging {
   /// A name that is not in use here.
   [[nodiscard]] std::string next_name();
 
+  /// What could not be removed from here. It takes space, and may be a further name of an object of
+  /// the tree.
+  void leave(std::string name) { leftovers_.push_back(std::move(name)); }
+  [[nodiscard]] std::size_t leftovers() const { return leftovers_.size(); }
+  [[nodiscard]] std::vector<std::string> take_leftovers() { return std::exchange(leftovers_, {}); }
+
  private:
   Staging(objects::DirFd directory, bool made_reserved, mode_t umask);
   [[nodiscard]] Staged::Site site_for(const Target& target);
@@ -114,6 +123,7 @@ class Staging {
   bool wants_owner_ = false;
   std::uint64_t epoch_;  // tells the names of two runs apart when a leftover could not be removed
   std::uint64_t counter_ = 0;
+  std::vector<std::string> leftovers_;
 };
 
 }  // namespace mirrorfs::copy

@@ -99,7 +99,7 @@ EngineStatus Core::status() const {
   status.queued_ops = status.completed.value - status.applied.value;
   status.queued_bytes = state_.intake.queued_bytes();
   status.marks = state_.marks.size() + state_.directories.unsettled() + state_.owed.size() +
-                 (durability_.suspect() ? 1 : 0);
+                 state_.leftovers + (durability_.suspect() ? 1 : 0);
   status.errors_total = state_.totals.errors;
   status.last_error = state_.totals.last_error;
   status.bytes_replicated_total = dispatcher_.bytes_applied() + state_.totals.bytes_reconciled;

@@ -102,6 +102,7 @@ void Dispatcher::mark_touched(const stream::Recorded& recorded, const Error* err
     entries.push_back(*link->existing);
   }
   if (error != nullptr) {
+    mark_all_names(recorded);
     const std::string path =
         entries.empty() ? "an object without a name" : state_.directories.path_of(entries.front());
     log_debug("not applied, will be reconciled: {} of {}: {}",
@@ -114,6 +115,16 @@ void Dispatcher::mark_touched(const stream::Recorded& recorded, const Error* err
   const auto object = stream::changed_object(recorded.operation);
   if (object == state_.directories.root()) return mark_object(*object, recorded.number);
   reconciler_.request_everything();
+}
+
+/// What went wrong half way may concern what the objects have in common under all their names, such
+/// as times that were to be set before a name goes.
+void Dispatcher::mark_all_names(const stream::Recorded& recorded) {
+  for (const auto& [object, where] : stream::objects_after(recorded.operation)) {
+    mark_object(object, recorded.number);
+    if (!where || !state_.directories.takes_marks(where->parent)) continue;
+    reconciler_.request(*where, recorded.number);
+  }
 }
 
 /// All names of it that are known. The root has none: its walk compares its attributes.

@@ -59,6 +59,7 @@ class Dispatcher {
   [[nodiscard]] ring::Task<Result<void>> set_times_before_unlink(const Operation& operation);
   [[nodiscard]] ring::Task<Result<void>> apply(const stream::Recorded& recorded);
   void mark_touched(const stream::Recorded& recorded, const Error* error);
+  void mark_all_names(const stream::Recorded& recorded);
   void mark_unknown(const stream::Recorded& recorded);
   void mark_overflow(const stream::Recorded& recorded);
   void mark_object(const ObjectId& object, SequenceNumber since);

@@ -58,15 +58,19 @@ struct LiveState {
   /// Of those, directories, and entries that may have differed since ever: what a wait that began
   /// before takes for durable may have been written anew.
   std::uint64_t repaired = 0;
-  bool catching_up = false;  ///< operations were dropped; until no mark is left
+  std::size_t leftovers = 0;  ///< of the staging folder, which the replica would not remove
+  bool catching_up = false;   ///< operations were dropped; until no mark is left
 
-  /// Nothing is marked or owed, and every directory that is known is right.
+  /// Nothing is marked or owed, every directory that is known is right, and nothing is left in
+  /// staging.
   [[nodiscard]] bool clean() const { return marks.size() == 0 && settled(); }
   /// The same of what completed up to `number`.
   [[nodiscard]] bool clean_through(SequenceNumber number) const {
     return marks.clean_through(number) && settled();
   }
-  [[nodiscard]] bool settled() const { return directories.unsettled() == 0 && owed.size() == 0; }
+  [[nodiscard]] bool settled() const {
+    return directories.unsettled() == 0 && owed.size() == 0 && leftovers == 0;
+  }
 
   /// Wakes those that wait for progress: operations applied, marks cleared.
   void progressed() {

@@ -107,7 +107,8 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
     state_.marks.abandon_reading(entry, reading);
     co_return Attempt::kAgain;
   }
-  if (now && lacks_names(entry, *now)) {
+  const bool lacks = co_await lacks_names(entry, now ? &*now : nullptr);
+  if (lacks) {
     state_.marks.abandon_reading(entry, reading);
     request_everything();
     co_return Attempt::kAgain;  // its walk covers it now
@@ -163,7 +164,9 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::reconcile_held(
   if (now) {
     state_.files.erase(now->id());
     if (!now->is_directory() && now->nlink > 1) {
-      offered = co_await offer_links(entry, *now);
+      const auto known = co_await offer_links(entry, *now);
+      if (!known) co_return std::unexpected(known.error());
+      offered = *known;
       const state::Mark* mark = state_.marks.find(entry);  // none: its directory is given up
       const bool from_walk = mark != nullptr && mark->origin == state::Origin::kWalk;
       if (!offered && !from_walk) co_await detach_shared(entry, (*replica)->get());

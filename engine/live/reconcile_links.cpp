@@ -12,17 +12,43 @@ constexpr std::uint32_t kUnknownNumberOfNames = 1U << 30;
 }  // namespace
 
 /// A session that trusts the replica has not met all names of an object. One of them cannot be
-/// reconciled alone: the others would keep what it had.
-bool Reconciler::lacks_names(const Location& entry, const Metadata& source) const {
-  if (!state_.directories.trusting() || source.is_directory() || source.nlink < 2) return false;
-  const std::vector<Location> names = state_.links.all(source.id());
-  const std::size_t met = names.size() + (std::ranges::find(names, entry) == names.end() ? 1 : 0);
-  return met < source.nlink;
+/// reconciled alone: the others would keep what it had. Where the source has the name no more, or
+/// for an object that has no other, the replica's object tells that what was changed under the name
+/// lives on under others.
+ring::Task<bool> Reconciler::lacks_names(const Location& entry, const Metadata* source) {
+  if (!state_.directories.trusting() || (source != nullptr && source->is_directory())) {
+    co_return false;
+  }
+  std::size_t met = 0;
+  if (source != nullptr) {
+    const std::vector<Location> names = state_.links.all(source->id());
+    met = names.size() + (std::ranges::find(names, entry) == names.end() ? 1 : 0);
+    if (met < source->nlink) co_return true;
+  }
+  const auto replica = co_await state_.directories.open_replica(entry.parent);
+  if (!replica) co_return false;  // the reconcile finds the same
+  const auto there = co_await state_.ring.statx((*replica)->get(), entry.name.c_str());
+  co_return there && !there->is_directory() && there->nlink > 1 && there->nlink > met;
+}
+
+/// The replica's object under this name; nothing: it is not there, or of another type.
+ring::Task<Result<std::optional<ObjectId>>> Reconciler::look_at_link(const Location& name,
+                                                                     const Metadata& source) {
+  const auto directory = co_await state_.directories.open_replica(name.parent);
+  if (!directory && directory.error().code == ENOENT) co_return std::nullopt;
+  if (!directory) co_return std::unexpected(directory.error());
+  const auto there = co_await state_.ring.statx((*directory)->get(), name.name.c_str());
+  if (!there && there.error().code == ENOENT) co_return std::nullopt;
+  if (!there) co_return std::unexpected(there.error());
+  if (there->type() != source.type()) co_return std::nullopt;
+  co_return there->id();
 }
 
 /// Tells the copier where the replica has this object already, if a clean name of it is known, and
-/// returns the replica's object; null: there is none.
-ring::Task<ObjectId> Reconciler::offer_links(const Location& entry, const Metadata& source) {
+/// returns the replica's object; null: there is none. A name that cannot be looked at is not taken
+/// for one that is not there: the entry would become an object of its own.
+ring::Task<Result<ObjectId>> Reconciler::offer_links(const Location& entry,
+                                                     const Metadata& source) {
   const ObjectId id = source.id();
   hardlinks_.forget(id);
   for (const Location& name : state_.links.all(id)) {
@@ -30,12 +56,14 @@ ring::Task<ObjectId> Reconciler::offer_links(const Location& entry, const Metada
         state_.marks.is_marked(name)) {
       continue;
     }
-    const auto directory = co_await state_.directories.open_replica(name.parent);
-    if (!directory) continue;
-    const auto there = co_await state_.ring.statx((*directory)->get(), name.name.c_str());
-    if (!there || there->type() != source.type()) continue;
-    hardlinks_.remember(id, {.where = name, .replica = there->id()}, kUnknownNumberOfNames);
-    co_return there->id();
+    const auto there = co_await look_at_link(name, source);
+    if (!there) co_return std::unexpected(there.error());
+    if (!*there) {
+      request(name, state::kSinceEver);
+      continue;
+    }
+    hardlinks_.remember(id, {.where = name, .replica = **there}, kUnknownNumberOfNames);
+    co_return **there;
   }
   co_return ObjectId{};
 }

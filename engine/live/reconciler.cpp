@@ -1,5 +1,7 @@
 #include "engine/live/reconciler.h"
 
+#include "engine/copy/remove_tree.h"
+#include "engine/live/pass_observer.h"
 #include "mirrorfs/log.h"
 
 namespace mirrorfs::live {
@@ -17,6 +19,7 @@ Reconciler::Reconciler(LiveState& state, copy::Staging& staging)
     : state_(state), staging_(staging), hardlinks_(state.directories) {
   ::clock_gettime(CLOCK_REALTIME, &started_);
   started_.tv_sec -= 1;  // file times come from a coarser clock that lags behind this one
+  policy_.changed_since = started_;
 }
 
 compare::Context Reconciler::context(compare::Observer& observer) {
@@ -31,12 +34,13 @@ compare::Context Reconciler::context(compare::Observer& observer) {
 
 void Reconciler::start_baseline(compare::Policy policy) {
   policy_ = policy;
+  // A walk may take over marks, which would have compared all.
+  if (policy_.changed_since.tv_sec == 0) policy_.changed_since = started_;
   walk_everything();
 }
 
 void Reconciler::request_everything() {
   log_warn("what the replica lacks cannot be told object by object: comparing the whole tree");
-  policy_.changed_since = policy_.changed_since.tv_sec != 0 ? policy_.changed_since : started_;
   walk_everything();
 }
 
@@ -117,6 +121,8 @@ void Reconciler::pump() {
 
 void Reconciler::after_work() {
   pump();
+  state_.leftovers = staging_.leftovers();
+  if (state_.leftovers > 0) need_retries();
   if (walking_everything_ && !walks_under_way() && !root_failed_) walked_everything();
   const bool busy =
       walking_everything_ || walks_under_way() || !entry_queue_.empty() || active_entries_ > 0;
@@ -150,8 +156,8 @@ void Reconciler::forget(const ObjectId& directory) {
 
 ring::Task<void> Reconciler::retry_loop() {
   while (!state_.ring.stopping()) {
-    const bool waiting =
-        root_failed_ || state_.marks.waiting_count() > 0 || !lost_.none() || searching_;
+    const bool waiting = root_failed_ || state_.marks.waiting_count() > 0 || !lost_.none() ||
+                         searching_ || state_.leftovers > 0;
     if (!waiting) {
       retries_needed_.reset();
       co_await retries_needed_.wait();
@@ -159,6 +165,7 @@ ring::Task<void> Reconciler::retry_loop() {
     const bool slept = co_await state_.ring.sleep(kRetryInterval);
     if (!slept) co_return;
     retry_root();
+    retry_leftovers();
     look_for_lost();
     for (const Location& entry : state_.marks.due(state::Clock::now())) {
       request(entry, state_.marks.find(entry)->since);
@@ -170,8 +177,23 @@ void Reconciler::retry_root() {
   if (std::exchange(root_failed_, false)) queue_directory(state_.directories.root());
 }
 
+void Reconciler::retry_leftovers() {
+  if (state_.leftovers == 0 || clearing_ || paused_) return;
+  clearing_ = true;
+  state_.ring.spawn(clear_leftovers());
+}
+
+ring::Task<void> Reconciler::clear_leftovers() {
+  PassObserver observer(progress_, state_.totals);
+  co_await copy::clear_leftovers(context(observer).copying());
+  clearing_ = false;
+  state_.leftovers = staging_.leftovers();
+  state_.progressed();
+}
+
 void Reconciler::retry_all() {
   retry_root();
+  retry_leftovers();
   for (const Location& entry : state_.marks.waiting()) {
     request(entry, state_.marks.find(entry)->since);
   }

@@ -60,7 +60,9 @@ class Reconciler {
            !searching_ && !must_search_owed();
   }
   /// Nothing is being reconciled.
-  [[nodiscard]] bool at_rest() const { return active_entries_ == 0 && active_directories_ == 0; }
+  [[nodiscard]] bool at_rest() const {
+    return active_entries_ == 0 && active_directories_ == 0 && !clearing_;
+  }
   void pause() { paused_ = true; }
   /// The ring stops: nothing is retried any more.
   void stop() {
@@ -79,6 +81,8 @@ class Reconciler {
   void queue_directory(const ObjectId& directory);
   void release_names_in(const ObjectId& directory);
   void retry_root();
+  void retry_leftovers();
+  [[nodiscard]] ring::Task<void> clear_leftovers();
   void pump();
   void after_work();
   [[nodiscard]] bool walks_under_way() const {
@@ -119,8 +123,11 @@ class Reconciler {
                                                    SequenceNumber before);
 
   // Objects with several names (reconcile_links.cpp).
-  [[nodiscard]] bool lacks_names(const Location& entry, const Metadata& source) const;
-  [[nodiscard]] ring::Task<ObjectId> offer_links(const Location& entry, const Metadata& source);
+  [[nodiscard]] ring::Task<bool> lacks_names(const Location& entry, const Metadata* source);
+  [[nodiscard]] ring::Task<Result<std::optional<ObjectId>>> look_at_link(const Location& name,
+                                                                         const Metadata& source);
+  [[nodiscard]] ring::Task<Result<ObjectId>> offer_links(const Location& entry,
+                                                         const Metadata& source);
   [[nodiscard]] ring::Task<Result<std::optional<Metadata>>> compare_linked(
       const Location& entry, const Metadata& source, const compare::DirectoryPair& pair,
       ObjectId offered);
@@ -160,6 +167,7 @@ class Reconciler {
   std::deque<ObjectId> directory_queue_;  ///< taken from the back: depth first keeps it short
   std::size_t active_entries_ = 0, active_directories_ = 0;
   bool root_failed_ = false;
+  bool clearing_ = false;  ///< the staging folder
 
   bool walking_everything_ = false;
   SequenceNumber searched_owed_;  ///< recorded when the last walk for what is owed was asked for

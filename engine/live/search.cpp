@@ -43,7 +43,6 @@ void Reconciler::look_for_lost() {
     if (searched_through_ <= finished && !patient) forget_unmet();
   } else if (lost_.any_overdue(finished, now)) {
     log_warn("directories were moved or removed behind the mount's back: walking the whole tree");
-    policy_.changed_since = policy_.changed_since.tv_sec != 0 ? policy_.changed_since : started_;
     walk_everything();
   }
 }

@@ -1,6 +1,7 @@
 #include "driver.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "engine/ring/direct_call.h"
 #include "engine/ring/ring.h"
@@ -83,6 +84,13 @@ bool Driver::answer_one(Random& random) {
 void Driver::release_hanging() {
   hang_new_ = false;
   for (Waiting& waiting : pool_) waiting.hangs = false;
+}
+
+bool Driver::loss_untold() const {
+  return std::ranges::any_of(pool_, [](const Waiting& waiting) {
+    return waiting.request != nullptr && waiting.executed && waiting.result < 0 &&
+           waiting.request->operation() == std::string_view("close");
+  });
 }
 
 std::size_t Driver::hanging() const {

@@ -53,6 +53,8 @@ class Driver final : public ring::Driver {
   void hang_new(bool hang) { hang_new_ = hang; }
   void release_hanging();
   [[nodiscard]] std::size_t hanging() const;
+  /// A close has lost data, and the engine was not told yet.
+  [[nodiscard]] bool loss_untold() const;
 
  private:
   struct Waiting {

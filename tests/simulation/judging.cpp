@@ -51,8 +51,10 @@ void Run::note_recorded(SequenceNumber number, bool barrier) {
   if (effect != 0) ledger_.recorded(effect, number, claims_order());
 }
 
-/// Order and durability are promised while nothing is to be reconciled.
+/// Order and durability are promised while nothing is to be reconciled, as far as the engine can
+/// know.
 bool Run::claims_order() {
+  if (driver_->loss_untold()) return false;
   const EngineStatus status = engine_->status();
   return status.marks == 0 && !status.baseline.running &&
          (status.state == MirrorState::kInSync || status.state == MirrorState::kLagging);

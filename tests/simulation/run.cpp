@@ -78,7 +78,9 @@ void Run::session(std::size_t number) {
   options.queue_size = plan.queue_size;
   {
     const CallScope engine_calls(&faults_);
-    auto engine = EngineUnderTest::start(options, std::make_unique<Driver>(*this, faults_, trace_));
+    auto driver = std::make_unique<Driver>(*this, faults_, trace_);
+    driver_ = driver.get();
+    auto engine = EngineUnderTest::start(options, std::move(driver));
     if (!engine) return fail("the engine refuses to start: " + engine.error());
     engine_ = std::move(*engine);
   }

@@ -87,6 +87,7 @@ class Run final : public Scheduler {
   std::size_t session_ = 0;
   Phase phase_ = Phase::kStarting;
   std::unique_ptr<EngineUnderTest> engine_;
+  const Driver* driver_ = nullptr;  ///< the engine's
   std::unique_ptr<Mount> mount_;
   std::unique_ptr<Workload> workload_;
   std::vector<std::unique_ptr<Actor>> actors_;
