@@ -11,6 +11,7 @@ constexpr std::size_t kFailuresNamed = 20;
 constexpr double kLaggingFrom = 1.0;  // seconds
 constexpr std::chrono::milliseconds kKeepOpen(500);
 constexpr std::chrono::milliseconds kRestTick(2);
+constexpr std::chrono::milliseconds kGather(1);
 
 /// A quarter of the descriptors for the directory table, an eighth for files; the rest is for FUSE
 /// handles and copies under way.
@@ -46,6 +47,26 @@ void Core::run(std::optional<compare::Policy> baseline) {
   ring_->spawn(times_.run());
   ring_->spawn(waits_.serve());
   ring_->run();
+}
+
+void Core::work_arrived() {
+  dispatcher_.pull();
+  if (gathering_ || dispatcher_.paused()) return;
+  gathering_ = true;
+  ring_->spawn(gather());
+}
+
+ring::Task<void> Core::gather() {
+  state_.intake.hold_wakes();
+  for (SequenceNumber before; before != state_.intake.last_recorded();) {
+    before = state_.intake.last_recorded();
+    const bool slept = co_await ring_->sleep(kGather);
+    dispatcher_.pull();
+    if (!slept || dispatcher_.paused()) break;
+  }
+  state_.intake.resume_wakes();
+  gathering_ = false;
+  dispatcher_.pull();
 }
 
 ring::Task<void> Core::close_unused_files() {

@@ -41,7 +41,8 @@ class Core {
   [[nodiscard]] ring::Ring& ring() { return *ring_; }  ///< post(), stop(), abandon(): any thread
 
   // Ring thread:
-  void pull() { dispatcher_.pull(); }
+  /// The intake has something.
+  void work_arrived();
   /// Fulfils the promise when the replica stands still, or when it was resumed instead.
   [[nodiscard]] ring::Task<void> pause(std::shared_ptr<std::promise<void>> stands_still);
   void resume();
@@ -52,6 +53,9 @@ class Core {
   [[nodiscard]] ring::Task<void> drain(std::shared_ptr<std::promise<bool>> clean);
 
  private:
+  /// Takes what is recorded some at a time: to be woken for each operation would cost both sides
+  /// more than the operation. Whoever waits for the replica does not wait for this.
+  [[nodiscard]] ring::Task<void> gather();
   /// Lets go of replica files that nobody writes to any more: while they are open for writing they
   /// cannot be executed (ETXTBSY, execve(2)), and the replica is there to be used.
   [[nodiscard]] ring::Task<void> close_unused_files();
@@ -70,6 +74,7 @@ class Core {
   Durability durability_;
   FileCloser closer_;
   Waits waits_;
+  bool gathering_ = false;
 };
 
 }  // namespace mirrorfs::live

@@ -89,7 +89,7 @@ Result<void> LiveMirror::make_core(std::unique_ptr<ring::Ring> ring) {
                                                    .source_root = source_root(),
                                                    .replica_root = replica_root()});
   core_ = owned_core_.get();
-  intake_.on_work([core = core_] { core->ring().post([core] { core->pull(); }); });
+  intake_.on_work([core = core_] { core->ring().post([core] { core->work_arrived(); }); });
   return {};
 }
 

@@ -37,7 +37,10 @@ void Reconciler::look_for_lost() {
   if (walking_everything_) return;
   const SequenceNumber finished = state_.finished.closed_through();
   const auto now = LostDirectories::Clock::now();
-  lost_.forget_moved([this](const ObjectId& id) { return state_.directories.where(id); });
+  if (!lost_.none()) {
+    lost_.forget_moved([this](const ObjectId& id) { return state_.directories.where(id); });
+    if (lost_.none()) state_.progressed();  // a stop waits for it
+  }
   if (searching_) {
     const bool patient = now - searched_at_ < LostDirectories::kPatience;
     if (searched_through_ <= finished && !patient) forget_unmet();

@@ -111,7 +111,7 @@ WaitId Intake::admit_later(std::size_t bytes, Admitted then) {
   if (!id) {
     then();
   } else {
-    wake();  // what fills the queue may have found no memory to say so
+    wake(true);  // what fills the queue may have found no memory to say so
   }
   return id;
 }
@@ -198,6 +198,7 @@ Operation Intake::make_overflow(Recorded& recorded) noexcept {
 SequenceNumber Intake::push(std::list<Recorded>& one, std::size_t reserved) noexcept {
   Operation dropped = Unknown{};
   SequenceNumber number;
+  bool presses = false;
   {
     const std::lock_guard lock(mutex_);
     Recorded& recorded = one.front();
@@ -212,14 +213,26 @@ SequenceNumber Intake::push(std::list<Recorded>& one, std::size_t reserved) noex
       pending_.splice(pending_.end(), one);
     }
     last_recorded_.store(number.value, std::memory_order_release);
+    presses = begins_to_press();
   }
-  wake();
+  wake(presses);
   return number;
 }
 
+bool Intake::begins_to_press() noexcept {
+  if (presses_ || queued_bytes_.load(std::memory_order_relaxed) < limit_ / 4) return false;
+  presses_ = true;
+  return true;
+}
+
+void Intake::resume_wakes() {
+  held_ = false;
+  woken_ = false;
+}
+
 /// Once for all that take() has not fetched. Without memory for it the next operation tries again.
-void Intake::wake() noexcept {
-  if (!wake_ || woken_.exchange(true)) return;
+void Intake::wake(bool presses) noexcept {
+  if (!wake_ || (woken_.exchange(true) && !presses)) return;
   try {
     wake_();
   } catch (const std::bad_alloc&) {
@@ -238,8 +251,9 @@ bool Intake::all_recorded(std::uint64_t look) {
 }
 
 std::list<Recorded> Intake::take(std::size_t most) {
-  woken_ = false;
+  if (!held_) woken_ = false;
   const std::lock_guard lock(mutex_);
+  presses_ = false;
   std::list<Recorded> taken;
   auto end = pending_.begin();
   std::size_t count = 0;

@@ -39,8 +39,14 @@ class Intake {
   Intake(const Intake&) = delete;
   Intake& operator=(const Intake&) = delete;
 
-  /// Called under no lock when something was recorded for the first time since the last take().
+  /// Called under no lock when something was recorded for the first time since the last take(), and
+  /// again when a quarter of the queue is taken.
   void on_work(std::function<void()> wake) { wake_ = std::move(wake); }
+  /// For an engine that comes back by itself: from here on only a queue that fills up calls it. The
+  /// engine's thread.
+  void hold_wakes() { held_ = true; }
+  /// What was recorded meanwhile called nobody: take() it after this.
+  void resume_wakes();
 
   /// Room for `bytes`, if there is, and nobody waits for it. What is larger than the whole queue is
   /// let through when the queue is empty.
@@ -93,12 +99,14 @@ class Intake {
   void decide_folding(std::size_t bytes) noexcept;
   [[nodiscard]] bool joins_overflow(const Recorded& recorded) noexcept;
   [[nodiscard]] static Operation make_overflow(Recorded& recorded) noexcept;
-  void wake() noexcept;
+  [[nodiscard]] bool begins_to_press() noexcept;
+  void wake(bool presses) noexcept;
 
   const std::uint64_t limit_;
   const WhenFull when_full_;
   std::function<void()> wake_;
   std::atomic<bool> woken_ = false;
+  bool held_ = false;  // the engine's thread
 
   mutable std::mutex mutex_;  // guards what is not atomic, and orders sequence numbers
   std::list<Recorded> pending_;
@@ -106,6 +114,7 @@ class Intake {
   std::uint64_t last_wait_ = 0;
   bool closed_ = false;
   bool folding_ = false;
+  bool presses_ = false;  ///< since the last take()
   std::uint64_t looks_ = 0;
   std::map<std::uint64_t, std::size_t> under_way_;  ///< begun, not ended, by `begun`
 

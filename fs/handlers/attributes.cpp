@@ -38,7 +38,7 @@ struct Change {
 
 Result<void> truncate_file(Change& change) {
   UniqueFd opened;
-  int fd = change.file != nullptr && change.file->writable() ? change.file->fd.get() : -1;
+  int fd = change.file != nullptr && change.file->writable() ? change.file->fd->get() : -1;
   if (fd < 0) {
     if (!change.node->is_regular()) return fail(EINVAL, "truncate");
     auto writable = change.fs.source.reopen(change.fd, O_WRONLY);

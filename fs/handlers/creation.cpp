@@ -32,11 +32,26 @@ Result<void> record_acl(Filesystem& fs, Recording& recording, const Entry& made,
   return {};
 }
 
+struct Made {
+  Metadata metadata;
+  UniqueFd fd;  ///< of a directory: more is going to be made in it
+};
+
+Result<Made> look_at_made(Filesystem& fs, const NewName& at, bool is_directory) {
+  const int directory = at.directory->get();
+  Made made;
+  if (is_directory) made.fd = fs.source.open_path(directory, at.name).value_or(UniqueFd());
+  auto metadata = made.fd ? fs.source.stat(made.fd.get()) : fs.source.stat_at(directory, at.name);
+  if (!metadata) return pass_on(std::move(metadata));
+  made.metadata = *metadata;
+  return made;
+}
+
 /// `make(directory, mode)` makes the object; `describe(entry, parent_after)` is its operation.
 template <class Make, class Describe>
 Result<Changed<Entry>> make_child(Filesystem& fs, const Caller& caller, Admission admission,
-                                  const NewName& at, mode_t mode, const Make& make,
-                                  const Describe& describe) {
+                                  const NewName& at, mode_t mode, bool is_directory,
+                                  const Make& make, const Describe& describe) {
   ChangeLocks locks(fs, at.parent);
   const int directory = at.directory->get();
   const bool inherits = has_default_acl(fs, directory);
@@ -51,15 +66,16 @@ Result<Changed<Entry>> make_child(Filesystem& fs, const Caller& caller, Admissio
       return failed;
     }
   }
-  auto metadata = fs.source.stat_at(directory, at.name);
-  if (!metadata) return pass_on(std::move(metadata));
+  auto seen = look_at_made(fs, at, is_directory);
+  if (!seen) return pass_on(std::move(seen));
   auto parent_after = fs.source.stat(directory);
   if (!parent_after) return pass_on(std::move(parent_after));
-  Entry entry = adopt_new(fs, at, *metadata);
+  Entry entry = adopt_new(fs, at, seen->metadata);
   Kept kept(fs, entry);
   recording.record(describe(entry, *parent_after));
-  if (metadata->is_directory()) fs.nodes.set_learnt(entry.node);
-  if (inherits && !metadata->is_symlink()) {
+  if (seen->fd) fs.nodes.give_descriptor(entry.node, std::move(seen->fd));
+  if (is_directory) fs.nodes.set_learnt(entry.node);
+  if (inherits && !entry.metadata.is_symlink()) {
     auto fd = fs.nodes.descriptor(entry.node);
     if (!fd) return pass_on(std::move(fd));
     if (auto told = record_inherited_acls(fs, recording, entry, (*fd)->get()); !told) {
@@ -132,8 +148,9 @@ void handle_mkdir(FuseRequest& request, Filesystem& fs, Admission admission, fus
                          .after = made.metadata,
                          .parent_after = parent_after};
   };
-  answer_entry(request, fs,
-               make_child(fs, request.caller(), std::move(admission), *at, mode, make, describe));
+  answer_entry(
+      request, fs,
+      make_child(fs, request.caller(), std::move(admission), *at, mode, true, make, describe));
 }
 
 void handle_mknod(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t parent,
@@ -149,8 +166,9 @@ void handle_mknod(FuseRequest& request, Filesystem& fs, Admission admission, fus
                       .after = made.metadata,
                       .parent_after = parent_after};
   };
-  answer_entry(request, fs,
-               make_child(fs, request.caller(), std::move(admission), *at, mode, make, describe));
+  answer_entry(
+      request, fs,
+      make_child(fs, request.caller(), std::move(admission), *at, mode, false, make, describe));
 }
 
 void handle_symlink(FuseRequest& request, Filesystem& fs, Admission admission, const char* target,
@@ -167,8 +185,9 @@ void handle_symlink(FuseRequest& request, Filesystem& fs, Admission admission, c
                        .after = made.metadata,
                        .parent_after = parent_after};
   };
-  answer_entry(request, fs,
-               make_child(fs, request.caller(), std::move(admission), *at, 0777, make, describe));
+  answer_entry(
+      request, fs,
+      make_child(fs, request.caller(), std::move(admission), *at, 0777, false, make, describe));
 }
 
 }  // namespace mirrorfs::fs

@@ -43,7 +43,7 @@ std::vector<std::byte> capabilities_to_keep(Filesystem& fs, const WriteRequest& 
                                             FileCapabilities before) {
   if (!request.from_mapping || before != FileCapabilities::kPresent) return {};
   std::vector<std::byte> value(sizeof(vfs_ns_cap_data));
-  const auto size = fs.xattrs.get(request.file.fd.get(), kCapability, value);
+  const auto size = fs.xattrs.get(request.file.fd->get(), kCapability, value);
   value.resize(size.value_or(0));
   return value;
 }
@@ -51,7 +51,7 @@ std::vector<std::byte> capabilities_to_keep(Filesystem& fs, const WriteRequest& 
 void give_back_capabilities(Filesystem& fs, const WriteRequest& request, Recording& recording,
                             std::vector<std::byte> value, const Metadata& after) {
   const OpenFile& file = request.file;
-  if (value.empty() || !fs.xattrs.set(file.fd.get(), kCapability, value, 0)) return;
+  if (value.empty() || !fs.xattrs.set(file.fd->get(), kCapability, value, 0)) return;
   recording.record(SetXattr{.object = file.node->object(),
                             .where = fs.nodes.location(file.node),
                             .name = kCapability,
@@ -62,7 +62,7 @@ void give_back_capabilities(Filesystem& fs, const WriteRequest& request, Recordi
 Result<Changed<std::size_t>> write_file(Filesystem& fs, Admission admission, WriteRequest request) {
   const OpenFile& file = request.file;
   ChangeLocks locks(fs, file.node);
-  const int fd = file.fd.get();
+  const int fd = file.fd->get();
   const FileCapabilities before = capabilities_before(fs, file.node, fd);
   auto kept = capabilities_to_keep(fs, request, before);
   const Writer writer{.caller = request.caller,
@@ -96,7 +96,7 @@ Result<Changed<std::size_t>> write_file(Filesystem& fs, Admission admission, Wri
 void handle_read(FuseRequest& request, Filesystem& fs, fuse_ino_t id, std::size_t size,
                  off_t offset, fuse_file_info* file) {
   (void)fs, (void)id;
-  request.file_range(open_file(*file).fd.get(), offset, size);
+  request.file_range(open_file(*file).fd->get(), offset, size);
 }
 
 // The one copy of a write's data in the daemon: it is written from here and then belongs to the
@@ -135,7 +135,7 @@ void handle_fsync(FuseRequest& request, Filesystem& fs, Admission admission, fus
                   int data_only, fuse_file_info* file) {
   (void)id;
   const OpenFile& open = open_file(*file);
-  if ((data_only != 0 ? ::fdatasync(open.fd.get()) : ::fsync(open.fd.get())) != 0) {
+  if ((data_only != 0 ? ::fdatasync(open.fd->get()) : ::fsync(open.fd->get())) != 0) {
     return request.error(errno);
   }
   pass_barrier(request, fs, std::move(admission), open.node);
@@ -146,7 +146,7 @@ void handle_fsync(FuseRequest& request, Filesystem& fs, Admission admission, fus
 void handle_lseek(FuseRequest& request, Filesystem& fs, fuse_ino_t id, off_t offset, int whence,
                   fuse_file_info* file) {
   (void)fs, (void)id;
-  const off_t found = ::lseek(open_file(*file).fd.get(), offset, whence);
+  const off_t found = ::lseek(open_file(*file).fd->get(), offset, whence);
   if (found < 0) return request.error(errno);
   request.position(found);
 }

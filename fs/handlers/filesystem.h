@@ -32,7 +32,7 @@ struct FilesystemOptions {
 /// kernel's buffers are not aligned for it).
 struct OpenFile {
   NodeRef node;
-  UniqueFd fd;
+  SharedFd fd;
   int flags = 0;         ///< as the application gave them
   bool appends = false;  ///< the descriptor has O_APPEND after all
   [[nodiscard]] bool writable() const { return (flags & O_ACCMODE) != O_RDONLY; }

@@ -32,7 +32,7 @@ OpenDecision decide(const Filesystem& fs, const Node& node, int flags) {
 
 /// An open descriptor of the source.
 struct Opened {
-  UniqueFd fd;
+  SharedFd fd;
   bool appends = false;
 };
 
@@ -49,7 +49,12 @@ OpenFile& prepare(Filesystem& fs, const NodeRef& node, Opened opened, fuse_file_
   return kept;
 }
 
-Result<Changed<UniqueFd>> open_truncating(Filesystem& fs, Admission admission, const Caller& caller,
+void close_file(Filesystem& fs, OpenFile& open) {
+  const auto closed = fs.open_files.take(open);
+  if (closed) fs.nodes.take_back_descriptor(closed->node, closed->fd);
+}
+
+Result<Changed<SharedFd>> open_truncating(Filesystem& fs, Admission admission, const Caller& caller,
                                           const NodeRef& node, int flags, bool kill_set_id) {
   const auto path = fs.nodes.descriptor(node);
   if (!path) return std::unexpected(path.error());
@@ -71,7 +76,7 @@ Result<Changed<UniqueFd>> open_truncating(Filesystem& fs, Admission admission, c
   recording.record(
       Truncate{.object = node->object(), .where = fs.nodes.location(node), .after = *after});
   recording.record_privileges(node, path_fd, *after, before);
-  return Changed<UniqueFd>{std::move(*fd), recording.complete()};
+  return Changed<SharedFd>{std::make_shared<const UniqueFd>(std::move(*fd)), recording.complete()};
 }
 
 Result<Opened> open_existing(Filesystem& fs, const NodeRef& node, int flags) {
@@ -83,18 +88,18 @@ Result<Opened> open_existing(Filesystem& fs, const NodeRef& node, int flags) {
   const bool appends = !fd && fd.error().code == EPERM && (flags & O_APPEND) != 0;
   if (appends) fd = fs.source.reopen(path, source_flags(flags) | O_APPEND);
   if (!fd) return pass_on(std::move(fd));
-  return Opened{.fd = std::move(*fd), .appends = appends};
+  return Opened{.fd = std::make_shared<const UniqueFd>(std::move(*fd)), .appends = appends};
 }
 
 void reply_opened(FuseRequest& request, Filesystem& fs, const NodeRef& node, Opened opened,
                   fuse_file_info& file) {
   OpenFile& open = prepare(fs, node, std::move(opened), file);
-  if (!request.opened(file)) (void)fs.open_files.take(open);
+  if (!request.opened(file)) close_file(fs, open);
 }
 
 struct Created {
   Entry entry;
-  UniqueFd fd;
+  SharedFd fd;
 };
 
 Result<Changed<Created>> create_file(Filesystem& fs, Admission admission, const Caller& caller,
@@ -128,13 +133,15 @@ Result<Changed<Created>> create_file(Filesystem& fs, Admission admission, const 
     if (!told) return pass_on(std::move(told));
   }
   kept.is_answered();
-  return Changed<Created>{{.entry = std::move(entry), .fd = std::move(*fd)}, recording.complete()};
+  auto open = std::make_shared<const UniqueFd>(std::move(*fd));
+  fs.nodes.lend_descriptor(entry.node, open);
+  return Changed<Created>{{.entry = std::move(entry), .fd = std::move(open)}, recording.complete()};
 }
 
 void reply_created(FuseRequest& request, Filesystem& fs, Created created, fuse_file_info& file) {
   OpenFile& open = prepare(fs, created.entry.node, {.fd = std::move(created.fd)}, file);
   if (request.created(to_entry(fs, created.entry), file)) return;
-  (void)fs.open_files.take(open);  // the kernel will not release what it did not get
+  close_file(fs, open);  // the kernel will not release what it did not get
   fs.nodes.forget(created.entry.node->id(), 1);
 }
 
@@ -156,6 +163,7 @@ void handle_create(FuseRequest& request, Filesystem& fs, Admission admission, fu
          [&fs, made = std::move(created->value), info = *file](FuseRequest& settled,
                                                                const Result<void>& result) mutable {
            if (result) return reply_created(settled, fs, std::move(made), info);
+           fs.nodes.take_back_descriptor(made.entry.node, made.fd);
            fs.nodes.forget(made.entry.node->id(), 1);
            settled.error(result.error());
          });
@@ -188,7 +196,9 @@ void handle_tmpfile(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, mod
     return request.error(path_fd.error());
   }
   fs.nodes.pin_descriptor(entry.node, std::make_shared<const UniqueFd>(std::move(*path_fd)));
-  reply_created(request, fs, {.entry = std::move(entry), .fd = std::move(*fd)}, *file);
+  reply_created(request, fs,
+                {.entry = std::move(entry), .fd = std::make_shared<const UniqueFd>(std::move(*fd))},
+                *file);
 }
 
 // FIFOs and devices are the kernel's own business on the mount; opening one here has effects.
@@ -221,14 +231,14 @@ void handle_open_truncating(FuseRequest& request, Filesystem& fs, Admission admi
 // Closing a duplicate reports what the filesystem below still has to say about the writes.
 void handle_flush(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_file_info* file) {
   (void)fs, (void)id;
-  const int copy = ::fcntl(open_file(*file).fd.get(), F_DUPFD_CLOEXEC, 0);
+  const int copy = ::fcntl(open_file(*file).fd->get(), F_DUPFD_CLOEXEC, 0);
   if (copy < 0 || ::close(copy) != 0) return request.error(errno);
   request.done();
 }
 
 void handle_release(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_file_info* file) {
   (void)id;
-  const auto closed = fs.open_files.take(open_file(*file));
+  close_file(fs, open_file(*file));
   request.done();
 }
 

@@ -43,7 +43,7 @@ Result<std::unique_ptr<std::byte[]>> read_back(int fd, off_t offset, std::size_t
 Result<Changed<std::size_t>> copy_piece(Filesystem& fs, Admission admission, Copy& copy,
                                         std::size_t size) {
   ChangeLocks locks(fs, copy.to.node);
-  const int fd = copy.to.fd.get();
+  const int fd = copy.to.fd->get();
   const FileCapabilities before = capabilities_before(fs, copy.to.node, fd);
   const auto offset = copy.to_offset;
   const Writer writer{
@@ -103,7 +103,7 @@ bool is_refusal(int error) {
 Result<Settlement> allocate(Filesystem& fs, Admission admission, const Caller& caller,
                             const OpenFile& file, int mode, const ByteRange& range) {
   ChangeLocks locks(fs, file.node);
-  const int fd = file.fd.get();
+  const int fd = file.fd->get();
   const FileCapabilities before = capabilities_before(fs, file.node, fd);
   const Writer writer{.caller = caller,
                       .mode = file.node->known_mode(),
@@ -152,16 +152,16 @@ void handle_copy_file_range(FuseRequest& request, Filesystem& fs, Admission admi
   const OpenFile& target = open_file(*to);
   UniqueFd readable;
   if (!target.readable()) {
-    auto opened = fs.source.reopen(target.fd.get(), O_RDONLY);
+    auto opened = fs.source.reopen(target.fd->get(), O_RDONLY);
     if (!opened) return request.error(EOPNOTSUPP);  // the kernel copies by reading and writing
     readable = std::move(*opened);
   }
   const Caller caller = request.caller();
   Copy copy{.caller = caller,
-            .from = open_file(*from).fd.get(),
+            .from = open_file(*from).fd->get(),
             .from_offset = from_offset,
             .to = target,
-            .readable_to = readable ? readable.get() : target.fd.get(),
+            .readable_to = readable ? readable.get() : target.fd->get(),
             .to_offset = to_offset,
             .kill_set_id = clears_set_id(fs, *target.node, caller)};
   auto copied = copy_pieces(fs, std::move(admission), copy, std::min(size, kMostPerRequest));

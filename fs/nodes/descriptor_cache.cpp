@@ -11,9 +11,14 @@ SharedFd DescriptorCache::find(const Node& node) {
   return cached->fd;
 }
 
-void DescriptorCache::insert(Node& node, SharedFd fd, GivenUp& given_up) {
+void DescriptorCache::insert(Node& node, SharedFd fd, GivenUp& given_up, Kind kind) {
+  if (kind == Kind::kOwn && is_lent(node)) remove(node, given_up);
   if (node.cached_ != nullptr) return;
-  recent_.push_front({.node = &node, .fd = std::move(fd), .pinned = false, .place = {}});
+  recent_.push_front({.node = &node,
+                      .fd = std::move(fd),
+                      .pinned = false,
+                      .lent = kind == Kind::kLent,
+                      .place = {}});
   recent_.front().place = recent_.begin();
   node.cached_ = &recent_.front();
   while (recent_.size() > limit_) {
@@ -25,6 +30,14 @@ void DescriptorCache::insert(Node& node, SharedFd fd, GivenUp& given_up) {
     oldest.node->cached_ = nullptr;
     given_up.splice(given_up.begin(), recent_, oldest.place);
   }
+}
+
+bool DescriptorCache::is_lent(const Node& node) const {
+  return node.cached_ != nullptr && node.cached_->lent;
+}
+
+void DescriptorCache::take_back(Node& node, const SharedFd& fd, GivenUp& given_up) noexcept {
+  if (is_lent(node) && node.cached_->fd == fd) remove(node, given_up);
 }
 
 void DescriptorCache::pin(Node& node) {

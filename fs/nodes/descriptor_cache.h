@@ -1,4 +1,4 @@
-// A bounded number of O_PATH descriptors of nodes, the least recently used given up first.
+// A bounded number of descriptors of nodes, the least recently used given up first.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,7 @@ struct CachedDescriptor {
   Node* node = nullptr;
   SharedFd fd;
   bool pinned = false;  ///< never given up: the object has no name to open it by
+  bool lent = false;    ///< of an open file, and not O_PATH
   std::list<CachedDescriptor>::iterator place;
 };
 
@@ -32,8 +33,13 @@ class DescriptorCache {
   /// Descriptors to be closed after the mutex is released.
   using GivenUp = std::list<CachedDescriptor>;
 
+  enum class Kind { kOwn, kLent };
   /// Keeps `fd`. What had to be given up for it is moved to `given_up`.
-  void insert(Node& node, SharedFd fd, GivenUp& given_up);
+  void insert(Node& node, SharedFd fd, GivenUp& given_up, Kind kind = Kind::kOwn);
+
+  [[nodiscard]] bool is_lent(const Node& node) const;
+  /// Gives up `fd` if it was lent.
+  void take_back(Node& node, const SharedFd& fd, GivenUp& given_up) noexcept;
 
   /// Keeps the node's cached descriptor until the node goes.
   void pin(Node& node);

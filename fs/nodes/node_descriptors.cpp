@@ -1,4 +1,6 @@
 // How the node table gets a descriptor of a node: cached, by handle, or down from an ancestor.
+#include <fcntl.h>
+
 #include <utility>
 
 #include "fs/nodes/node_names.h"
@@ -38,12 +40,30 @@ SharedFd NodeTable::cache(const NodeRef& node, UniqueFd fd) {
   return shared;
 }
 
+void NodeTable::lend_descriptor(const NodeRef& node, SharedFd fd) {
+  DescriptorCache::GivenUp given_up;  // closed after the mutex is released
+  const std::lock_guard lock(mutex_);
+  descriptors_.insert(*node, std::move(fd), given_up, DescriptorCache::Kind::kLent);
+}
+
+void NodeTable::take_back_descriptor(const NodeRef& node, const SharedFd& fd) {
+  DescriptorCache::GivenUp given_up;  // closed after the mutex is released
+  const std::lock_guard lock(mutex_);
+  descriptors_.take_back(*node, fd, given_up);
+}
+
 SharedFd NodeTable::descriptor_to_keep(const NodeRef& node) {
+  bool lent = false;
   {
     const std::lock_guard lock(mutex_);
     if (node->lookups_ == 0) return nullptr;
+    lent = descriptors_.is_lent(*node);
   }
-  return descriptor(node).value_or(nullptr);
+  auto fd = descriptor(node);
+  if (!fd) return nullptr;
+  if (!lent) return std::move(*fd);
+  auto own = source_.reopen((*fd)->get(), O_PATH);
+  return own ? std::make_shared<const UniqueFd>(std::move(*own)) : nullptr;
 }
 
 void NodeTable::pin_descriptor(const NodeRef& node, SharedFd fd) {

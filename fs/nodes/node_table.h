@@ -62,11 +62,17 @@ class NodeTable {
   /// location() would give. Null when there is none.
   [[nodiscard]] NodeRef uppermost_unlearnt(const NodeRef& node);
 
-  /// An O_PATH descriptor of the object, opened if need be. ESTALE when what stands where the
+  /// A descriptor of the object, opened with O_PATH if need be. ESTALE when what stands where the
   /// object should be is another object.
   [[nodiscard]] Result<SharedFd> descriptor(const NodeRef& node);
-  /// To be taken before the last known name goes: null when the kernel does not know the node, or
-  /// when the object cannot be opened.
+  /// A descriptor serves the node too: one opened just now, or, as long as the file is open, the
+  /// file's own.
+  void give_descriptor(const NodeRef& node, UniqueFd fd) { (void)cache(node, std::move(fd)); }
+  void lend_descriptor(const NodeRef& node, SharedFd fd);
+  /// Before the file is closed: open for writing it could not be executed (ETXTBSY, execve(2)).
+  void take_back_descriptor(const NodeRef& node, const SharedFd& fd);
+  /// Always O_PATH. To be taken before the last known name goes: null when the kernel does not know
+  /// the node, or when the object cannot be opened.
   [[nodiscard]] SharedFd descriptor_to_keep(const NodeRef& node);
   /// Keeps `fd` as long as the node: nothing else leads to the object any more.
   void pin_descriptor(const NodeRef& node, SharedFd fd);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "tests/handlers/mounted.h"
@@ -66,6 +67,23 @@ TEST_F(Data, DirectWritesOfAnyAlignmentOfMemoryArrive) {
   ASSERT_EQ(::write(fd.get(), content.data(), content.size()),
             static_cast<ssize_t>(content.size()));
   EXPECT_EQ(replay(take()), content);
+}
+
+// What is open for writing anywhere cannot be executed (ETXTBSY, execve(2)).
+TEST_F(Data, ProgramThatWasWrittenCanBeExecutedOnTheSource) {
+  const std::string program = read_file("/bin/true");
+  {
+    const UniqueFd fd = open("true", O_WRONLY | O_CREAT, 0700);
+    const auto size = static_cast<ssize_t>(program.size());
+    ASSERT_EQ(::write(fd.get(), program.data(), program.size()), size);
+    ASSERT_EQ(::fchmod(fd.get(), 0755), 0);
+  }
+  int status = -1;
+  for (int attempt = 0; attempt < 500 && status != 0; ++attempt) {  // the release comes after close
+    status = std::system(source("true").c_str());
+    if (status != 0) ::usleep(10'000);
+  }
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(Data, AppendersDoNotOverwriteEachOther) {

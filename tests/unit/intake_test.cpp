@@ -62,6 +62,38 @@ TEST(Intake, WakesOnlyForTheFirst) {
   EXPECT_EQ(wakes, 2);
 }
 
+TEST(Intake, HeldWakesComeForAQueueThatFillsUpOnly) {
+  const std::size_t limit = 16 * mirrorfs::stream::kOperationCost;
+  Intake intake(limit, WhenFull::kWait);
+  int wakes = 0;
+  intake.on_work([&] { ++wakes; });
+  record(intake, Barrier{});
+  intake.hold_wakes();
+  (void)intake.take(1);
+  record(intake, Barrier{});
+  EXPECT_EQ(wakes, 1);
+  for (int i = 0; i < 8; ++i) record(intake, Barrier{});
+  EXPECT_EQ(wakes, 2);
+  (void)take_all(intake);
+  record(intake, Barrier{});
+  EXPECT_EQ(wakes, 3) << "what was taken is still queued, so that the queue is as full as before";
+}
+
+TEST(Intake, NothingIsLeftBehindWhenWakesAreResumed) {
+  Intake intake(1 << 20, WhenFull::kWait);
+  int wakes = 0;
+  intake.on_work([&] { ++wakes; });
+  intake.hold_wakes();
+  record(intake, Barrier{});
+  (void)intake.take(1);
+  record(intake, Barrier{});
+  EXPECT_EQ(wakes, 1);
+  intake.resume_wakes();
+  EXPECT_EQ(take_all(intake).size(), 1U);
+  record(intake, Barrier{});
+  EXPECT_EQ(wakes, 2);
+}
+
 TEST(Intake, WakeThatFindsNoMemoryIsTriedAgain) {
   Intake intake(1 << 20, WhenFull::kWait);
   int wakes = 0;

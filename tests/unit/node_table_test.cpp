@@ -268,6 +268,38 @@ TEST_F(NodeTableTest, PinnedDescriptorOutlivesTheName) {
   EXPECT_TRUE(table.descriptor(node));
 }
 
+TEST_F(NodeTableTest, DescriptorOfAnOpenFileServesTheNodeUntilItIsTakenBack) {
+  make("a");
+  NodeTable table(*source_, 8);
+  const NodeRef node = look_up(table, table.root(), "a");
+  const auto open =
+      std::make_shared<const UniqueFd>(::open((folder_ + "/a").c_str(), O_WRONLY | O_CLOEXEC));
+  table.lend_descriptor(node, open);
+  EXPECT_EQ(table.descriptor(node).value(), open);
+  table.take_back_descriptor(node, open);
+  EXPECT_EQ(open.use_count(), 1);
+  EXPECT_NE(table.descriptor(node).value(), open);
+}
+
+TEST_F(NodeTableTest, WhatIsKeptOfAnObjectWithoutANameIsNotTheOpenFile) {
+  make("a");
+  NodeTable table(*source_, 8);
+  const NodeRef node = look_up(table, table.root(), "a");
+  const auto open =
+      std::make_shared<const UniqueFd>(::open((folder_ + "/a").c_str(), O_WRONLY | O_CLOEXEC));
+  table.lend_descriptor(node, open);
+  const SharedFd kept = table.descriptor_to_keep(node);
+  ASSERT_TRUE(kept);
+  std::filesystem::remove(folder_ + "/a");
+  table.remove_name(node, table.root(), "a");
+  table.pin_descriptor(node, kept);
+  table.take_back_descriptor(node, open);
+  EXPECT_EQ(open.use_count(), 1);
+  const auto descriptor = table.descriptor(node);
+  ASSERT_TRUE(descriptor);
+  EXPECT_NE(::fcntl((*descriptor)->get(), F_GETFL) & O_PATH, 0);
+}
+
 TEST_F(NodeTableTest, ThreadsThatLookUpAndForgetAgree) {
   for (int i = 0; i < 8; ++i) make(std::to_string(i));
   NodeTable table(*source_, 4);
