@@ -32,7 +32,8 @@ Result<MarkJournal::File> MarkJournal::begin_file() const {
 }
 
 bool MarkJournal::has_unneeded(Through through) const {
-  if (broken_ || (everything_marked_ && !is_needed(everything_, through))) return true;
+  if (broken_ || saturated_ || (everything_marked_ && !is_needed(everything_, through)))
+    return true;
   for (const auto& [where, entry] : marks_) {
     if (!is_needed(entry, through)) return true;
   }
