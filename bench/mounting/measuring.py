@@ -18,6 +18,7 @@ from .workloads import Material, Workload
 class Build:
     name: str  # "A", "B"
     programs: Path
+    options: Sequence[str] = ()  # for its mirrorfs alone
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _one(
         daemon.append(subprocess.Popen(command))
         return daemon[0]
 
-    options = [f"--transport={transport}", *plan.options]
+    options = [f"--transport={transport}", *plan.options, *build.options]
     with Mirror(build.programs, place, options, begin) as mirror:
         workload.prepare(mirror.mount, material)
         mirror.wait()

@@ -1,6 +1,8 @@
 """What an application does in the mount while it is timed."""
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,9 +49,30 @@ def _create(place: Path, material: Material) -> None:
     os.close(folder)
 
 
+def _sqlite(place: Path, material: Material) -> None:
+    with contextlib.closing(sqlite3.connect(place / "database", isolation_level=None)) as base:
+        base.execute("create table if not exists lines (number integer primary key, text)")
+        for number in range(round(500 * material.scale)):
+            base.execute("insert into lines (text) values (?)", (f"{number:0100}",))
+
+
+def _overwrite(place: Path, material: Material) -> None:
+    with (place / "file").open("r+b", buffering=0) as file:
+        for number in range(round(20_000 * material.scale)):
+            file.seek(number * 4096 * 7 % (64 * _MIB))
+            file.write(b"x" * 4096)
+
+
+def _make_file(place: Path, _: Material) -> None:
+    with (place / "file").open("wb") as file:
+        file.truncate(64 * _MIB)
+
+
 ALL = (
     Workload("untar", "unpacks the tree", _untar),
     Workload("remove", "rm -rf of the unpacked tree", _remove, prepare=_untar),
     Workload("write", "writes a file of 512 MiB in pieces of 1 MiB", _write),
     Workload("create", "creates and closes 10,000 empty files", _create),
+    Workload("sqlite", "500 transactions of SQLite with its rollback journal", _sqlite),
+    Workload("overwrite", "20,000 writes of 4 KiB in a file that is there", _overwrite, _make_file),
 )

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/random.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -25,6 +27,19 @@ StartUp<std::filesystem::path> default_directory() {
   return std::unexpected(
       "no place to keep state: neither HOME nor XDG_STATE_HOME is set; give "
       "--state-dir");
+}
+
+/// In the replica's reserved directory.
+constexpr const char* kReplicaFile = "session";
+
+Result<std::string> random_text() {
+  std::array<unsigned char, 16> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    return fail_errno("getrandom");
+  }
+  std::string text;
+  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
 }
 
 }  // namespace
@@ -52,9 +67,11 @@ StartUp<StateDirectory> StateDirectory::open(const std::filesystem::path& direct
   return opened;
 }
 
-StartUp<SessionRecord> SessionRecord::open(StateDirectory directory, const std::string& pair_id) {
+StartUp<SessionRecord> SessionRecord::open(StateDirectory directory, const std::string& pair_id,
+                                           int reserved_directory) {
   SessionRecord record;
   record.directory_ = std::move(directory.fd);
+  record.reserved_directory_ = reserved_directory;
   record.pair_id_ = pair_id;
   record.file_name_ = pair_id + ".session";
   auto content = read_small_file(record.directory_.get(), record.file_name_.c_str());
@@ -62,32 +79,65 @@ StartUp<SessionRecord> SessionRecord::open(StateDirectory directory, const std::
     return std::unexpected(
         fmt::format("state directory {}: {}", directory.path.string(), content.error().message()));
   }
+  auto last_user = read_small_file(reserved_directory, kReplicaFile);
+  if (!last_user) {
+    return std::unexpected(
+        fmt::format("the replica's record of its last session: {}", last_user.error().message()));
+  }
   if (!*content) return record;
   try {
     const auto json = nlohmann::json::parse(**content);
     record.unclean_since_ = {.tv_sec = json.at("since_seconds").get<time_t>(),
                              .tv_nsec = json.at("since_nanoseconds").get<long>()};
+    record.nonce_ = json.value("nonce", std::string());
     record.clean_ = json.at("clean").get<bool>();
+    record.ended_ = {.tv_sec = json.value("ended_seconds", time_t{}),
+                     .tv_nsec = json.value("ended_nanoseconds", 0L)};
   } catch (const nlohmann::json::exception& parse_error) {
     log_warn("the session record of this pair cannot be read ({}): everything is compared",
              parse_error.what());
+  }
+  if (record.nonce_.empty() || !*last_user || **last_user != record.nonce_) {
+    if (record.clean_) {
+      log_warn(
+          "the replica was used with another state directory since the last session recorded "
+          "here: comparing both trees");
+    }
+    record.clean_ = false;
+    record.nonce_.clear();
   }
   return record;
 }
 
 Result<void> SessionRecord::begin(timespec now) {
   if (clean_) unclean_since_ = now;
-  return write(false);
+  clean_ = false;
+  auto nonce = random_text();
+  if (!nonce) return pass_on(std::move(nonce));
+  nonce_ = std::move(*nonce);
+  // First here: should this process die in between, the old nonce there is nobody's.
+  if (auto written = write(false); !written) return written;
+  if (auto told = replace_small_file(reserved_directory_, kReplicaFile, nonce_); !told) {
+    log_warn("the replica does not take the record of this session: {}", told.error().message());
+    ::unlinkat(reserved_directory_, kReplicaFile, 0);  // no nonce is nobody's
+  }
+  return {};
 }
 
-Result<void> SessionRecord::end_clean() { return write(true); }
+Result<void> SessionRecord::end_clean(timespec now) {
+  ended_ = now;
+  return write(true);
+}
 
 Result<void> SessionRecord::write(bool clean) const {
-  const nlohmann::json json = {{"version", 1},
+  const nlohmann::json json = {{"version", 2},
                                {"pair_id", pair_id_},
+                               {"nonce", nonce_},
                                {"clean", clean},
                                {"since_seconds", unclean_since_.tv_sec},
-                               {"since_nanoseconds", unclean_since_.tv_nsec}};
+                               {"since_nanoseconds", unclean_since_.tv_nsec},
+                               {"ended_seconds", ended_.tv_sec},
+                               {"ended_nanoseconds", ended_.tv_nsec}};
   return replace_small_file(directory_.get(), file_name_, json.dump(2) + "\n");
 }
 

@@ -1,6 +1,7 @@
 // Reading and atomically replacing the few small files that we keep.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,5 +21,8 @@ enum class Synced { kNo, kYes };
 [[nodiscard]] Result<void> replace_small_file(int directory, const std::string& name,
                                               std::string_view content,
                                               Synced synced = Synced::kYes);
+
+/// All of it, at that offset.
+[[nodiscard]] Result<void> write_at(int fd, std::string_view bytes, std::uint64_t offset);
 
 }  // namespace mirrorfs::journal

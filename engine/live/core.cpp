@@ -12,6 +12,7 @@ constexpr double kLaggingFrom = 1.0;  // seconds
 constexpr std::chrono::milliseconds kKeepOpen(500);
 constexpr std::chrono::milliseconds kRestTick(2);
 constexpr std::chrono::milliseconds kGather(1);
+constexpr time_t kClockMargin = 2;  // seconds: file times come from a coarser clock
 
 /// A quarter of the descriptors for the directory table, an eighth for files; the rest is for FUSE
 /// handles and copies under way.
@@ -27,18 +28,26 @@ Core::Core(Parts parts)
     : ring_(std::move(parts.ring)),
       staging_(std::move(parts.staging)),
       session_(parts.session),
-      state_(*ring_, parts.intake, parts.root, parts.source_root, parts.replica_root,
+      state_(*ring_, parts.intake, parts.journal, parts.root, parts.source_root, parts.replica_root,
              descriptors_to_keep(), objects::Rights::current()),
       reconciler_(state_, staging_),
+      recovery_(state_, reconciler_),
       times_(state_, reconciler_),
       dispatcher_(state_, reconciler_, times_),
       durability_(state_, reconciler_, times_, parts.replica_root),
       closer_(state_, reconciler_, durability_),
       waits_(state_, durability_, times_, dispatcher_) {}
 
-void Core::run(std::optional<compare::Policy> baseline) {
-  // Before whatever was posted already: a wait has to see that a baseline is to come.
-  if (baseline) reconciler_.start_baseline(*baseline);
+void Core::run(Beginning beginning) {
+  if (beginning.marks) {
+    dispatcher_.hold();
+    state_.recovering = true;
+    reconciler_.use(*beginning.policy);
+    ring_->spawn(recover(std::move(*beginning.marks)));
+  } else if (beginning.policy) {
+    // Before whatever was posted already: a wait has to see that a baseline is to come.
+    reconciler_.start_baseline(*beginning.policy);
+  }
   ring_->spawn(reconciler_.retry_loop());
   ring_->spawn(reconciler_.search_owed());
   ring_->spawn(durability_.watch());
@@ -67,6 +76,16 @@ ring::Task<void> Core::gather() {
   state_.intake.resume_wakes();
   gathering_ = false;
   dispatcher_.pull();
+}
+
+/// Operations wait until it is known what the replica may lack: a few looks at it.
+ring::Task<void> Core::recover(journal::JournalContent marks) {
+  co_await recovery_.begin(std::move(marks));
+  state_.recovering = false;
+  state_.progressed();
+  dispatcher_.release();
+  while (!state_.clean() && !drained_) co_await state_.progress.wait();
+  if (state_.clean()) recovery_.note_clean();
 }
 
 ring::Task<void> Core::close_unused_files() {
@@ -119,13 +138,16 @@ EngineStatus Core::status() const {
   status.durable = durability_.durable();
   status.queued_ops = status.completed.value - status.applied.value;
   status.queued_bytes = state_.intake.queued_bytes();
+  status.recovery = recovery_.progress();
   status.marks = state_.marks.size() + state_.directories.unsettled() + state_.owed.size() +
-                 state_.leftovers + (durability_.suspect() ? 1 : 0);
+                 state_.leftovers + (state_.recovering ? status.recovery.marks : 0) +
+                 (durability_.suspect() ? 1 : 0);
   status.errors_total = state_.totals.errors;
   status.last_error = state_.totals.last_error;
   status.bytes_replicated_total = dispatcher_.bytes_applied() + state_.totals.bytes_reconciled;
   status.ops_replicated_total = state_.totals.operations;
   status.baseline = reconciler_.progress();
+  if (state_.journal != nullptr) status.journal_marks = state_.journal->size();
   for (const auto& [entry, cause] : state_.marks.failures(kFailuresNamed)) {
     status.failed.push_back({state_.directories.path_of(entry), cause});
   }
@@ -172,11 +194,15 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
   dispatcher_.pull();
   bool done = co_await drain_everything();
   if (done) {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    now.tv_sec -= kClockMargin;
     const auto recorded =
-        co_await ring_->offload([this]() -> Result<void> { return session_.end_clean(); });
+        co_await ring_->offload([this, now]() -> Result<void> { return session_.end_clean(now); });
     if (!recorded) log_error("cannot record the clean stop: {}", recorded.error().message());
     done = recorded.has_value();
   }
+  drained_ = true;
   waits_.stop();
   state_.progressed();
   reconciler_.stop();

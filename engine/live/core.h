@@ -14,6 +14,7 @@
 #include "engine/live/file_closer.h"
 #include "engine/live/live_state.h"
 #include "engine/live/reconciler.h"
+#include "engine/live/recovery.h"
 #include "engine/live/time_setter.h"
 #include "engine/live/waits.h"
 #include "mirrorfs/mirror.h"
@@ -29,14 +30,20 @@ class Core {
     copy::Staging staging;
     stream::Intake& intake;
     journal::SessionRecord& session;
+    journal::MarkJournal* journal;  ///< null: none is kept
     ObjectId root;
     int source_root;
     int replica_root;
   };
   explicit Core(Parts parts);
 
-  /// Runs until shut_down(); the first thing it does is the baseline that `policy` asks for.
-  void run(std::optional<compare::Policy> baseline);
+  /// What is compared first.
+  struct Beginning {
+    std::optional<compare::Policy> policy;         ///< none: nothing
+    std::optional<journal::JournalContent> marks;  ///< set: these only
+  };
+  /// Runs until the ring is stopped.
+  void run(Beginning beginning);
 
   [[nodiscard]] ring::Ring& ring() { return *ring_; }  ///< post(), stop(), abandon(): any thread
 
@@ -63,18 +70,21 @@ class Core {
   /// Until all is applied, or waits for a replica that refuses it.
   [[nodiscard]] ring::Task<void> settle_everything();
   [[nodiscard]] ring::Task<bool> drain_everything();
+  [[nodiscard]] ring::Task<void> recover(journal::JournalContent marks);
 
   std::unique_ptr<ring::Ring> ring_;
   copy::Staging staging_;
   journal::SessionRecord& session_;
   LiveState state_;
   Reconciler reconciler_;
+  Recovery recovery_;
   TimeSetter times_;
   Dispatcher dispatcher_;
   Durability durability_;
   FileCloser closer_;
   Waits waits_;
   bool gathering_ = false;
+  bool drained_ = false;  ///< there is no more to come
 };
 
 }  // namespace mirrorfs::live

@@ -52,10 +52,15 @@ void Dispatcher::resume() {
   advance();
 }
 
+void Dispatcher::release() {
+  held_ = false;
+  advance();
+}
+
 /// A barrier is done when nothing before it is in flight that no mark covers; then what waits
 /// behind it may go.
 void Dispatcher::advance() {
-  while (!paused_) {
+  while (!paused_ && !held_) {
     if (taken_.empty()) {
       if (in_flight_ >= kWindow) return;
       for (stream::Recorded& recorded : state_.intake.take(kWindow - in_flight_)) {

@@ -31,6 +31,9 @@ class Dispatcher {
 
   void pause() { paused_ = true; }
   void resume();
+  /// Nothing is applied until release().
+  void hold() { held_ = true; }
+  void release();
   [[nodiscard]] bool paused() const { return paused_; }
   /// Nothing is being applied.
   [[nodiscard]] bool at_rest() const { return in_flight_ == 0; }
@@ -80,6 +83,7 @@ class Dispatcher {
   TimeSetter& times_;
   stream::Applier applier_;
   bool paused_ = false;
+  bool held_ = false;
   std::size_t in_flight_ = 0;          ///< started and not finished
   SequenceNumber overflowed_;          ///< the last overflow that was marked
   std::size_t barriers_wait_for_ = 0;  ///< of those: not covered by a mark when they started

@@ -17,6 +17,8 @@ namespace {
 /// should not stay unknown much longer than that would take.
 constexpr std::chrono::seconds kWatchInterval{5};
 constexpr std::chrono::seconds kLongestWatchInterval{300};
+/// Whoever waits for the disk again and again does not have the journal written each time.
+constexpr std::chrono::milliseconds kClearInterval{200};
 constexpr time_t kClockMargin = 2;  // seconds: file times come from a coarser clock
 
 timespec now() {
@@ -41,7 +43,9 @@ Durability::Durability(LiveState& state, Reconciler& reconciler, TimeSetter& tim
 
 /// A round that began before the call may have missed what the caller means: the next one counts.
 ring::Task<bool> Durability::sync() {
+  const auto complete = suspect_ ? std::nullopt : state_.complete_through();
   co_await times_.flush();
+  if (complete) complete_ = std::max(complete_, complete);
   const std::uint64_t wanted = started_ + 1;
   while (ended_ < wanted) {
     if (started_ > ended_) {
@@ -53,6 +57,7 @@ ring::Task<bool> Durability::sync() {
     const SequenceNumber applied = state_.finished.closed_through();
     const std::uint64_t reconciled = state_.reconciled;
     const timespec started = now();
+    const auto synced = std::exchange(complete_, std::nullopt);
     const int root = replica_root_;
     const int error =
         co_await state_.ring.offload([root]() noexcept { return ::syncfs(root) == 0 ? 0 : errno; });
@@ -60,6 +65,7 @@ ring::Task<bool> Durability::sync() {
     ++ended_;
     if (error == 0) {
       note_good(applied, reconciled, started);
+      if (synced && !suspect_) clear_marks(*synced);
     } else {
       note_failed(error, "syncfs of the replica");
     }
@@ -77,6 +83,25 @@ void Durability::note_good(SequenceNumber applied, std::uint64_t reconciled,
   if (suspect_ && !state_.clean()) return;
   suspect_ = false;
   if (good_since_.tv_sec != 0) good_since_ = started;
+}
+
+/// Beside all else: whoever waits for the disk does not wait for the journal.
+void Durability::clear_marks(SequenceNumber through) {
+  cleared_through_ = through;
+  if (state_.journal == nullptr || std::exchange(clearing_, true)) return;
+  state_.ring.spawn(clear_marks_meanwhile());
+}
+
+ring::Task<void> Durability::clear_marks_meanwhile() {
+  SequenceNumber done;
+  do {
+    done = cleared_through_;
+    co_await state_.ring.offload(
+        [journal = state_.journal, done] { journal->clear_through(done); });
+    const bool slept = co_await state_.ring.sleep(kClearInterval);
+    if (!slept) co_return;
+  } while (done < cleared_through_);
+  clearing_ = false;
 }
 
 /// The kernel reports a failed write-back once and drops the pages' dirty state (fsync(2)): what

@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+#include <optional>
+
 #include "engine/live/live_state.h"
 
 namespace mirrorfs::live {
@@ -47,6 +49,8 @@ class Durability {
     return durable_ < state_.finished.closed_through() || reconciled_ != state_.reconciled;
   }
 
+  void clear_marks(SequenceNumber through);
+  [[nodiscard]] ring::Task<void> clear_marks_meanwhile();
   [[nodiscard]] ring::Task<bool> sync_suspect();
   [[nodiscard]] ring::Task<void> closes_under_way();
   [[nodiscard]] ring::Task<Result<void>> fsync(ObjectId object, Location where);
@@ -61,6 +65,9 @@ class Durability {
   timespec good_since_{};  ///< what was written before is durable; zero: nothing is known to be
   bool suspect_ = false;   ///< a sync failed; what it may have lost is still to be written again
   ring::Event round_done_;
+  std::optional<SequenceNumber> complete_;  ///< applied, with its times, before the next round
+  SequenceNumber cleared_through_;          ///< up to where marks may go from the journal
+  bool clearing_ = false;
 };
 
 }  // namespace mirrorfs::live

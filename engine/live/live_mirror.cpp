@@ -14,6 +14,14 @@ namespace {
 constexpr auto kStatusPatience = std::chrono::milliseconds(500);
 constexpr auto kThreadPatience = std::chrono::seconds(2);
 constexpr auto kPausePatience = std::chrono::seconds(5);
+constexpr time_t kClockMargin = 2;  // seconds: file times come from a coarser clock
+
+timespec file_time_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  now.tv_sec -= kClockMargin;
+  return now;
+}
 
 /// For what the kernel, or a thread that hangs, may still use: it stays, and stays findable for
 /// leak checkers, until the process ends.
@@ -38,28 +46,53 @@ LiveMirror::~LiveMirror() {
   if (thread_.joinable()) end_thread(true);
 }
 
+/// Marks that are the last session's and whole: nobody used the replica since, and the file is as
+/// the process left it.
+std::optional<journal::JournalContent> LiveMirror::marks_of_last_session() const {
+  const journal::SessionRecord& session = opened_.session;
+  if (session.nonce().empty()) return std::nullopt;
+  auto content = journal::MarkJournal::read(session.state_directory(), opened_.pairing.id());
+  if (!content) log_warn("{}", content.error().message());
+  if (!content || !*content || (*content)->owner.nonce != session.nonce()) return std::nullopt;
+  journal::JournalContent& marks = **content;
+  const bool same_boot = !opened_.boot.empty() && marks.owner.boot == opened_.boot;
+  if (marks.everything || !same_boot) return std::nullopt;
+  if (marks.owner.root != opened_.source.metadata.id()) return std::nullopt;
+  return std::move(marks);
+}
+
 /// Nothing is compared only when the user says so and the last session ended cleanly. After an
-/// unclean one, content that changed since it began is compared whatever size and mtime say.
-std::optional<compare::Policy> LiveMirror::first_baseline() const {
-  compare::Policy policy;
+/// unclean one, what its journal has marked; without a journal that counts, content that changed
+/// since it began is compared whatever size and mtime say.
+Core::Beginning LiveMirror::choose_beginning() {
+  Core::Beginning beginning;
+  compare::Policy& policy = beginning.policy.emplace();
   if (!opened_.pairing.was_paired()) {
     policy.compare = compare::Compare::kFull;
-    return policy;
+    return beginning;
   }
   const bool clean = opened_.session.clean();
-  if (clean && opened_.options.check == Check::kNone) return std::nullopt;
+  policy.changed_since = clean ? opened_.session.ended() : opened_.session.unclean_since();
+  // A failed write-back that nobody was told of, or a change by others: see Policy. By a server's
+  // clock nothing is known.
+  const bool known =
+      policy.changed_since.tv_sec != 0 && objects::stamps_with_our_clock(replica_root());
+  policy.reread_since =
+      known ? policy.changed_since : timespec{.tv_sec = 0, .tv_nsec = clean ? 0 : 1};
   if (opened_.options.check == Check::kFull) policy.compare = compare::Compare::kFull;
-  if (!clean) {
-    policy.changed_since = opened_.session.unclean_since();
-    if (policy.changed_since.tv_sec == 0) policy.compare = compare::Compare::kFull;
-    // A write-back may have failed, and nobody was left to be told. By a server's clock nothing can
-    // be said of when.
-    const bool known =
-        policy.changed_since.tv_sec != 0 && objects::stamps_with_our_clock(replica_root());
-    policy.reread_since = known ? policy.changed_since : timespec{.tv_sec = 0, .tv_nsec = 1};
+  if (clean) {
+    if (opened_.options.check == Check::kNone) beginning.policy.reset();
+    return beginning;
+  }
+  if (policy.changed_since.tv_sec == 0) policy.compare = compare::Compare::kFull;
+  if (opened_.options.check != Check::kFull) beginning.marks = marks_of_last_session();
+  if (beginning.marks) {
+    log_info("the last session did not end cleanly: comparing the {} entries that it marked",
+             beginning.marks->marks.size());
+  } else {
     log_info("the last session did not end cleanly: comparing both trees");
   }
-  return policy;
+  return beginning;
 }
 
 Result<void> LiveMirror::start() {
@@ -67,24 +100,46 @@ Result<void> LiveMirror::start() {
   auto ring = ring::Ring::create();
   if (!ring) return pass_on(std::move(ring));
   if (auto made = make_core(std::move(*ring)); !made) return made;
-  std::packaged_task<void()> task([core = core_, baseline = baseline_] { core->run(baseline); });
+  std::packaged_task<void()> task([core = core_, beginning = std::move(beginning_)]() mutable {
+    core->run(std::move(beginning));
+  });
   thread_ended_ = task.get_future();
   thread_ = std::thread(std::move(task));
   return {};
 }
 
+/// Before the first operation. What the last session marked stays marked until it was compared.
+Result<void> LiveMirror::make_journal(const std::string& pair_id) {
+  const int state = opened_.session.state_directory();
+  if (opened_.options.journal == JournalKind::kOff) {
+    return journal::MarkJournal::remove(state, pair_id);
+  }
+  journal::JournalContent kept;
+  if (beginning_.marks) kept = *beginning_.marks;
+  kept.everything = beginning_.policy && !beginning_.marks;
+  auto made = journal::MarkJournal::create(state,
+                                           {.pair_id = pair_id,
+                                            .nonce = opened_.session.nonce(),
+                                            .boot = opened_.boot,
+                                            .root = opened_.source.metadata.id()},
+                                           kept);
+  if (!made) return pass_on(std::move(made));
+  journal_ = std::move(*made);
+  intake_.write_ahead(*journal_);
+  return {};
+}
+
 Result<void> LiveMirror::make_core(std::unique_ptr<ring::Ring> ring) {
-  baseline_ = first_baseline();
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  now.tv_sec -= 2;  // file times come from a coarser clock that lags behind this one
-  if (auto begun = opened_.session.begin(now); !begun) return begun;
+  beginning_ = choose_beginning();
+  if (auto begun = opened_.session.begin(file_time_now()); !begun) return begun;
+  if (auto made = make_journal(opened_.pairing.id()); !made) return made;
   auto staging = copy::Staging::open(replica_root());
   if (!staging) return pass_on(std::move(staging));
   owned_core_ = std::make_unique<Core>(Core::Parts{.ring = std::move(ring),
                                                    .staging = std::move(*staging),
                                                    .intake = intake_,
                                                    .session = opened_.session,
+                                                   .journal = journal_.get(),
                                                    .root = opened_.source.metadata.id(),
                                                    .source_root = source_root(),
                                                    .replica_root = replica_root()});

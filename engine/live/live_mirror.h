@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "engine/journal/mark_journal.h"
 #include "engine/journal/pairing.h"
 #include "engine/journal/session_record.h"
 #include "engine/live/core.h"
@@ -22,6 +23,7 @@ class LiveMirror final : public Mirror, public Replicator {
     journal::TreeRoot source, replica;
     journal::Pairing pairing;
     journal::SessionRecord session;
+    std::string boot;  ///< journal::boot_id()
   };
   explicit LiveMirror(Opened opened);
   ~LiveMirror() override;
@@ -31,7 +33,7 @@ class LiveMirror final : public Mirror, public Replicator {
   /// simulations, which bring a ring of their own; wait(), pause(), status() and stop() would wait
   /// for that thread.
   [[nodiscard]] Result<void> make_core(std::unique_ptr<ring::Ring> ring);
-  void run_core() { core_->run(baseline_); }
+  void run_core() { core_->run(std::move(beginning_)); }
   [[nodiscard]] Core& core() { return *core_; }
   [[nodiscard]] stream::Intake& intake() { return intake_; }
   [[nodiscard]] Replicator& replicator() override { return *this; }
@@ -59,12 +61,15 @@ class LiveMirror final : public Mirror, public Replicator {
   void give_back(std::size_t bytes) noexcept override { intake_.give_back(bytes); }
   WaitId post_wait(Wait wait);
   [[nodiscard]] static WaitId public_id(WaitId id, WaitsIn where);
-  [[nodiscard]] std::optional<compare::Policy> first_baseline() const;
+  [[nodiscard]] Core::Beginning choose_beginning();
+  [[nodiscard]] std::optional<journal::JournalContent> marks_of_last_session() const;
+  [[nodiscard]] Result<void> make_journal(const std::string& pair_id);
   void end_thread(bool by_force);
 
   Opened opened_;
   stream::Intake intake_;
-  std::optional<compare::Policy> baseline_;
+  Core::Beginning beginning_;
+  std::unique_ptr<journal::MarkJournal> journal_;
   std::unique_ptr<Core> owned_core_;
   Core* core_ = nullptr;  ///< stays valid when a hanging thread is left behind with its Core
   std::atomic<std::uint64_t> last_wait_{0};

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/compare/reconcile.h"
+#include "engine/journal/mark_journal.h"
 #include "engine/ring/ring.h"
 #include "engine/ring/sync.h"
 #include "engine/state/directory_table.h"
@@ -24,16 +25,19 @@ namespace mirrorfs::live {
 struct Totals {
   std::uint64_t operations = 0;
   std::uint64_t bytes_reconciled = 0;
+  std::uint64_t objects_looked_at = 0;  ///< of the source, by reconciles
   std::uint64_t errors = 0;
   std::string last_error;
 };
 
 struct LiveState {
-  LiveState(ring::Ring& engine_ring, stream::Intake& operations, ObjectId root, int source_root,
-            int replica_root, std::size_t most_open, objects::Rights process_rights)
+  LiveState(ring::Ring& engine_ring, stream::Intake& operations,
+            journal::MarkJournal* marks_on_disk, ObjectId root, int source_root, int replica_root,
+            std::size_t most_open, objects::Rights process_rights)
       : ring(engine_ring),
         writer(engine_ring),
         intake(operations),
+        journal(marks_on_disk),
         rights(process_rights),
         directories(engine_ring, root, source_root, replica_root, most_open),
         files(most_open / 2),
@@ -42,6 +46,7 @@ struct LiveState {
   ring::Ring& ring;
   replica::Writer writer;
   stream::Intake& intake;
+  journal::MarkJournal* const journal;  ///< null: none is kept
   const objects::Rights rights;
   state::DirectoryTable directories;
   state::FileCache files;
@@ -59,17 +64,30 @@ struct LiveState {
   /// before takes for durable may have been written anew.
   std::uint64_t repaired = 0;
   std::size_t leftovers = 0;  ///< of the staging folder, which the replica would not remove
+  bool recovering = false;    ///< what the journal tells is not in `marks` yet
   bool catching_up = false;   ///< operations were dropped; until no mark is left
 
   /// Nothing is marked or owed, every directory that is known is right, and nothing is left in
   /// staging.
-  [[nodiscard]] bool clean() const { return marks.size() == 0 && settled(); }
+  [[nodiscard]] bool clean() const { return marks.size() == 0 && all_is_told(); }
   /// The same of what completed up to `number`.
   [[nodiscard]] bool clean_through(SequenceNumber number) const {
-    return marks.clean_through(number) && settled();
+    return marks.clean_through(number) && all_is_told();
   }
-  [[nodiscard]] bool settled() const {
-    return directories.unsettled() == 0 && owed.size() == 0 && leftovers == 0;
+  /// What may differ is in `marks`, and nowhere else.
+  [[nodiscard]] bool all_is_told() const {
+    return directories.unsettled() == 0 && owed.size() == 0 && leftovers == 0 && !recovering;
+  }
+
+  /// Up to where all that completed is on the replica, its times too once they are flushed.
+  /// Nothing: a mark or a walk covers nobody knows what.
+  [[nodiscard]] std::optional<SequenceNumber> complete_through() const {
+    if (!all_is_told()) return std::nullopt;
+    const SequenceNumber applied = finished.closed_through();
+    const auto first = marks.first_since();
+    if (!first || *first > applied) return applied;
+    if (first->value == 0) return std::nullopt;
+    return SequenceNumber{first->value - 1};
   }
 
   /// Wakes those that wait for progress: operations applied, marks cleared.

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "engine/journal/boot.h"
 #include "engine/live/live_mirror.h"
 #include "engine/ring/ring.h"
 
@@ -60,14 +61,15 @@ journal::StartUp<std::unique_ptr<Mirror>> Mirror::open(const MirrorOptions& opti
   if (!state) return std::unexpected(state.error());
   auto pairing = journal::Pairing::acquire(*source, *replica, {.adopt = options.adopt});
   if (!pairing) return std::unexpected(pairing.error());
-  auto session = journal::SessionRecord::open(std::move(*state), pairing->id());
+  auto session =
+      journal::SessionRecord::open(std::move(*state), pairing->id(), pairing->reserved_directory());
   if (!session) return std::unexpected(session.error());
-  return std::make_unique<live::LiveMirror>(
-      live::LiveMirror::Opened{.options = options,
-                               .source = std::move(*source),
-                               .replica = std::move(*replica),
-                               .pairing = std::move(*pairing),
-                               .session = std::move(*session)});
+  return std::make_unique<live::LiveMirror>(live::LiveMirror::Opened{.options = options,
+                                                                     .source = std::move(*source),
+                                                                     .replica = std::move(*replica),
+                                                                     .pairing = std::move(*pairing),
+                                                                     .session = std::move(*session),
+                                                                     .boot = journal::boot_id()});
 }
 
 }  // namespace mirrorfs

@@ -23,6 +23,7 @@ class Reconciler::PassObserver final : public compare::Observer {
   [[nodiscard]] bool names_were_split() const { return split_; }
 
   void seen(const Metadata& source) override {
+    ++totals_.objects_looked_at;
     if (remembering_ && !source.is_directory()) seen_.push_back(source.id());
     if (!progress_.running) return;
     const std::uint64_t size = source.is_regular() ? source.size : 0;

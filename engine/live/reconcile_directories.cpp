@@ -107,6 +107,26 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   co_return Result<void>{};
 }
 
+ring::Task<Result<void>> Reconciler::reconcile_root() {
+  const ObjectId root = state_.directories.root();
+  const auto source = co_await state_.directories.open_source(root);
+  if (!source) co_return std::unexpected(source.error());
+  const auto replica = co_await state_.directories.open_replica(root);
+  if (!replica) co_return std::unexpected(replica.error());
+  PassObserver observer(progress_, state_.totals);
+  const stream::Look from = state_.readings.begin();
+  const auto read = co_await state_.ring.statx((*source)->get(), "", AT_EMPTY_PATH);
+  if (!read) co_return std::unexpected(read.error());
+  const compare::DirectoryPair pair{root, (*source)->get(), (*replica)->get()};
+  const compare::FinishOptions options{.source = *read, .replica = {}, .touched = true};
+  const compare::Policy policy{};
+  auto done = co_await compare::finish_directory(context(observer), pair, "", options, policy);
+  if (!done) co_return pass_on(std::move(done));
+  state_.readings.note_object(root, from, state_.finished.closed_through(), *read);
+  ++state_.reconciled;
+  co_return Result<void>{};
+}
+
 /// The source has the directory there, and `replica` is what the replica had before any change,
 /// none if it was made anew. True: it has to be walked, and will be.
 bool Reconciler::meet(const ObjectId& directory, const Location& where,

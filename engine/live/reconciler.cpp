@@ -170,6 +170,7 @@ ring::Task<void> Reconciler::retry_loop() {
     for (const Location& entry : state_.marks.due(state::Clock::now())) {
       request(entry, state_.marks.find(entry)->since);
     }
+    if (idle()) state_.progressed();  // what was searched for may have moved
   }
 }
 

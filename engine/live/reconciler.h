@@ -25,6 +25,11 @@ class Reconciler {
   /// Walks the whole tree. `policy` decides what counts as equal.
   void start_baseline(compare::Policy policy);
 
+  /// The same for whatever is walked later, and nothing is walked now.
+  void use(const compare::Policy& policy) { policy_ = policy; }
+  /// Owner, mode, times and extended attributes of the root alone. While nothing is applied.
+  [[nodiscard]] ring::Task<Result<void>> reconcile_root();
+
   /// Marks the entry and reconciles it soon.
   void request(const Location& entry, SequenceNumber since) {
     request(entry, since, state::Origin::kOperation);

@@ -103,6 +103,11 @@ class Marks {
   [[nodiscard]] bool clean_through(SequenceNumber number) const {
     return since_.empty() || since_.begin()->first > number;
   }
+  /// The first number that the replica may lack; nothing without marks.
+  [[nodiscard]] std::optional<SequenceNumber> first_since() const {
+    if (since_.empty()) return std::nullopt;
+    return since_.begin()->first;
+  }
   /// Of each marked entry that lacks what completed up to `number` it is known that the replica
   /// cannot take it for now; what walks have left to reconciles is left out.
   [[nodiscard]] bool decided_through(SequenceNumber number) const;

@@ -19,6 +19,7 @@ class Intake::BegunOperation final : public Intent::Promise {
                         .bytes = kOperationCost + footprint_->heap_bytes(),
                         .footprint = footprint_,
                         .overflow = nullptr});
+    if (intake_.journal_ != nullptr) marks_.emplace(intake_.journal_->begin(*footprint_));
     const std::lock_guard lock(intake_.mutex_);
     begun_ = intake_.looks_;
     ++intake_.under_way_[begun_];
@@ -34,6 +35,7 @@ class Intake::BegunOperation final : public Intent::Promise {
   }
 
   SequenceNumber record(Operation&& operation) override {
+    if (intake_.journal_ != nullptr) intake_.journal_->follow(operation);
     const std::size_t heap = mirrorfs::heap_bytes(operation);
     const std::size_t shared = recorded_ ? 0 : footprint_->heap_bytes();
     std::list<Recorded> one;
@@ -59,6 +61,7 @@ class Intake::BegunOperation final : public Intent::Promise {
 
  private:
   void end() noexcept {
+    if (marks_) marks_->end(intake_.last_recorded());
     intake_.ended(begun_);
     if (reserved_ > 0) intake_.give_back(std::exchange(reserved_, 0));
   }
@@ -69,6 +72,7 @@ class Intake::BegunOperation final : public Intent::Promise {
   bool recorded_ = false;
   bool completed_ = false;
   std::shared_ptr<const Footprint> footprint_;
+  std::optional<journal::MarkJournal::Held> marks_;
   std::list<Recorded> unknown_;  ///< one, pushed when nothing is said
 };
 

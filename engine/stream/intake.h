@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 
+#include "engine/journal/mark_journal.h"
 #include "engine/stream/recorded.h"
 #include "mirrorfs/replicator.h"
 
@@ -38,6 +39,9 @@ class Intake {
       : limit_(queue_size), when_full_(when_full) {}
   Intake(const Intake&) = delete;
   Intake& operator=(const Intake&) = delete;
+
+  /// Every footprint is in that journal before begin() returns. Before the first begin().
+  void write_ahead(journal::MarkJournal& journal) { journal_ = &journal; }
 
   /// Called under no lock when something was recorded for the first time since the last take(), and
   /// again when a quarter of the queue is taken.
@@ -104,6 +108,7 @@ class Intake {
 
   const std::uint64_t limit_;
   const WhenFull when_full_;
+  journal::MarkJournal* journal_ = nullptr;
   std::function<void()> wake_;
   std::atomic<bool> woken_ = false;
   bool held_ = false;  // the engine's thread

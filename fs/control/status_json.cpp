@@ -15,6 +15,13 @@ json baseline_json(const BaselineProgress& baseline) {
           {"bytes_total", baseline.bytes_total}};
 }
 
+json recovery_json(const RecoveryProgress& recovery) {
+  return {{"running", recovery.running},
+          {"marks", recovery.marks},
+          {"objects", recovery.objects},
+          {"bytes", recovery.bytes}};
+}
+
 json failed_json(const std::vector<FailedObject>& failed) {
   json list = json::array();
   for (const FailedObject& object : failed) {
@@ -41,6 +48,8 @@ json status_json(const EngineStatus& engine, const DaemonStatus& daemon) {
       {"bytes_replicated_total", engine.bytes_replicated_total},
       {"ops_replicated_total", engine.ops_replicated_total},
       {"baseline", baseline_json(engine.baseline)},
+      {"recovery", recovery_json(engine.recovery)},
+      {"journal_marks", engine.journal_marks},
       {"failed", failed_json(engine.failed)},
       {"mode", daemon.mode},
       {"io", daemon.io},

@@ -14,8 +14,8 @@ std::vector<std::string> unbuilt_options(const DaemonOptions& options) {
   }
   if (options.mirror.journal == JournalKind::kDurable) {
     lines.emplace_back(
-        "journal=durable: marks are not kept one by one yet; after any unclean end the next mount "
-        "compares both trees, as with journal=fast");
+        "journal=durable: the journal does not outlive a power cut yet; after another boot the next "
+        "mount compares both trees, as with journal=fast");
   }
   return lines;
 }

@@ -64,7 +64,9 @@ bool set_check(DaemonOptions& options, const std::string& value) {
 
 bool set_journal(DaemonOptions& options, const std::string& value) {
   return choose<JournalKind>(options.mirror.journal, value,
-                             {{"fast", JournalKind::kFast}, {"durable", JournalKind::kDurable}});
+                             {{"fast", JournalKind::kFast},
+                              {"durable", JournalKind::kDurable},
+                              {"off", JournalKind::kOff}});
 }
 
 bool set_state_dir(DaemonOptions& options, const std::string& value) {

@@ -14,8 +14,11 @@ void tell_of_directories(Filesystem& fs, const NodeRef& node) {
     if (fs.nodes.uppermost_unlearnt(directory) != directory) continue;  // told, or moved meanwhile
     auto where = fs.nodes.location(directory);
     if (!where) continue;
-    Intent intent = fs.replicator.begin(
-        Admission(), std::move(Footprint().object(directory->object()).entry(*where)));
+    Intent intent =
+        fs.replicator.begin(Admission(), std::move(Footprint()
+                                                       .object(directory->object())
+                                                       .entry(*where)
+                                                       .change(Footprint::Change::kNothing)));
     intent.record(LearnDirectory{.object = directory->object(), .where = std::move(*where)});
     intent.complete();
     fs.nodes.set_learnt(directory);
@@ -37,7 +40,7 @@ ChangeLocks::ChangeLocks(Filesystem& fs, std::initializer_list<Node*> locked,
 
 Footprint footprint_of(Filesystem& fs, const NodeRef& node, int fd) {
   Footprint footprint;
-  footprint.object(node->object());
+  footprint.object(node->object()).change(Footprint::Change::kObject);
   if (auto where = fs.nodes.location(node)) return std::move(footprint.entry(std::move(*where)));
   const auto metadata = fs.source.stat(fd);
   const bool has_a_name = !metadata || metadata->nlink > 0;

@@ -51,6 +51,7 @@ void answer_result(FuseRequest& request, Filesystem& fs, Settlement settlement) 
 void pass_barrier(FuseRequest& request, Filesystem& fs, Admission admission, const NodeRef& node) {
   Footprint covered;
   covered.object(node->object()).entry(fs.nodes.location(node));
+  covered.change(Footprint::Change::kNothing);
   Recording recording(fs, std::move(admission), std::move(covered));
   recording.record_barrier();
   answer_result(request, fs, recording.complete());

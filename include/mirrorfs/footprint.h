@@ -49,6 +49,18 @@ class Footprint {
   /// What differs cannot be found by the entries.
   [[nodiscard]] bool leads_nowhere() const { return leads_nowhere_; }
 
+  /// What may become of what it names.
+  enum class Change : unsigned char {
+    kNames,    ///< an entry may stand for another object, or for none
+    kObject,   ///< the entries stay as they are; content or attributes of the object may not
+    kNothing,  ///< the engine is told something, and the source stays as it is
+  };
+  Footprint& change(Change kind) {
+    change_ = kind;
+    return *this;
+  }
+  [[nodiscard]] Change change() const { return change_; }
+
   /// Bytes that the names take beside the object itself.
   [[nodiscard]] std::size_t heap_bytes() const;
 
@@ -57,6 +69,7 @@ class Footprint {
   std::array<Location, kMostEntries> entries_{};
   unsigned char object_count_ = 0, entry_count_ = 0;
   bool leads_nowhere_ = false;
+  Change change_ = Change::kNames;
 };
 
 }  // namespace mirrorfs

@@ -19,7 +19,8 @@ enum class Mode { kAsync, kFsync, kSync };
 enum class Overflow { kCatchUp, kThrottle };
 enum class OnReplicaError { kDegrade, kFail };
 enum class Check { kNone, kQuick, kFull };
-enum class JournalKind { kFast, kDurable };
+/// kOff: no marks are kept on disk, for measurements.
+enum class JournalKind { kFast, kDurable, kOff };
 
 /// The name in the replica's root that is ours: pairing record, lock and staging area. It is never
 /// mirrored; fs hides it in the source's root.

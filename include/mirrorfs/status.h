@@ -21,6 +21,14 @@ struct BaselineProgress {
   std::uint64_t bytes_done = 0, bytes_total = 0;
 };
 
+/// After a session that was killed: what its journal had marked is compared.
+struct RecoveryProgress {
+  bool running = false;
+  std::uint64_t marks = 0;    ///< found in the journal
+  std::uint64_t objects = 0;  ///< of the source, looked at until nothing was marked any more
+  std::uint64_t bytes = 0;    ///< copied until then
+};
+
 /// An object the replica could not take, with the cause.
 struct FailedObject {
   std::string path;  ///< relative to the root of the tree, for people to read only
@@ -38,6 +46,8 @@ struct EngineStatus {
   std::string last_error;
   std::uint64_t bytes_replicated_total = 0, ops_replicated_total = 0;
   BaselineProgress baseline;
+  RecoveryProgress recovery;
+  std::uint64_t journal_marks = 0;   ///< in the journal: what the next start would compare
   std::vector<FailedObject> failed;  ///< the first few
 };
 

@@ -16,7 +16,8 @@ using live::LiveMirror;
 using live::Waited;
 
 /// As Mirror::open() does it, without a look at the machine.
-std::expected<LiveMirror::Opened, std::string> open_pair(const MirrorOptions& options) {
+std::expected<LiveMirror::Opened, std::string> open_pair(const MirrorOptions& options,
+                                                         const std::string& boot) {
   auto source = journal::open_root(options.source, "source");
   if (!source) return std::unexpected(source.error());
   auto replica = journal::open_root(options.replica, "replica");
@@ -25,13 +26,15 @@ std::expected<LiveMirror::Opened, std::string> open_pair(const MirrorOptions& op
   if (!state) return std::unexpected(state.error());
   auto pairing = journal::Pairing::acquire(*source, *replica, {.adopt = options.adopt});
   if (!pairing) return std::unexpected(pairing.error());
-  auto session = journal::SessionRecord::open(std::move(*state), pairing->id());
+  auto session =
+      journal::SessionRecord::open(std::move(*state), pairing->id(), pairing->reserved_directory());
   if (!session) return std::unexpected(session.error());
   return LiveMirror::Opened{.options = options,
                             .source = std::move(*source),
                             .replica = std::move(*replica),
                             .pairing = std::move(*pairing),
-                            .session = std::move(*session)};
+                            .session = std::move(*session),
+                            .boot = boot};
 }
 
 /// Sets `awaited` to what a task of the core came to.
@@ -107,8 +110,8 @@ class LiveEngine final : public EngineUnderTest {
 void EngineUnderTest::prepare() { static_cast<void>(calls::prepare()); }
 
 std::expected<std::unique_ptr<EngineUnderTest>, std::string> EngineUnderTest::start(
-    const MirrorOptions& options, std::unique_ptr<Driver> driver) {
-  auto opened = open_pair(options);
+    const MirrorOptions& options, const std::string& boot, std::unique_ptr<Driver> driver) {
+  auto opened = open_pair(options, boot);
   if (!opened) return std::unexpected(opened.error());
   auto engine = std::make_unique<LiveEngine>(std::move(*opened));
   if (auto begun = engine->begin(std::move(driver)); !begun) {

@@ -25,7 +25,7 @@ class EngineUnderTest {
   static void prepare();
   /// Opens the pair and starts a session; the line that refuses it otherwise.
   [[nodiscard]] static std::expected<std::unique_ptr<EngineUnderTest>, std::string> start(
-      const MirrorOptions& options, std::unique_ptr<Driver> driver);
+      const MirrorOptions& options, const std::string& boot, std::unique_ptr<Driver> driver);
   virtual ~EngineUnderTest() = default;
 
   /// Until it was drained, or cut.

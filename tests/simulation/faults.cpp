@@ -32,11 +32,12 @@ bool takes_space(Call call) {
 
 }  // namespace
 
-Faults::Faults(const Plan& plan, Identity& identity, std::string replica, int replica_root,
+Faults::Faults(const Plan& plan, Identity& identity, const Playground& playground, int replica_root,
                Trace& trace)
     : plan_(plan.faults),
       identity_(identity),
-      replica_(std::move(replica)),
+      replica_(playground.replica()),
+      state_(playground.state()),
       trace_(trace),
       random_(mixed(plan.schedule, 3)) {
   if (plan_.write_backs != 0) write_back_.emplace(replica_root);
@@ -80,12 +81,13 @@ void Faults::note_unsynced(Call call, int fd) {
   if (call == Call::kWrite || call == Call::kClone) unsynced_.insert(status.st_ino);
 }
 
-bool Faults::on_replica(int fd) const {
+/// Whether the descriptor is of something at or below `path`.
+bool Faults::is_below(int fd, const std::string& path) {
   std::array<char, 512> target;
   const std::string link = "/proc/self/fd/" + std::to_string(fd);
   const ssize_t size = ::readlink(link.c_str(), target.data(), target.size());
   if (size < 0) return false;
-  return std::string_view(target.data(), static_cast<std::size_t>(size)).starts_with(replica_);
+  return std::string_view(target.data(), static_cast<std::size_t>(size)).starts_with(path);
 }
 
 int Faults::draw_error(Call call) {
@@ -104,7 +106,7 @@ bool Faults::loses_at_close(int fd) {
   if (::fstat(fd, &status) != 0 || !unsynced_.contains(status.st_ino)) return false;
   const bool written = (::fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY &&
                        ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
-  if (!written || !on_replica(fd)) return false;
+  if (!written || !is_below(fd, replica_)) return false;
   const std::string path = "/proc/self/fd/" + std::to_string(fd);
   const UniqueFd again(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   const std::string nothing(static_cast<std::size_t>(status.st_size), '\0');
@@ -122,8 +124,10 @@ int Faults::before(Call call, int fd, const char* name) {
     return on_ && loses_at_close(fd) ? EIO : 0;
   }
   if (others_ && !preempting_ && random_.chance(1, 32)) {
-    preempting_ = true;
     const CallScope own(nullptr);
+    // The journal writes there, some of it under a lock that applications would wait for.
+    if (is_below(fd, state_)) return 0;
+    preempting_ = true;
     others_();
     preempting_ = false;
   }
@@ -138,7 +142,7 @@ int Faults::before(Call call, int fd, const char* name) {
   const bool hit = burst_ > 0 ? random_.chance(1, 2) : random_.chance(plan_.replica_calls, kOutOf);
   if (burst_ > 0) --burst_;
   const CallScope own(nullptr);
-  if (!hit || fd < 0 || !on_replica(fd)) return 0;
+  if (!hit || fd < 0 || !is_below(fd, replica_)) return 0;
   const int error = draw_error(call);
   ++failed_;
   if (random_.chance(1, 4)) burst_ = static_cast<unsigned>(random_.between(1, 6));

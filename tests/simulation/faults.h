@@ -8,6 +8,7 @@
 
 #include "identity.h"
 #include "plan.h"
+#include "playground.h"
 #include "random.h"
 #include "system_calls.h"
 #include "trace.h"
@@ -17,7 +18,8 @@ namespace mirrorfs::simulation {
 
 class Faults final : public CallHooks {
  public:
-  Faults(const Plan& plan, Identity& identity, std::string replica, int replica_root, Trace& trace);
+  Faults(const Plan& plan, Identity& identity, const Playground& playground, int replica_root,
+         Trace& trace);
 
   /// Called now and then between two calls that the engine makes without waiting.
   void on_preemption(std::function<void()> others) { others_ = std::move(others); }
@@ -42,14 +44,14 @@ class Faults final : public CallHooks {
   void adjust(struct statx& found) override { identity_.adjust(found); }
 
  private:
-  [[nodiscard]] bool on_replica(int fd) const;
+  [[nodiscard]] static bool is_below(int fd, const std::string& path);
   [[nodiscard]] bool loses_at_close(int fd);
   void note_unsynced(Call call, int fd);
   [[nodiscard]] int draw_error(Call call);
 
   const FaultPlan plan_;
   Identity& identity_;
-  const std::string replica_;
+  const std::string replica_, state_;
   Trace& trace_;
   Random random_;
   std::function<void()> others_, synced_;

@@ -61,7 +61,7 @@ Task<void> Mount::tell_of_directories(NodeRef node) {
     const auto where = Nodes::location(directory);
     if (!where) continue;
     Footprint footprint;
-    footprint.object(directory->object).entry(*where);
+    footprint.object(directory->object).entry(*where).change(Footprint::Change::kNothing);
     Recording recording(*this, Admission(), std::move(footprint));
     co_await step("tells the engine of a directory");
     recording.record(LearnDirectory{.object = directory->object, .where = *where});
@@ -120,7 +120,7 @@ Request Mount::settle(Settlement settlement) {
 
 Footprint Mount::footprint_of(const NodeRef& node) {
   Footprint footprint;
-  footprint.object(node->object);
+  footprint.object(node->object).change(Footprint::Change::kObject);
   if (auto where = Nodes::location(node)) return std::move(footprint.entry(std::move(*where)));
   const Maybe metadata = look(node->fd.get(), "");
   const bool has_a_name = !metadata || metadata->nlink > 0;

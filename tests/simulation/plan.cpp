@@ -78,6 +78,14 @@ void make_crowded(Random& random, Plan& plan) {
   if (random.chance(1, 2)) last.queue_size = random.between(1000, 8000);
 }
 
+/// What was changed behind the daemon's back has no mark: a check has to find it.
+void draw_boots(Plan& plan) {
+  Random random(mixed(plan.seed, 5));
+  for (std::size_t at = 1; at < plan.sessions.size(); ++at) {
+    plan.sessions[at].new_boot = plan.sessions[at - 1].foreign_edits || random.chance(1, 4);
+  }
+}
+
 template <class Number>
 bool parse(std::string_view text, Number& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -111,6 +119,8 @@ bool change_sessions(Plan& plan, std::string_view key, unsigned number) {
       session.check = static_cast<Check>(number);
     else if (key == "foreign" && number == 0)
       session.foreign_edits = false;
+    else if (key == "boots")
+      session.new_boot = number != 0;
     else if (key == "queue")
       session.queue_size = number;
     else if (key == "wait-for-baseline")
@@ -186,6 +196,7 @@ Plan draw_plan(std::uint64_t seed) {
   }
   if (random.chance(1, 2)) plan.faults = draw_faults(random);
   if (random.chance(1, 6)) make_crowded(random, plan);
+  draw_boots(plan);
   return plan;
 }
 
@@ -221,6 +232,7 @@ std::string describe(const Plan& plan) {
         session.end == SessionEnd::kCrash ? fmt::format("crash after {}", session.crash_after)
         : session.end == SessionEnd::kSuddenStop ? "sudden stop"
                                                  : "clean stop");
+    if (session.new_boot) text += " after a new boot";
     if (session.foreign_edits) text += " foreign edits";
   }
   return text;

@@ -30,6 +30,7 @@ struct SessionPlan {
   bool wait_for_baseline = true;  ///< before the applications begin
   unsigned operations = 0;        ///< of all applications together
   SessionEnd end = SessionEnd::kCleanStop;
+  bool new_boot = false;       ///< before it: the marks of the last session do not count
   bool foreign_edits = false;  ///< after it, before the next
   unsigned crash_after = 0;    ///< of these operations; then at some step soon
 };

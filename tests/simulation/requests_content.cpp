@@ -206,6 +206,7 @@ Request Mount::fsync(NodeRef node) {
   Settlement settlement;
   {
     Footprint covered;
+    covered.change(Footprint::Change::kNothing);
     if (node != nullptr) covered.object(node->object).entry(Nodes::location(node));
     Recording recording(*this, std::move(admission), std::move(covered));
     co_await step("records a barrier");

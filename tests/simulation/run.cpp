@@ -31,7 +31,7 @@ Run::Run(const Plan& plan, Playground& playground, Trace& trace)
       random_(mixed(plan.schedule, 4)),
       source_root_(open_root(playground.source())),
       replica_root_(open_root(playground.replica())),
-      faults_(plan, identity_, playground.replica(), replica_root_.get(), trace),
+      faults_(plan, identity_, playground, replica_root_.get(), trace),
       ledger_(replica_root_.get()) {
   faults_.on_sync([this] { ledger_.synced(); });
   faults_.on_file_sync([this](int fd) { ledger_.synced(fd); });
@@ -78,9 +78,11 @@ void Run::session(std::size_t number) {
   options.queue_size = plan.queue_size;
   {
     const CallScope engine_calls(&faults_);
+    if (plan.new_boot) ++boots_;
+    const std::string boot = "boot " + std::to_string(boots_);
     auto driver = std::make_unique<Driver>(*this, faults_, trace_);
     driver_ = driver.get();
-    auto engine = EngineUnderTest::start(options, std::move(driver));
+    auto engine = EngineUnderTest::start(options, boot, std::move(driver));
     if (!engine) return fail("the engine refuses to start: " + engine.error());
     engine_ = std::move(*engine);
   }

@@ -85,6 +85,7 @@ class Run final : public Scheduler {
   Ledger ledger_;
 
   std::size_t session_ = 0;
+  unsigned boots_ = 0;
   Phase phase_ = Phase::kStarting;
   std::unique_ptr<EngineUnderTest> engine_;
   const Driver* driver_ = nullptr;  ///< the engine's

@@ -17,12 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-StartUp<SessionRecord> open_record(const fs::path& directory) {
-  auto state = StateDirectory::open(directory);
-  if (!state) return std::unexpected(state.error());
-  return SessionRecord::open(std::move(*state), "pair");
-}
-
 class JournalFiles : public ::testing::Test {
  protected:
   JournalFiles() {
@@ -31,6 +25,14 @@ class JournalFiles : public ::testing::Test {
     dir_ = UniqueFd(::open(base_.c_str(), O_RDONLY | O_DIRECTORY));
   }
   ~JournalFiles() override { fs::remove_all(base_); }
+
+  /// The replica's reserved directory is base_.
+  [[nodiscard]] StartUp<SessionRecord> open_record(const fs::path& directory) const {
+    auto state = StateDirectory::open(directory);
+    if (!state) return std::unexpected(state.error());
+    return SessionRecord::open(std::move(*state), "pair", dir_.get());
+  }
+
   fs::path base_;
   UniqueFd dir_;
 };
@@ -56,7 +58,7 @@ TEST_F(JournalFiles, G1ASessionIsUncleanUntilItEndsCleanly) {
     ASSERT_TRUE(record) << record.error();
     EXPECT_FALSE(record->clean());
     ASSERT_TRUE(record->begin(start));
-    ASSERT_TRUE(record->end_clean());
+    ASSERT_TRUE(record->end_clean(start));
   }
   {
     auto record = open_record(base_ / "state");

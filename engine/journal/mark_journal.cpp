@@ -1,0 +1,235 @@
+#include "engine/journal/mark_journal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "engine/journal/small_file.h"
+#include "mirrorfs/log.h"
+
+namespace mirrorfs::journal {
+namespace {
+
+std::string file_name(const std::string& pair_id) { return pair_id + ".marks"; }
+
+}  // namespace
+
+MarkJournal::MarkJournal(UniqueFd directory, JournalOwner owner, std::size_t most)
+    : directory_(std::move(directory)),
+      owner_(std::move(owner)),
+      most_(most),
+      name_(file_name(owner_.pair_id)) {}
+
+Result<std::unique_ptr<MarkJournal>> MarkJournal::create(int state_directory, JournalOwner owner,
+                                                         const JournalContent& kept,
+                                                         std::size_t most_marks) {
+  UniqueFd directory(::fcntl(state_directory, F_DUPFD_CLOEXEC, 0));
+  if (!directory) return fail_errno("dup", "state directory");
+  std::unique_ptr<MarkJournal> journal(
+      new MarkJournal(std::move(directory), std::move(owner), most_marks));
+  for (const JournalPlace& place : kept.places) journal->place(place.directory, place.where);
+  for (const JournalMark& mark : kept.marks) {
+    Entry& entry = journal->marks_[mark.entry];
+    entry.object = mark.object;
+    entry.names = entry.names || mark.names;
+  }
+  journal->everything_marked_ = kept.everything;
+  journal->broken_ = true;  // there is no file of ours yet
+  if (auto written = journal->rewrite(std::nullopt); !written) return pass_on(std::move(written));
+  return journal;
+}
+
+Result<std::optional<JournalContent>> MarkJournal::read(int state_directory,
+                                                        const std::string& pair_id) {
+  const std::string name = file_name(pair_id);
+  auto bytes = read_small_file(state_directory, name.c_str());
+  if (!bytes) return pass_on(std::move(bytes));
+  if (!*bytes) return std::nullopt;
+  return parse_journal(**bytes);
+}
+
+Result<void> MarkJournal::remove(int state_directory, const std::string& pair_id) {
+  const std::string name = file_name(pair_id);
+  if (::unlinkat(state_directory, name.c_str(), 0) == 0 || errno == ENOENT) return {};
+  return fail_errno("unlink", name);
+}
+
+void MarkJournal::Held::end(SequenceNumber last) noexcept {
+  if (journal_ == nullptr) return;
+  const std::lock_guard lock(journal_->mutex_);
+  for (std::size_t at = 0; at < count_; ++at) {
+    --entries_[at]->under_way;
+    entries_[at]->last = std::max(entries_[at]->last, last);
+  }
+  journal_ = nullptr;
+}
+
+void MarkJournal::add(Held& held, Entry& entry) {
+  ++entry.under_way;
+  held.entries_[held.count_++] = &entry;
+}
+
+MarkJournal::Held MarkJournal::begin(const Footprint& footprint) {
+  Held held;  // before the lock, which it takes when it goes
+  if (footprint.change() == Footprint::Change::kNothing) return held;
+  const bool names = footprint.change() == Footprint::Change::kNames;
+  const auto objects = footprint.objects();
+  const ObjectId object = objects.size() == 1 ? objects.front() : ObjectId{};
+  const std::lock_guard lock(mutex_);
+  held.journal_ = this;
+  if (footprint.leads_nowhere()) {
+    const bool root = object == owner_.root && !names;
+    root ? hold(held, {owner_.root, ""}, object, false) : hold_everything(held);
+  }
+  for (const Location& entry : footprint.entries()) {
+    if (held.count_ == held.entries_.size()) break;  // all is held
+    hold(held, entry, names ? ObjectId{} : object, names);
+  }
+  return held;
+}
+
+void MarkJournal::hold(Held& held, const Location& where, const ObjectId& object, bool names) {
+  const bool placed = where.parent == owner_.root || directories_.contains(where.parent);
+  const auto found = marks_.find(where);
+  if (found == marks_.end() && (saturated_ || marks_.size() >= most_ || !placed)) {
+    saturated_ = saturated_ || marks_.size() >= most_;
+    return hold_everything(held);
+  }
+  Entry& entry = found == marks_.end() ? marks_[where] : found->second;
+  if (!entry.recorded || (names && !entry.names)) {
+    entry.names = entry.names || names;
+    entry.object = object;
+    entry.recorded = false;
+    write_mark(where, entry);
+    entry.recorded = true;
+  }
+  add(held, entry);
+}
+
+void MarkJournal::hold_everything(Held& held) {
+  write_everything();
+  add(held, everything_);
+}
+
+void MarkJournal::mark_everything(SequenceNumber last) {
+  const std::lock_guard lock(mutex_);
+  write_everything();
+  everything_.last = std::max(everything_.last, last);
+}
+
+void MarkJournal::write_everything() {
+  if (everything_marked_) return;
+  append([](JournalWriter& writer, std::uint64_t) { writer.everything(); });
+  everything_marked_ = true;
+}
+
+void MarkJournal::write_mark(const Location& where, const Entry& entry) {
+  append([&](JournalWriter& writer, std::uint64_t generation) {
+    write_places(where.parent, generation, writer);
+    writer.mark({where, entry.object, entry.names});
+  });
+}
+
+/// Of the directory and all above it, those that the file lacks.
+void MarkJournal::write_places(const ObjectId& directory, std::uint64_t generation,
+                               JournalWriter& writer) {
+  ObjectId at = directory;
+  while (at != owner_.root) {
+    const auto found = directories_.find(at);
+    if (found == directories_.end() || found->second.is_in(generation)) return;
+    writer.place({at, found->second.where});
+    found->second.put_into(generation);
+    at = found->second.where.parent;
+  }
+}
+
+/// `write(writer, generation)` adds records; once for each file that takes them.
+template <class Write>
+void MarkJournal::append(const Write& write) {
+  for (File* const file : {&file_, &next_}) {
+    if (file->generation == 0) continue;
+    std::string bytes;
+    JournalWriter writer(file->salt, bytes);
+    write(writer, file->generation);
+    if (file->takes_marks) {
+      append_to(*file, bytes);
+    } else {
+      tail_ += bytes;
+    }
+  }
+}
+
+void MarkJournal::append_to(File& file, const std::string& bytes) {
+  const auto written = write_at(file.fd.get(), bytes, file.end);
+  file.end += bytes.size();
+  if (written) return;
+  file.failed = true;
+  if (&file == &file_) give_up(written.error());
+}
+
+/// No file is better than one that lacks a mark.
+void MarkJournal::give_up(const Error& why) {
+  given_up_ = broken_ = true;
+  log_warn(
+      "the journal of marks cannot be written: {}: should this process be killed before it can, "
+      "the next start compares everything",
+      why.message());
+  if (::unlinkat(directory_.get(), name_.c_str(), 0) != 0 && errno != ENOENT) {
+    log_error("the journal of marks cannot be removed: {}",
+              fail_errno("unlink", name_).error().message());
+  }
+  file_ = {};
+}
+
+void MarkJournal::follow(const Operation& operation) {
+  if (const auto* learn = std::get_if<LearnDirectory>(&operation)) {
+    const std::lock_guard lock(mutex_);
+    place(learn->object, learn->where);
+  } else if (const auto* made = std::get_if<MakeDirectory>(&operation)) {
+    const std::lock_guard lock(mutex_);
+    place(made->object, made->where);
+  } else if (const auto* removed = std::get_if<RemoveDirectory>(&operation)) {
+    const std::lock_guard lock(mutex_);
+    place(removed->object, {});
+  } else if (const auto* rename = std::get_if<Rename>(&operation)) {
+    const std::lock_guard lock(mutex_);
+    const bool exchange = (rename->flags & RENAME_EXCHANGE) != 0;
+    if (S_ISDIR(rename->type)) place(rename->object, rename->to);
+    if (rename->replaced && S_ISDIR(rename->replaced_type)) {
+      place(*rename->replaced, exchange ? rename->from : Location{});
+    }
+  }
+}
+
+void MarkJournal::place(const ObjectId& directory, const Location& where) {
+  Directory& known = directories_[directory];
+  if (known.where == where) return;
+  known.where = where;
+  if (!where.parent) gone_.push_back(directory);
+  append([&](JournalWriter& writer, std::uint64_t generation) {
+    if (!known.is_in(generation)) return;
+    if (where.parent) write_places(where.parent, generation, writer);
+    writer.place({directory, where});
+  });
+}
+
+bool MarkJournal::is_gone(const ObjectId& directory) const {
+  const auto found = directories_.find(directory);
+  return found != directories_.end() && !found->second.where.parent;
+}
+
+std::size_t MarkJournal::size() const {
+  const std::lock_guard lock(mutex_);
+  return marks_.size() + (everything_marked_ ? 1 : 0);
+}
+
+void MarkJournal::clear_through(SequenceNumber through) {
+  if (auto done = rewrite(through); !done) {
+    log_warn("the journal of marks stays as long as it is: {}", done.error().message());
+  }
+}
+
+}  // namespace mirrorfs::journal

@@ -1,0 +1,164 @@
+// The journal of marks: what may differ after the daemon was killed, written before it may.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "engine/journal/mark_file.h"
+#include "mirrorfs/error.h"
+#include "mirrorfs/footprint.h"
+#include "mirrorfs/unique_fd.h"
+
+namespace mirrorfs::journal {
+
+/// begin() puts the footprint of a change into the file before the source changes; an entry that is
+/// in it already costs a look-up. The file is in the page cache, which outlives the process, and is
+/// never synced. clear_through() replaces it by one without the marks that are not needed any more.
+/// Where directories stand is followed through operations, in the order of the source, so that a
+/// mark names its directory by identity and a rename above it changes nothing.
+///
+/// A file that cannot be written is removed: the next start, finding none, compares everything.
+/// Members are safe from any thread.
+class MarkJournal {
+ public:
+  static constexpr std::size_t kMostMarks = 1U << 16;
+
+  /// Replaces what there was by a journal that holds `kept`.
+  [[nodiscard]] static Result<std::unique_ptr<MarkJournal>> create(
+      int state_directory, JournalOwner owner, const JournalContent& kept,
+      std::size_t most_marks = kMostMarks);
+  [[nodiscard]] static Result<std::optional<JournalContent>> read(int state_directory,
+                                                                  const std::string& pair_id);
+  [[nodiscard]] static Result<void> remove(int state_directory, const std::string& pair_id);
+
+  MarkJournal(const MarkJournal&) = delete;
+  MarkJournal& operator=(const MarkJournal&) = delete;
+
+ private:
+  struct Entry {
+    ObjectId object;
+    bool names = false;     ///< as recorded
+    bool recorded = false;  ///< the file has it
+    std::uint32_t under_way = 0;
+    SequenceNumber last;  ///< of an operation on it, or later
+  };
+
+ public:
+  /// The marks of one change that is under way.
+  class Held {
+   public:
+    Held() = default;
+    Held(Held&& other) noexcept
+        : journal_(std::exchange(other.journal_, nullptr)),
+          entries_(other.entries_),
+          count_(std::exchange(other.count_, 0)) {}
+    Held& operator=(Held&&) = delete;
+    ~Held() { end({}); }
+    /// The change is over; the operations that it came to have numbers up to `last`.
+    void end(SequenceNumber last) noexcept;
+
+   private:
+    friend class MarkJournal;
+    MarkJournal* journal_ = nullptr;
+    std::array<Entry*, Footprint::kMostEntries> entries_{};
+    std::size_t count_ = 0;
+  };
+
+  /// The source may change once this has returned. bad_alloc: it must not.
+  [[nodiscard]] Held begin(const Footprint& footprint);
+  /// Where directories stand now. Under the locks under which the source changed.
+  void follow(const Operation& operation);
+  /// Nothing is known any more of what differs; `last`: of operations recorded so far.
+  void mark_everything(SequenceNumber last);
+
+  /// Whatever operations up to `through` did is on the replica's disk. Waits for the file.
+  void clear_through(SequenceNumber through);
+
+  [[nodiscard]] std::size_t size() const;
+
+ private:
+  struct Directory {
+    Location where;                           ///< parent null: it was removed
+    std::uint64_t in_file = 0, in_other = 0;  ///< generations of files that have its place
+    [[nodiscard]] bool is_in(std::uint64_t generation) const {
+      return in_file == generation || in_other == generation;
+    }
+    void put_into(std::uint64_t generation) {
+      (in_file < in_other ? in_file : in_other) = generation;
+    }
+  };
+  struct File {
+    UniqueFd fd;
+    std::uint64_t salt = 0;
+    std::uint64_t end = 0;
+    std::uint64_t generation = 0;  ///< 0: none
+    bool takes_marks = false;      ///< else they go into tail_ until the file has caught up
+    bool failed = false;
+  };
+  /// Operations up to which what was done is on the replica's disk; none: nothing is.
+  using Through = std::optional<SequenceNumber>;
+  /// What the new file is to lack.
+  struct Leaving {
+    bool everything = false;
+    std::vector<Location> marks;
+  };
+
+  MarkJournal(UniqueFd directory, JournalOwner owner, std::size_t most);
+
+  void hold(Held& held, const Location& where, const ObjectId& object, bool names);
+  void hold_everything(Held& held);
+  static void add(Held& held, Entry& entry);
+  void write_mark(const Location& where, const Entry& entry);
+  void write_everything();
+  void write_places(const ObjectId& directory, std::uint64_t generation, JournalWriter& writer);
+  void place(const ObjectId& directory, const Location& where);
+  template <class Write>
+  void append(const Write& write);
+  void append_to(File& file, const std::string& bytes);
+  void give_up(const Error& why);
+  [[nodiscard]] static bool is_needed(const Entry& entry, Through through) {
+    return entry.under_way > 0 || !through || entry.last > *through;
+  }
+  [[nodiscard]] bool is_gone(const ObjectId& directory) const;
+
+  // Replacing the file (mark_journal_rewrite.cpp).
+  [[nodiscard]] Result<void> rewrite(Through through);
+  [[nodiscard]] Result<void> write_next(Through through);
+  [[nodiscard]] Result<File> begin_file() const;
+  [[nodiscard]] bool has_unneeded(Through through) const;
+  [[nodiscard]] std::string snapshot(Through through, Leaving& leaving);
+  void keep_needed(Through through, Leaving& leaving);
+  [[nodiscard]] Result<void> catch_up(Through through, Leaving& leaving);
+  void drop(const Leaving& leaving);
+  void forget_gone();
+  [[nodiscard]] Result<void> take_its_place();
+
+  const UniqueFd directory_;
+  const JournalOwner owner_;
+  const std::size_t most_;
+  const std::string name_;
+
+  mutable std::mutex mutex_;  // guards the rest
+  std::unordered_map<Location, Entry> marks_;
+  std::unordered_map<ObjectId, Directory> directories_;
+  std::vector<ObjectId> gone_;  ///< directories that were removed
+  Entry everything_;
+  bool everything_marked_ = false;
+  bool saturated_ = false;  ///< there were too many marks: all is under the one on everything
+  bool broken_ = false;     ///< the file is gone; the next rewrite makes one
+  bool given_up_ = false;
+  bool rewriting_ = false;
+  std::uint64_t generations_ = 0;
+  File file_;
+  File next_;         ///< while the file is replaced
+  std::string tail_;  ///< what next_ lacks
+};
+
+}  // namespace mirrorfs::journal

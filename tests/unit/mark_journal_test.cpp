@@ -1,0 +1,322 @@
+// The journal of marks: its format, what it keeps, and what becomes of it when it cannot be
+// written.
+#include "engine/journal/mark_journal.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <random>
+#include <thread>
+
+namespace mirrorfs::journal {
+namespace {
+
+namespace fs = std::filesystem;
+
+ObjectId object(std::uint64_t inode) { return {7, inode, 1000}; }
+const ObjectId kRoot = object(1);
+
+Footprint change_of(const Location& where, std::uint64_t inode) {
+  return std::move(
+      Footprint().object(object(inode)).entry(where).change(Footprint::Change::kObject));
+}
+Footprint names_of(const Location& where) { return std::move(Footprint().entry(where)); }
+
+MakeDirectory made(std::uint64_t inode, const Location& where) {
+  return {.object = object(inode), .where = where, .after = {}, .parent_after = {}};
+}
+Rename moved(std::uint64_t inode, const Location& from, const Location& to) {
+  Rename rename;
+  rename.object = object(inode);
+  rename.type = S_IFDIR;
+  rename.from = from;
+  rename.to = to;
+  return rename;
+}
+
+class MarkJournalTest : public ::testing::Test {
+ protected:
+  MarkJournalTest() {
+    std::string pattern = (fs::temp_directory_path() / "mirrorfs-marks-XXXXXX").string();
+    base_ = ::mkdtemp(pattern.data());
+    dir_ = UniqueFd(::open(base_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    create();
+  }
+  ~MarkJournalTest() override {
+    journal_.reset();
+    fs::remove_all(base_);
+  }
+
+  void create(const JournalContent& kept = {}, std::size_t most = MarkJournal::kMostMarks) {
+    auto made = MarkJournal::create(dir_.get(), owner_, kept, most);
+    ASSERT_TRUE(made) << made.error().message();
+    journal_ = std::move(*made);
+  }
+  /// A change that was recorded as operation `number`.
+  void change(const Footprint& footprint, std::uint64_t number) {
+    MarkJournal::Held held = journal_->begin(footprint);
+    held.end({number});
+  }
+  [[nodiscard]] JournalContent content() const {
+    auto read = MarkJournal::read(dir_.get(), owner_.pair_id);
+    EXPECT_TRUE(read && *read);
+    return read && *read ? **read : JournalContent{};
+  }
+  /// The marked names, in order.
+  [[nodiscard]] std::vector<std::string> marked() const {
+    std::vector<std::string> names;
+    for (const JournalMark& mark : content().marks) names.push_back(mark.entry.name);
+    std::ranges::sort(names);
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return names;
+  }
+  [[nodiscard]] Location place_of(std::uint64_t inode) const {
+    Location where;
+    for (const JournalPlace& place : content().places) {
+      if (place.directory == object(inode)) where = place.where;
+    }
+    return where;
+  }
+  [[nodiscard]] fs::path file() const { return base_ / "pair.marks"; }
+
+  using Names = std::vector<std::string>;
+  fs::path base_;
+  UniqueFd dir_;
+  JournalOwner owner_{.pair_id = "pair", .nonce = "n1", .boot = "b1", .root = kRoot};
+  std::unique_ptr<MarkJournal> journal_;
+};
+
+TEST_F(MarkJournalTest, G1AMarkIsInTheFileBeforeTheChange) {
+  const MarkJournal::Held held = journal_->begin(change_of({kRoot, "f"}, 5));
+  const JournalContent now = content();
+  EXPECT_EQ(now.owner, owner_);
+  EXPECT_FALSE(now.everything);
+  ASSERT_EQ(now.marks.size(), 1U);
+  EXPECT_EQ(now.marks[0], (JournalMark{{kRoot, "f"}, object(5), false}));
+}
+
+TEST_F(MarkJournalTest, AHotObjectCostsNothingMore) {
+  change(change_of({kRoot, "f"}, 5), 1);
+  const auto size = fs::file_size(file());
+  for (std::uint64_t number = 2; number < 100; ++number) change(change_of({kRoot, "f"}, 5), number);
+  EXPECT_EQ(fs::file_size(file()), size);
+}
+
+TEST_F(MarkJournalTest, G1AnEntryThatMayStandForAnotherObjectIsMarkedMoreStrongly) {
+  change(change_of({kRoot, "f"}, 5), 1);
+  change(names_of({kRoot, "f"}), 2);
+  EXPECT_TRUE(content().marks.back().names);
+  const auto size = fs::file_size(file());
+  change(change_of({kRoot, "f"}, 6), 3);
+  EXPECT_EQ(fs::file_size(file()), size);
+}
+
+TEST_F(MarkJournalTest, WhatChangesNothingIsNotMarked) {
+  change(std::move(names_of({kRoot, "f"}).change(Footprint::Change::kNothing)), 1);
+  EXPECT_TRUE(content().marks.empty());
+}
+
+TEST_F(MarkJournalTest, AMarkGoesWhenAllOnItIsDurable) {
+  change(names_of({kRoot, "a"}), 1);
+  change(names_of({kRoot, "b"}), 2);
+  change(names_of({kRoot, "c"}), 3);
+  change(names_of({kRoot, "a"}), 4);
+  journal_->clear_through({3});
+  EXPECT_EQ(marked(), Names{"a"});
+  EXPECT_EQ(journal_->size(), 1U);
+  journal_->clear_through({4});
+  EXPECT_TRUE(marked().empty());
+  EXPECT_FALSE(fs::exists(base_ / "pair.marks.new"));
+}
+
+TEST_F(MarkJournalTest, G1AMarkUnderWayStays) {
+  MarkJournal::Held held = journal_->begin(names_of({kRoot, "a"}));
+  journal_->clear_through({100});
+  EXPECT_EQ(marked(), Names{"a"});
+  held.end({101});
+  journal_->clear_through({100});
+  EXPECT_EQ(marked(), Names{"a"});
+  journal_->clear_through({101});
+  EXPECT_TRUE(marked().empty());
+}
+
+TEST_F(MarkJournalTest, G1AMarkIsWrittenAgainAfterItWasCleared) {
+  change(names_of({kRoot, "a"}), 1);
+  journal_->clear_through({1});
+  change(names_of({kRoot, "a"}), 2);
+  EXPECT_EQ(marked(), Names{"a"});
+}
+
+TEST_F(MarkJournalTest, G1ADirectoryIsFoundWhereItWasMovedTo) {
+  journal_->follow(made(10, {kRoot, "d"}));
+  journal_->follow(made(11, {object(10), "e"}));
+  change(change_of({object(11), "f"}, 5), 1);
+  EXPECT_EQ(place_of(11), (Location{object(10), "e"}));
+  EXPECT_EQ(place_of(10), (Location{kRoot, "d"}));
+  journal_->follow(moved(10, {kRoot, "d"}, {kRoot, "elsewhere"}));
+  EXPECT_EQ(place_of(10), (Location{kRoot, "elsewhere"}));
+  journal_->clear_through({0});
+  EXPECT_EQ(place_of(10), (Location{kRoot, "elsewhere"}));
+}
+
+TEST_F(MarkJournalTest, ADirectoryThatIsRemovedTakesItsMarksWithIt) {
+  journal_->follow(made(10, {kRoot, "d"}));
+  change(names_of({object(10), "f"}), 1);
+  change(names_of({kRoot, "d"}), 2);
+  journal_->follow(
+      RemoveDirectory{.object = object(10), .where = {kRoot, "d"}, .parent_after = {}});
+  EXPECT_FALSE(place_of(10).parent);
+  journal_->clear_through({0});
+  journal_->clear_through({2});
+  EXPECT_TRUE(marked().empty());
+}
+
+TEST_F(MarkJournalTest, G1AnUnknownDirectoryMeansEverything) {
+  change(names_of({object(99), "f"}), 1);
+  EXPECT_TRUE(content().everything);
+  journal_->clear_through({1});
+  EXPECT_FALSE(content().everything);
+}
+
+TEST_F(MarkJournalTest, TheRootHasAMarkOfItsOwn) {
+  Footprint footprint;
+  footprint.object(kRoot).change(Footprint::Change::kObject).name_unknown();
+  change(footprint, 1);
+  ASSERT_EQ(content().marks.size(), 1U);
+  EXPECT_EQ(content().marks[0], (JournalMark{{kRoot, ""}, kRoot, false}));
+  EXPECT_FALSE(content().everything);
+}
+
+TEST_F(MarkJournalTest, G1TooManyMarksBecomeOneOnEverything) {
+  create({}, 3);
+  for (const char* name : {"a", "b", "c"}) change(names_of({kRoot, name}), 3);
+  for (const char* name : {"d", "e"}) change(names_of({kRoot, name}), 5);
+  EXPECT_TRUE(content().everything);
+  // What came before is durable; what is under the mark on everything is not.
+  journal_->clear_through({4});
+  EXPECT_TRUE(content().everything);
+  change(names_of({kRoot, "f"}), 6);
+  journal_->clear_through({5});
+  EXPECT_FALSE(content().everything);
+  EXPECT_EQ(marked(), Names{"f"});
+}
+
+TEST_F(MarkJournalTest, G1WhatIsKeptStaysUntilItIsDurable) {
+  JournalContent kept;
+  kept.places = {{object(10), {kRoot, "d"}}};
+  kept.marks = {{{object(10), "f"}, object(5), false}};
+  create(kept);
+  EXPECT_EQ(marked(), Names{"f"});
+  EXPECT_EQ(place_of(10), (Location{kRoot, "d"}));
+  journal_->clear_through({0});
+  EXPECT_TRUE(marked().empty());
+}
+
+/// As a power cut leaves it, or a kill in the midst of a write: the marks before are all there.
+TEST_F(MarkJournalTest, G1ATornTailCostsOnlyItself) {
+  for (const char* name : {"a", "b", "c"}) change(names_of({kRoot, name}), 1);
+  std::string bytes;
+  {
+    std::ifstream in(file(), std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  const auto whole = parse_journal(bytes);
+  ASSERT_TRUE(whole);
+  ASSERT_EQ(whole->marks.size(), 3U);
+  std::size_t before = 0;
+  for (std::size_t size = 0; size <= bytes.size(); ++size) {
+    const auto torn = parse_journal(std::string_view(bytes).substr(0, size));
+    const std::size_t marks = torn ? torn->marks.size() : 0;
+    EXPECT_GE(marks, before);
+    EXPECT_FALSE(torn && torn->everything);
+    before = marks;
+  }
+  EXPECT_EQ(before, 3U);
+}
+
+TEST_F(MarkJournalTest, G1ADamagedByteIsNoticed) {
+  for (const char* name : {"a", "b", "c"}) change(names_of({kRoot, name}), 1);
+  std::string bytes;
+  {
+    std::ifstream in(file(), std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  const auto whole = parse_journal(bytes);
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    std::string damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x20);
+    const auto read = parse_journal(damaged);
+    if (!read) continue;
+    ASSERT_LT(read->marks.size(), 3U) << "byte " << at;
+    EXPECT_TRUE(std::equal(read->marks.begin(), read->marks.end(), whole->marks.begin()));
+  }
+}
+
+TEST_F(MarkJournalTest, RecordsOfAnotherFileAreNone) {
+  change(names_of({kRoot, "a"}), 1);
+  std::string old;
+  {
+    std::ifstream in(file(), std::ios::binary);
+    old.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  journal_->clear_through({1});
+  std::string now;
+  {
+    std::ifstream in(file(), std::ios::binary);
+    now.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  const auto read = parse_journal(now + old.substr(now.size()));
+  ASSERT_TRUE(read);
+  EXPECT_TRUE(read->marks.empty());
+}
+
+TEST_F(MarkJournalTest, G1AFileThatCannotBeReplacedKeepsAllMarks) {
+  change(names_of({kRoot, "a"}), 1);
+  fs::create_directory(base_ / "pair.marks.new");
+  journal_->clear_through({1});
+  EXPECT_EQ(marked(), Names{"a"});
+  change(names_of({kRoot, "b"}), 2);
+  EXPECT_EQ(marked(), (Names{"a", "b"}));
+  fs::remove(base_ / "pair.marks.new");
+  journal_->clear_through({1});
+  EXPECT_EQ(marked(), Names{"b"});
+}
+
+/// Many threads mark while the file is replaced again and again: whatever is under way, or was not
+/// declared durable, is in the file.
+TEST_F(MarkJournalTest, G1NothingIsLostWhileTheFileIsReplaced) {
+  std::atomic<bool> stop = false;
+  std::atomic<std::uint64_t> last = 0;
+  std::thread cleaner([&] {
+    while (!stop) journal_->clear_through({last / 2});
+  });
+  std::vector<std::thread> writers;
+  for (unsigned number = 0; number < 3; ++number) {
+    writers.emplace_back([&, number] {
+      std::mt19937 random(number);
+      for (unsigned step = 0; step < 3000; ++step) {
+        const std::string name = std::to_string(number) + "." + std::to_string(random() % 20);
+        MarkJournal::Held held = journal_->begin(names_of({kRoot, name}));
+        if (step % 50 == 0) {
+          const Names now = marked();
+          ASSERT_TRUE(std::ranges::binary_search(now, name)) << name;
+        }
+        held.end({++last});
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  stop = true;
+  cleaner.join();
+  journal_->clear_through({last.load()});
+  EXPECT_TRUE(marked().empty());
+}
+
+}  // namespace
+}  // namespace mirrorfs::journal
