@@ -20,7 +20,7 @@ ring::Task<void> FileCloser::run() {
 ring::Task<void> FileCloser::close(state::FileCache::OpenFile* file) {
   const Result<void> closed = co_await state_.ring.close(std::move(file->fd));
   const ObjectId object = file->object;
-  const Location where = file->where;
+  const std::optional<Location> where = file->where;
   state_.files.closed(file);
   if (!closed) failed(object, where, closed.error());
   state_.progressed();
@@ -28,13 +28,16 @@ ring::Task<void> FileCloser::close(state::FileCache::OpenFile* file) {
 
 /// All names under which the object may be found. Where none can be marked, a walk that is still to
 /// come might take it for equal by its size and times: then it has to read.
-void FileCloser::failed(const ObjectId& object, const Location& where, const Error& error) {
-  const std::string line =
-      fmt::format("{}: {}", state_.directories.path_of(where), error.message());
+void FileCloser::failed(const ObjectId& object, const std::optional<Location>& where,
+                        const Error& error) {
+  const std::string path =
+      where ? state_.directories.path_of(*where) : "a file that has lost its name";
+  const std::string line = fmt::format("{}: {}", path, error.message());
   state_.count_error(line);
   log_warn("what was written to the replica may be lost: {}; it is marked and copied again", line);
   std::vector<Location> names = state_.links.all(object);
-  names.push_back(where);
+  if (where) names.push_back(*where);
+  if (names.empty()) return durability_.note_lost();
   for (const Location& name : names) {
     if (!state_.directories.is_known(name.parent)) return durability_.note_lost();
   }

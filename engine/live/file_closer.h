@@ -25,7 +25,7 @@ class FileCloser {
 
  private:
   [[nodiscard]] ring::Task<void> close(state::FileCache::OpenFile* file);
-  void failed(const ObjectId& object, const Location& where, const Error& error);
+  void failed(const ObjectId& object, const std::optional<Location>& where, const Error& error);
 
   LiveState& state_;
   Reconciler& reconciler_;

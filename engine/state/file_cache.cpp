@@ -14,7 +14,7 @@ FileCache::~FileCache() {
 FileHandle FileCache::find(const ObjectId& object, const std::optional<Location>& where) {
   const auto found = index_.find(object);
   if (found == index_.end()) return nullptr;
-  if (where && found->second->where != *where) return nullptr;
+  if (where && found->second->where != where) return nullptr;
   cached_.splice(cached_.begin(), cached_, found->second);
   found->second->used = Clock::now();
   return found->second->handle;
@@ -26,6 +26,17 @@ void FileCache::moved(const ObjectId& object, const Location& to) {
   for (OpenFile& file : leaving_->files) {
     if (file.object == object) file.where = to;
   }
+}
+
+void FileCache::lost_name(const ObjectId& object, const Location& name,
+                          const std::optional<Location>& other) {
+  for (OpenFile& file : leaving_->files) {
+    if (file.object == object && file.where == name) file.where = other;
+  }
+  const auto found = index_.find(object);
+  if (found == index_.end() || found->second->where != name) return;
+  found->second->where = other;
+  if (!other) leave(found->second);
 }
 
 FileHandle FileCache::put(const ObjectId& object, const Location& where, UniqueFd fd) {
@@ -62,7 +73,7 @@ void FileCache::erase_at(const Location& where) {
 void FileCache::erase_in(const ObjectId& parent) {
   for (auto file = cached_.begin(); file != cached_.end();) {
     const auto next = std::next(file);
-    if (file->where.parent == parent) leave(file);
+    if (file->where && file->where->parent == parent) leave(file);
     file = next;
   }
 }

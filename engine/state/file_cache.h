@@ -28,7 +28,7 @@ class FileCache {
 
   struct OpenFile {
     ObjectId object;
-    Location where;  ///< follows renames until the file is closed
+    std::optional<Location> where;  ///< follows renames until the file is closed; none: it is gone
     UniqueFd fd;
     FileHandle handle;  ///< to `fd`; the cache's own, gone when the file has left
     Clock::time_point used;
@@ -46,6 +46,9 @@ class FileCache {
   FileHandle put(const ObjectId& object, const Location& where, UniqueFd fd);
   /// The file was renamed on the replica too.
   void moved(const ObjectId& object, const Location& to);
+  /// It has lost this name; `other`: one that is left, if one is known.
+  void lost_name(const ObjectId& object, const Location& name,
+                 const std::optional<Location>& other);
   void erase(const ObjectId& object);
   /// Whatever was opened by this name: it is going to be reconciled.
   void erase_at(const Location& where);

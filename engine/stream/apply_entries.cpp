@@ -116,9 +116,10 @@ ring::Task<Result<void>> Applier::run(const Unlink& unlink) {
   if (unlink.last_link) {
     view_.links.forget(unlink.object);
     view_.files.erase(unlink.object);
-  } else if (unlink.other_name) {
-    view_.links.add(unlink.object, *unlink.other_name);
+    co_return done;
   }
+  if (unlink.other_name) view_.links.add(unlink.object, *unlink.other_name);
+  view_.files.lost_name(unlink.object, unlink.where, view_.links.any(unlink.object));
   co_return done;
 }
 
@@ -190,7 +191,7 @@ ring::Task<Result<void>> Applier::run(const Rename& rename) {
   }
   if (rename.replaced) {
     view_.links.release(rename.to);
-    if (!view_.links.contains(*rename.replaced)) view_.files.erase(*rename.replaced);
+    view_.files.lost_name(*rename.replaced, rename.to, view_.links.any(*rename.replaced));
   }
   moved(rename.object, rename.type, rename.from, rename.to);
   co_return done;

@@ -356,6 +356,23 @@ TEST(FileCache, ForgetsTheFilesOfOneDirectory) {
   EXPECT_NE(cache.find(object(2), elsewhere), nullptr);
 }
 
+TEST(FileCache, WhatLeavesFollowsTheNamesThatItsObjectLoses) {
+  state::FileCache cache(8);
+  const ObjectId object{1, 7, 7};
+  const Location first{{1, 1, 1}, "first"}, second{{1, 1, 1}, "second"};
+  cache.put(object, first, UniqueFd(::open("/dev/null", O_WRONLY | O_CLOEXEC)));
+  cache.lost_name(object, first, second);
+  EXPECT_NE(cache.find(object, second), nullptr);
+  cache.lost_name(object, first, std::nullopt);  // it is not its name any more
+  EXPECT_EQ(cache.size(), 1U);
+  cache.erase(object);
+  cache.lost_name(object, second, std::nullopt);
+  auto* const leaving = cache.next_unused();
+  ASSERT_NE(leaving, nullptr);
+  EXPECT_EQ(leaving->where, std::nullopt) << "it would be looked for under a name of another";
+  cache.closed(leaving);
+}
+
 TEST(FileCache, ADescriptorServesTheNameItWasOpenedBy) {
   state::FileCache cache(8);
   const Location elsewhere{object(200), "f"};
