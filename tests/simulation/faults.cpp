@@ -30,6 +30,11 @@ bool takes_space(Call call) {
   }
 }
 
+bool makes_a_name(Call call) {
+  return call == Call::kMkdir || call == Call::kMknod || call == Call::kSymlink ||
+         call == Call::kLink || call == Call::kRename;
+}
+
 }  // namespace
 
 Faults::Faults(const Plan& plan, Identity& identity, const Playground& playground, int replica_root,
@@ -41,6 +46,11 @@ Faults::Faults(const Plan& plan, Identity& identity, const Playground& playgroun
       trace_(trace),
       random_(mixed(plan.schedule, 3)) {
   if (plan_.write_backs != 0) write_back_.emplace(replica_root);
+}
+
+void Faults::refuse_name(std::optional<unsigned> number) {
+  refused_name_ = number ? "n" + std::to_string(*number) : std::string();
+  if (number) trace_.say("fault   from now on the replica refuses the name {}", refused_name_);
 }
 
 bool Faults::look_fails() {
@@ -137,6 +147,10 @@ int Faults::before(Call call, int fd, const char* name) {
     trace_.say("fault   a write-back on the replica fails");
     write_back_->failed();
     return EIO;
+  }
+  if (on_ && makes_a_name(call) && refused_name_ == name) {
+    const CallScope own(nullptr);
+    if (on_replica(fd)) return EIO;
   }
   if (!on_ || plan_.replica_calls == 0 || failed_ >= plan_.most) return 0;
   const bool hit = burst_ > 0 ? random_.chance(1, 2) : random_.chance(plan_.replica_calls, kOutOf);

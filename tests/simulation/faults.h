@@ -25,6 +25,9 @@ class Faults final : public CallHooks {
   void on_preemption(std::function<void()> others) { others_ = std::move(others); }
   /// Nothing fails while they are off.
   void turn_on(bool on) { on_ = on; }
+  /// From now on the replica takes nothing new under the name `number`, wherever it is; none: no
+  /// longer.
+  void refuse_name(std::optional<unsigned> number);
   /// The process is dead: what its destructors still try does not happen.
   void set_dead(bool dead) { dead_ = dead; }
   [[nodiscard]] bool look_fails();
@@ -61,6 +64,7 @@ class Faults final : public CallHooks {
   bool on_ = false;
   bool dead_ = false;
   bool preempting_ = false;
+  std::string refused_name_;
   unsigned failed_ = 0;
   unsigned burst_ = 0;  ///< calls that fail more probably
 };

@@ -109,6 +109,7 @@ void Run::session(std::size_t number) {
 
 void Run::end_session(bool crashed) {
   faults_.turn_on(false);
+  faults_.refuse_name(std::nullopt);
   faults_.set_dead(crashed);
   const CallScope engine_calls(&faults_);
   actors_.clear();
@@ -132,6 +133,12 @@ void Run::begin_work() {
   phase_began_at_ = SimulatedTime::elapsed();
   awaited_ = nullptr;
   faults_.turn_on(true);
+  // A stop in the midst of trouble, some of which nothing that the engine does can end.
+  Random trouble(mixed(plan_.schedule, 5 + session_));
+  const bool sudden = plan_.sessions[session_].end == SessionEnd::kSuddenStop;
+  if (sudden && trouble.chance(1, 2)) {
+    faults_.refuse_name(static_cast<unsigned>(trouble.below(plan_.names)));
+  }
   for (unsigned number = 0; number < plan_.actors; ++number) {
     actors_.push_back(std::make_unique<Actor>("application " + std::to_string(number),
                                               workload_->application(number)));
