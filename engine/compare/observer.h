@@ -23,7 +23,9 @@ class Observer {
   /// Before or after seen(): `bytes` more (or less, if negative) have to be read than seen() said.
   virtual void expected(std::int64_t bytes) { (void)bytes; }
   /// Work on a source object ended well (dry_run: it was compared).
-  virtual void reconciled(const Metadata& source) { (void)source; }
+  virtual void reconciled(std::string_view name, const Metadata& source) {
+    (void)name, (void)source;
+  }
   /// The replica differs there (and is made equal unless dry_run).
   virtual void difference(std::string_view name, std::string_view what) { (void)name, (void)what; }
   virtual void created(std::string_view name) { (void)name; }

@@ -117,7 +117,7 @@ ring::Task<bool> copied_on_sight(Work& work, Name& item, Known& source) {
   observer.seen(entry.source);
   observer.created(item.name);
   observer.copied(item.name, sighting->bytes);
-  observer.reconciled(entry.source);
+  observer.reconciled(item.name, entry.source);
   work.result.changed = true;
   co_return true;
 }
@@ -170,7 +170,7 @@ ring::Task<void> work_on(Work& work, Job job, ring::Permit permit) {
   }
   if (is_unchanged_and_equal(work, *source, *replica)) {
     work.context.observer.seen(*source->metadata);
-    work.context.observer.reconciled(*source->metadata);
+    work.context.observer.reconciled(item.name, *source->metadata);
     co_return;
   }
   ring::Task<Result<EntryResult>> reconciling =

@@ -191,7 +191,7 @@ ring::Task<Result<EntryResult>> reconcile_known(Context context, DirectoryPair d
   }
   if (result.source) {
     if (!result.is_directory) result.source = entry.source;
-    context.observer.reconciled(*result.source);
+    context.observer.reconciled(name, *result.source);
   }
   result.changed = *outcome == Reconciled::kChanged || opened_parent;
   co_return result;

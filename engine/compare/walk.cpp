@@ -31,7 +31,9 @@ class NodeObserver final : public Observer {
   void seen(const Metadata& source) override { listener_.seen(source); }
   void replica_is_covered() override { listener_.replica_is_covered(); }
   void expected(std::int64_t bytes) override { listener_.expected(bytes); }
-  void reconciled(const Metadata& source) override { listener_.reconciled(source); }
+  void reconciled(std::string_view, const Metadata& source) override {
+    listener_.reconciled(source);
+  }
   void difference(std::string_view name, std::string_view what) override {
     listener_.difference(node_.path_of(name), what);
   }

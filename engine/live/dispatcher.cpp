@@ -99,80 +99,6 @@ void Dispatcher::start(stream::Recorded&& recorded) {
   state_.dependencies.enter(*job, claims_of(job->recorded));
 }
 
-void Dispatcher::mark_touched(const stream::Recorded& recorded, const Error* error) {
-  auto entries = stream::touched_entries(recorded.operation);
-  // Both names of a link: which of them the replica has right is not known any more.
-  if (const auto* link = std::get_if<Link>(&recorded.operation);
-      link != nullptr && link->existing) {
-    entries.push_back(*link->existing);
-  }
-  if (error != nullptr) {
-    mark_all_names(recorded);
-    const std::string path =
-        entries.empty() ? "an object without a name" : state_.directories.path_of(entries.front());
-    log_debug("not applied, will be reconciled: {} of {}: {}",
-              stream::kind_name(recorded.operation), path, error->message());
-  }
-  for (const Location& entry : entries) {
-    if (state_.directories.takes_marks(entry.parent)) reconciler_.request(entry, recorded.number);
-  }
-  if (!entries.empty() || error == nullptr) return;
-  const auto object = stream::changed_object(recorded.operation);
-  if (object == state_.directories.root()) return mark_object(*object, recorded.number);
-  reconciler_.request_everything();
-}
-
-/// What went wrong half way may concern what the objects have in common under all their names, such
-/// as times that were to be set before a name goes.
-void Dispatcher::mark_all_names(const stream::Recorded& recorded) {
-  for (const auto& [object, where] : stream::objects_after(recorded.operation)) {
-    mark_object(object, recorded.number);
-    if (!where || !state_.directories.takes_marks(where->parent)) continue;
-    reconciler_.request(*where, recorded.number);
-  }
-}
-
-/// All names of it that are known. The root has none: its walk compares its attributes.
-void Dispatcher::mark_object(const ObjectId& object, SequenceNumber since) {
-  if (object == state_.directories.root()) return reconciler_.request_listing(object);
-  for (const Location& name : state_.links.all(object)) {
-    if (state_.directories.takes_marks(name.parent)) reconciler_.request(name, since);
-  }
-}
-
-/// A change that nobody can describe: all that it may have touched.
-void Dispatcher::mark_unknown(const stream::Recorded& recorded) {
-  if (recorded.covers_everything()) return reconciler_.request_everything();
-  for (const Location& entry : recorded.footprint->entries()) {
-    if (state_.directories.takes_marks(entry.parent)) reconciler_.request(entry, recorded.number);
-  }
-  for (const ObjectId& object : recorded.footprint->objects()) {
-    mark_object(object, recorded.number);
-    if (!state_.directories.contains(object)) state_.owed.add(object, recorded.number);
-  }
-}
-
-/// What is left of operations that found the queue full. Of what is not known a walk or a mark
-/// above is still to come.
-void Dispatcher::mark_overflow(const stream::Recorded& recorded) {
-  state_.catching_up = true;
-  overflowed_ = recorded.number;
-  const SequenceNumber since{recorded.number.value - recorded.count + 1};
-  if (recorded.covers_everything()) return reconciler_.request_everything();
-  for (const auto& [directory, entries] : recorded.overflow->directories()) {
-    if (!state_.directories.takes_marks(directory)) continue;
-    if (entries.whole) reconciler_.request_listing(directory);
-    for (const std::string& name : entries.names) reconciler_.request({directory, name}, since);
-  }
-  for (const ObjectId& object : recorded.overflow->loose_objects()) {
-    mark_object(object, since);
-    if (!state_.directories.contains(object)) state_.owed.add(object, recorded.number);
-  }
-  for (const ObjectId& directory : recorded.overflow->removed_directories()) {
-    reconciler_.directory_is_gone(directory);
-  }
-}
-
 void Dispatcher::remember_unapplied(const stream::Recorded& recorded, bool tried) {
   std::vector<Location> entries = stream::touched_entries(recorded.operation);
   const bool nameless = entries.empty();
@@ -199,22 +125,6 @@ bool Dispatcher::decided(SequenceNumber number) const {
     const state::Mark* mark = state_.marks.find(entry);
     return mark == nullptr || !mark->cause.empty() || mark->origin == state::Origin::kWalk;
   });
-}
-
-/// The mark on the name that the operation went through may be resolved by another object that
-/// takes that name; the one that was changed lives on under its other names.
-void Dispatcher::mark_other_names(const stream::Recorded& recorded) {
-  // A name made in a directory that is still to be walked: the walk has to know where to link it
-  // to.
-  if (const auto* link = std::get_if<Link>(&recorded.operation); link && link->existing) {
-    if (state_.directories.takes_marks(link->existing->parent)) {
-      reconciler_.request(*link->existing, recorded.number);
-    }
-  }
-  const auto object = stream::changed_linked_object(recorded.operation);
-  if (!object) return;
-  mark_object(*object, recorded.number);
-  state_.owed.add(*object, recorded.number);
 }
 
 /// Applied or not: the source has them no more.
@@ -288,6 +198,7 @@ ring::Task<void> Dispatcher::carry_out(const stream::Recorded& recorded) {
   if (verdict == Verdict::kApply && recorded.number < overflowed_) verdict = Verdict::kMark;
   if (verdict == Verdict::kApply) {
     const auto applied = co_await apply(recorded);
+    follow_readings(recorded, verdict);
     if (applied) {
       ++state_.totals.operations;
       co_return;
@@ -295,6 +206,7 @@ ring::Task<void> Dispatcher::carry_out(const stream::Recorded& recorded) {
     mark_touched(recorded, &applied.error());
   }
   if (verdict == Verdict::kMark) mark_touched(recorded, nullptr);
+  if (verdict != Verdict::kApply) follow_readings(recorded, verdict);
   mark_other_names(recorded);
   remember_unapplied(recorded, verdict == Verdict::kApply);
 }

@@ -62,7 +62,10 @@ class Dispatcher {
   [[nodiscard]] ring::Task<Result<void>> set_times_before_unlink(const Operation& operation);
   [[nodiscard]] ring::Task<Result<void>> apply(const stream::Recorded& recorded);
   void mark_touched(const stream::Recorded& recorded, const Error* error);
+  void mark_name(const Location& name, SequenceNumber since);
+  void mark_as_read(const stream::Recorded& recorded, const ObjectId& object);
   void mark_all_names(const stream::Recorded& recorded);
+  void follow_readings(const stream::Recorded& recorded, Verdict verdict);
   void mark_unknown(const stream::Recorded& recorded);
   void mark_overflow(const stream::Recorded& recorded);
   void mark_object(const ObjectId& object, SequenceNumber since);

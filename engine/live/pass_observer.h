@@ -19,7 +19,13 @@ class Reconciler::PassObserver final : public compare::Observer {
   void remember_objects() { remembering_ = true; }
   [[nodiscard]] const std::vector<ObjectId>& seen_objects() const { return seen_; }
   /// Those of which the replica has what was read.
-  [[nodiscard]] const std::vector<Metadata>& reconciled_objects() const { return reconciled_; }
+  struct ReconciledObject {
+    std::string name;
+    Metadata source;
+  };
+  [[nodiscard]] const std::vector<ReconciledObject>& reconciled_objects() const {
+    return reconciled_;
+  }
   [[nodiscard]] bool names_were_split() const { return split_; }
 
   void seen(const Metadata& source) override {
@@ -33,8 +39,8 @@ class Reconciler::PassObserver final : public compare::Observer {
     progress_.bytes_total += size;
   }
   void names_are_split(const Metadata&) override { split_ = true; }
-  void reconciled(const Metadata& source) override {
-    if (remembering_ && !source.is_directory()) reconciled_.push_back(source);
+  void reconciled(std::string_view name, const Metadata& source) override {
+    if (remembering_ && !source.is_directory()) reconciled_.push_back({std::string(name), source});
   }
   void copied(std::string_view, std::uint64_t bytes) override { totals_.bytes_reconciled += bytes; }
 
@@ -45,7 +51,7 @@ class Reconciler::PassObserver final : public compare::Observer {
   bool remembering_ = false;
   bool split_ = false;
   std::vector<ObjectId> seen_;
-  std::vector<Metadata> reconciled_;
+  std::vector<ReconciledObject> reconciled_;
 };
 
 }  // namespace mirrorfs::live

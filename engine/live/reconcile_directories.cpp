@@ -91,14 +91,14 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   state_.files.erase_in(directory);
   state_.times.release_directory(directory);
   for (const ObjectId& object : observer.seen_objects()) state_.files.erase(object);
-  for (const Metadata& object : observer.reconciled_objects()) {
-    state_.readings.note_object(object.id(), from, done, object);
+  for (const auto& [name, object] : observer.reconciled_objects()) {
+    state_.readings.note_object(object.id(), Location{directory, name}, from, done, object);
     state_.owed.read(object.id(), from.recorded);
     state_.files.erase(object.id());
     state_.times.drop(object.id());
   }
   if (!finished) co_return pass_on(std::move(finished));
-  state_.readings.note_object(directory, from, done, *read);
+  state_.readings.note_object(directory, std::nullopt, from, done, *read);
   state_.times.drop(directory);
   if (state_.directories.end_walk(directory)) {
     state_.marks.walked(directory, requests);

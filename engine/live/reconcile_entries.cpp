@@ -121,7 +121,7 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
   state_.readings.note_entry(entry, from, object, finished);
   // It may have lost this name meanwhile: then nothing was read of it.
   if (done && *done && (*done)->id() == object) {
-    state_.readings.note_object(object, from, finished, **done);
+    state_.readings.note_object(object, entry, from, finished, **done);
     state_.times.drop(object);
     state_.owed.read(object, from.recorded);
   }

@@ -30,11 +30,12 @@ void Readings::note_directory(const ObjectId& directory, const Look& from,
   if (const auto reading = end(from, {}, finished)) directories_[directory] = *reading;
 }
 
-void Readings::note_object(const ObjectId& object, const Look& from, SequenceNumber finished,
-                           const Metadata& read) {
+void Readings::note_object(const ObjectId& object, const std::optional<Location>& under,
+                           const Look& from, SequenceNumber finished, const Metadata& read) {
   auto reading = end(from, object, finished);
   if (!reading) return;
   reading->read = read;
+  reading->under = under;
   objects_[object] = *reading;
 }
 
@@ -47,6 +48,26 @@ const Metadata* Readings::read_after(const ObjectId& object, const Recorded& ope
 Relation Readings::relation(const ObjectId& object, const Recorded& operation) const {
   const auto found = objects_.find(object);
   return found == objects_.end() ? Relation::kAfter : found->second.relation(operation);
+}
+
+std::optional<Location> Readings::read_under(const ObjectId& object,
+                                             const Recorded& operation) const {
+  const auto found = objects_.find(object);
+  if (found == objects_.end()) return std::nullopt;
+  return found->second.relation(operation) == Relation::kAfter ? std::nullopt : found->second.under;
+}
+
+void Readings::applied_again(const ObjectId& object) {
+  const auto found = objects_.find(object);
+  if (found != objects_.end()) found->second.applied_again = true;
+}
+
+std::vector<Location> Readings::changed_again() const {
+  std::vector<Location> names;
+  for (const auto& [object, reading] : objects_) {
+    if (reading.applied_again && reading.under) names.push_back(*reading.under);
+  }
+  return names;
 }
 
 /// The last reading counts: it has all that an earlier one had, and more.

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "engine/stream/intake.h"
 #include "mirrorfs/operation.h"
@@ -45,14 +46,23 @@ class Readings {
                   SequenceNumber finished);
   /// All entries of the directory are.
   void note_directory(const ObjectId& directory, const Look& from, SequenceNumber finished);
-  /// Content and attributes of the object are, as `read` tells.
-  void note_object(const ObjectId& object, const Look& from, SequenceNumber finished,
-                   const Metadata& read);
+  /// Content and attributes of the object are, as `read` tells; `under` this name, which a
+  /// directory does not have.
+  void note_object(const ObjectId& object, const std::optional<Location>& under, const Look& from,
+                   SequenceNumber finished, const Metadata& read);
 
   [[nodiscard]] Relation relation(const Location& entry, const Recorded& operation) const;
   [[nodiscard]] Relation relation(const ObjectId& object, const Recorded& operation) const;
   /// What the last reading of the object found, if it has the operation already.
   [[nodiscard]] const Metadata* read_after(const ObjectId& object, const Recorded& operation) const;
+  /// The name under which the object was read, if the operation is or may be in the reading.
+  [[nodiscard]] std::optional<Location> read_under(const ObjectId& object,
+                                                   const Recorded& operation) const;
+  /// An operation that the reading of the object may have is applied again: it is right only when
+  /// what followed was applied again, too.
+  void applied_again(const ObjectId& object);
+  /// The names of such objects.
+  [[nodiscard]] std::vector<Location> changed_again() const;
   /// The reading showed another object there than the one that the operation means.
   [[nodiscard]] bool showed_another(const Location& entry, const ObjectId& object,
                                     const Recorded& operation) const;
@@ -69,8 +79,10 @@ class Readings {
     std::uint64_t ended = 0;  ///< a Look: what began before it may have been read
     SequenceNumber recorded;  ///< by the end
     ObjectId object;
-    bool under_way = false;     ///< something had begun that was not recorded by the end
-    Metadata read;              ///< of objects
+    bool under_way = false;  ///< something had begun that was not recorded by the end
+    Metadata read;           ///< of objects
+    std::optional<Location> under = std::nullopt;  ///< of objects
+    bool applied_again = false;                    ///< of objects
     SequenceNumber last_shown;  ///< no later operation may be in it, once none is under way
 
     [[nodiscard]] Relation relation(const Recorded& operation) const;
