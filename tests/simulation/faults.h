@@ -28,6 +28,7 @@ class Faults final : public CallHooks {
   /// From now on the replica takes nothing new under the name `number`, wherever it is; none: no
   /// longer.
   void refuse_name(std::optional<unsigned> number);
+  [[nodiscard]] bool refuses_a_name() const { return !refused_name_.empty(); }
   /// The process is dead: what its destructors still try does not happen.
   void set_dead(bool dead) { dead_ = dead; }
   [[nodiscard]] bool look_fails();

@@ -114,6 +114,13 @@ void Run::watch_progress(const Driver& driver) {
   const bool too_many_steps = trace_.steps() - phase_began_ > kMostStepsToQuiesce;
   const bool too_late = SimulatedTime::elapsed() - phase_began_at_ > kMostTimeToQuiesce;
   const bool too_long = too_many_steps || (too_late && phase_ != Phase::kWorking);
+  if (too_long && phase_ == Phase::kStopping && faults_.refuses_a_name()) {
+    // As --drain-timeout does: it ends as if it were killed.
+    trace_.say("the stop is given up");
+    crashed_ = true;
+    engine_->cut();
+    return;
+  }
   if (too_long && failure_.empty()) fail("G2: no convergence" + who_waits(driver));
 }
 
