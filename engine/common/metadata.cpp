@@ -35,6 +35,12 @@ Metadata Metadata::from(const struct statx& raw) {
   return metadata;
 }
 
+Metadata Metadata::with_unknown_times() {
+  Metadata metadata;
+  metadata.times_known = false;
+  return metadata;
+}
+
 ObjectId Metadata::id() const {
   constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
   // Unsigned, so that a corrupt birth time wraps instead of overflowing.

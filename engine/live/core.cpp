@@ -172,6 +172,7 @@ ring::Task<void> Core::settle_everything() {
       reconciler_.retry_all();
     } else if (state_.clean() && state_.times.size() > 0) {
       co_await times_.flush();
+      if (state_.times.size() > 0) co_await ring_->sleep(kRestTick);
     } else {
       co_return;
     }

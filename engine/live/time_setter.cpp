@@ -1,5 +1,7 @@
 #include "engine/live/time_setter.h"
 
+#include <fcntl.h>
+
 #include "engine/live/reconciler.h"
 #include "engine/objects/dir_fd.h"
 #include "engine/stream/claims.h"
@@ -8,7 +10,10 @@ namespace mirrorfs::live {
 namespace {
 
 constexpr std::chrono::milliseconds kQuiet{10};
-constexpr std::chrono::milliseconds kLongest{50};
+constexpr std::chrono::milliseconds kLongest{200};
+/// A name that the source does not show is somebody's rename, recorded a moment later; but not for
+/// ever.
+constexpr std::chrono::seconds kPatience{1};
 constexpr std::size_t kAtOnce = 32;
 
 }  // namespace
@@ -69,9 +74,10 @@ ring::Task<void> TimeSetter::set_directory(ObjectId directory) {
     co_return;
   }
   const auto opened = co_await state_.directories.open_replica(directory);
+  const auto looked = co_await look(directory, std::nullopt);
   const state::PendingTimes::Pending* pending = state_.times.find(directory);
-  if (pending == nullptr) co_return;
-  const bool set = opened && state_.writer.set_times((*opened)->get(), pending->after);
+  if (pending == nullptr || (!looked && source_is_ahead(directory))) co_return;
+  const bool set = opened && looked && state_.writer.set_times((*opened)->get(), pending->after);
   state_.times.drop(directory);
   if (set) co_return;
   const auto where = state_.directories.where(directory);
@@ -120,24 +126,63 @@ ring::Task<void> TimeSetter::set_object(ObjectId object) {
     co_await hold.acquire(claims);
     if (usable_name(object) != name) continue;  // renamed meanwhile
     const Result<void> set = co_await set_held(object, name);
-    if (!set && name) reconciler_.request(*name, state::kSinceEver);
+    const bool later = !set && state_.times.find(object) != nullptr && source_is_ahead(object);
+    if (!set && name && !later) reconciler_.request(*name, state::kSinceEver);
     co_return;
   }
 }
 
+/// The mount tells the times of every object with several names: one whose times are not known
+/// loses its only name.
 ring::Task<Result<void>> TimeSetter::set_claimed(ObjectId object) {
-  if (state_.times.find(object) == nullptr) co_return Result<void>{};
+  const state::PendingTimes::Pending* pending = state_.times.find(object);
+  if (pending == nullptr || !pending->after.times_known) co_return Result<void>{};
   co_return co_await set_held(object, usable_name(object));
+}
+
+/// Makes the times known. Under the claims on the object no operation on it is applied meanwhile.
+ring::Task<Result<void>> TimeSetter::look(ObjectId object, std::optional<Location> where) {
+  const state::PendingTimes::Pending* pending = state_.times.find(object);
+  if (pending == nullptr || pending->after.times_known) co_return Result<void>{};
+  const auto seen = co_await look_at_source(object, std::move(where));
+  if (!seen) co_return std::unexpected(seen.error());
+  state_.times.learn(object, *seen);
+  co_return Result<void>{};
+}
+
+ring::Task<Result<Metadata>> TimeSetter::look_at_source(ObjectId object,
+                                                        std::optional<Location> where) {
+  const auto source = co_await state_.directories.open_source(where ? where->parent : object);
+  if (!source) co_return std::unexpected(source.error());
+  const std::string name = where ? where->name : std::string();
+  const int flags = where ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH;
+  const auto seen = co_await state_.ring.statx((*source)->get(), name.c_str(), flags);
+  if (seen && seen->id() != object) co_return fail(ESTALE, "statx", name);
+  co_return seen;
+}
+
+/// An operation that is recorded, or about to be, may tell where the object is now.
+bool TimeSetter::source_is_ahead(const ObjectId& object) {
+  const auto patient_since = state::PendingTimes::Clock::now() - kPatience;
+  if (state_.times.find(object)->first < patient_since) return false;
+  const stream::Look now = state_.intake.look();
+  return now.under_way || state_.finished.closed_through() < now.recorded;
 }
 
 ring::Task<Result<void>> TimeSetter::set_held(ObjectId object, std::optional<Location> where) {
   const auto take = [this, &object](int fd) -> Result<void> {
     const state::PendingTimes::Pending* pending = state_.times.find(object);
     if (pending == nullptr) return {};
-    const Result<void> set = state_.writer.set_times(fd, pending->after);
+    // Of an object with one name that is marked or gone, see without_a_name().
+    const bool nobodys = !pending->after.times_known;
+    const Result<void> set = nobodys ? Result<void>{} : state_.writer.set_times(fd, pending->after);
     if (set) state_.times.drop(object);
     return set;
   };
+  if (where) {
+    const Result<void> known = co_await look(object, where);
+    if (!known) co_return known;
+  }
   if (const state::FileHandle open = state_.files.find(object, where)) co_return take(open->get());
   if (!where) co_return Result<void>{};
   const auto parent = co_await state_.directories.open_replica(where->parent);

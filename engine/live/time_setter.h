@@ -10,8 +10,10 @@ namespace mirrorfs::live {
 class Reconciler;
 
 /// Setting times at each operation would cost two system calls for each: they are set when an
-/// object has been left alone for a while, and at once for whoever waits. It holds claims as an
-/// operation on the object would. Ring thread only.
+/// object has been left alone for a while, and at once for whoever waits. What the mount did not
+/// look at is looked at then: later than the operation, which is right as well, because whatever
+/// moves the times again is an operation too. It holds claims as an operation on the object would.
+/// Ring thread only.
 class TimeSetter {
  public:
   TimeSetter(LiveState& state, Reconciler& reconciler) : state_(state), reconciler_(reconciler) {}
@@ -20,7 +22,8 @@ class TimeSetter {
   [[nodiscard]] ring::Task<void> run();
   void stop() { state_.times_noted.set_for_good(); }
 
-  /// What is pending now is set when it returns, or marked.
+  /// What is pending now is set when it returns, or marked, or left to an operation on the same
+  /// object that completed meanwhile.
   [[nodiscard]] ring::Task<void> flush();
   /// The same of one object.
   [[nodiscard]] ring::Task<void> flush(ObjectId object);
@@ -35,6 +38,10 @@ class TimeSetter {
   [[nodiscard]] ring::Task<Result<void>> set_held(ObjectId object, std::optional<Location> where);
   [[nodiscard]] std::optional<Location> usable_name(const ObjectId& object) const;
   void without_a_name(const ObjectId& object);
+  [[nodiscard]] ring::Task<Result<void>> look(ObjectId object, std::optional<Location> where);
+  [[nodiscard]] ring::Task<Result<Metadata>> look_at_source(ObjectId object,
+                                                            std::optional<Location> where);
+  [[nodiscard]] bool source_is_ahead(const ObjectId& object);
 
   LiveState& state_;
   Reconciler& reconciler_;

@@ -22,7 +22,9 @@ struct Noter {
   void operator()(const Truncate& cut) { note(cut.object, cut.where, cut.after); }
   void operator()(const Allocate& change) { note(change.object, change.where, change.after); }
   void operator()(const SetAttributes& change) {
-    if ((change.changed & SetAttributes::kTimes) != 0) times.set_by(change.object, number);
+    if ((change.changed & SetAttributes::kTimes) != 0) {
+      note(change.object, change.where, change.after);
+    }
   }
   void operator()(const SetXattr&) {}  // moves ctime only
   void operator()(const RemoveXattr&) {}
@@ -36,7 +38,11 @@ struct Noter {
     note(made.object, made.where, made.after);
     note(made.where.parent, std::nullopt, made.parent_after);
   }
-  void operator()(const Link& link) { note(link.where.parent, std::nullopt, link.parent_after); }
+  void operator()(const Link& link) {
+    // Under which of its names it is to be looked at would be known no more.
+    if (link.after.times_known) times.learn(link.object, link.after);
+    note(link.where.parent, std::nullopt, link.parent_after);
+  }
   void operator()(const Unlink& unlink) {
     if (unlink.last_link) {
       times.drop(unlink.object);
@@ -83,9 +89,10 @@ void PendingTimes::note(const ObjectId& object, const std::optional<Location>& w
   pending.last = now;
 }
 
-void PendingTimes::set_by(const ObjectId& object, SequenceNumber number) {
+void PendingTimes::learn(const ObjectId& object, const Metadata& seen) {
   const auto found = pending_.find(object);
-  if (found != pending_.end() && found->second.number <= number) pending_.erase(found);
+  if (found == pending_.end() || found->second.after.times_known) return;
+  found->second.after = seen;
 }
 
 void PendingTimes::renamed(const ObjectId& object, const std::optional<Location>& where) {

@@ -13,8 +13,8 @@
 namespace mirrorfs::state {
 
 /// Every write moves a file's mtime on the replica, every entry made or removed its directory's.
-/// The source's value, known from each operation, is set some time later, once for many. Ring
-/// thread only.
+/// The source's value, known from an operation or still to be looked at, is set some time later,
+/// once for many; so are times that an application has set. Ring thread only.
 class PendingTimes {
  public:
   using Clock = std::chrono::steady_clock;
@@ -35,13 +35,14 @@ class PendingTimes {
   void note(const ObjectId& object, const std::optional<Location>& where, const Metadata& after,
             SequenceNumber number, Clock::time_point now);
 
-  /// That operation has set them itself; what a later reading found is still to be set.
-  void set_by(const ObjectId& object, SequenceNumber number);
   /// The object has another name now, or none that is known.
   void renamed(const ObjectId& object, const std::optional<Location>& where);
   /// Another object may have that name from now on.
   void release(const Location& name);
   void release_directory(const ObjectId& directory);
+
+  /// What a later look found of an object whose times were not known.
+  void learn(const ObjectId& object, const Metadata& seen);
 
   [[nodiscard]] const Pending* find(const ObjectId& object) const;
   void drop(const ObjectId& object) { pending_.erase(object); }

@@ -82,7 +82,9 @@ ring::Task<Result<void>> Applier::run(const Allocate& allocate) {
   co_return done;
 }
 
+/// Times are set later, as after any other operation (state/pending_times.h).
 ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
+  if (change.changed == SetAttributes::kTimes) co_return Result<void>{};
   auto object = co_await open_object(change.object, change.where, change.after.nlink);
   if (!object) co_return pass_on(std::move(object));
   if (*object == nullptr) co_return Result<void>{};
@@ -92,12 +94,9 @@ ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
     if (!set) co_return set;
   }
   const bool mode = (change.changed & (SetAttributes::kMode | SetAttributes::kOwner)) != 0;
-  if (mode && !change.after.is_symlink()) {
-    auto set = writer_.set_mode(fd, change.after.permissions());
-    if (!set) co_return set;
-  }
-  if ((change.changed & SetAttributes::kTimes) == 0) co_return Result<void>{};
-  co_return writer_.set_times(fd, change.after);
+  if (mode && !change.after.is_symlink())
+    co_return writer_.set_mode(fd, change.after.permissions());
+  co_return Result<void>{};
 }
 
 ring::Task<Result<void>> Applier::run(const SetXattr& set) {

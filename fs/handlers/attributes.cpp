@@ -7,6 +7,7 @@
 #include <climits>
 #include <utility>
 
+#include "fs/handlers/foresight.h"
 #include "fs/handlers/handlers.h"
 #include "fs/handlers/recording.h"
 #include "fs/handlers/writer.h"
@@ -131,13 +132,29 @@ bool belongs_to_a_write(const Change& change, const Metadata& now, bool capabili
   return stranger || (capabilities_taken && change.fs.own.may_keep_set_id(change.caller));
 }
 
-Result<Changed<Metadata>> set_attributes(Change& change, Admission admission) {
+/// What is replied. Times that nobody looked at are not to be trusted: the kernel asks if anybody
+/// wants to know.
+struct Shown {
+  Metadata metadata;
+  double timeout = 0;  ///< seconds
+};
+
+bool is_foreseen(const Change& change, const SeenAttributes* seen) {
+  return foresees(change.fs, change.node, seen) &&
+         is_kept_as_asked(change.fs, seen->metadata, change.wanted, change.to_set);
+}
+
+Result<Changed<Shown>> set_attributes(Change& change, Admission admission) {
   ChangeLocks locks(change.fs, change.node);
+  auto seen = locks.take_seen();
+  const double timeout = change.fs.options.attr_timeout;
   const bool capabilities_taken = std::exchange(change.node->capabilities_taken, false);
   if (change.sets_nothing()) {
     const auto now = change.fs.source.stat(change.fd);
     if (!now) return std::unexpected(now.error());
-    if (belongs_to_a_write(change, *now, capabilities_taken)) return Changed<Metadata>{*now, {}};
+    if (belongs_to_a_write(change, *now, capabilities_taken)) {
+      return Changed<Shown>{{*now, timeout}, {}};
+    }
   }
   const bool loses_capabilities = change.asks(FUSE_SET_ATTR_SIZE | kOwnerBits);
   const FileCapabilities before = loses_capabilities
@@ -145,7 +162,15 @@ Result<Changed<Metadata>> set_attributes(Change& change, Admission admission) {
                                       : FileCapabilities::kAbsent;
   Recording recording(change.fs, std::move(admission),
                       footprint_of(change.fs, change.node, change.fd));
+  const bool foreseen = is_foreseen(change, seen.get());
   const Result<void> done = change_all(change);
+  if (done && foreseen) {
+    seen->metadata = with_changes(seen->metadata, change.wanted, change.to_set);
+    const Metadata after = seen->metadata;
+    change.node->seen = std::move(seen);
+    record_change(change, recording, after, before);
+    return Changed<Shown>{{after, 0}, recording.complete()};
+  }
   const bool nobody_knows = !done && done.error().code == EIO;
   // What was done before something failed is recorded all the same.
   auto after = change.fs.source.stat(change.fd);
@@ -153,7 +178,8 @@ Result<Changed<Metadata>> set_attributes(Change& change, Admission admission) {
   record_change(change, recording, *after, before);
   Settlement settlement = recording.complete();
   if (!done) return std::unexpected(done.error());
-  return Changed<Metadata>{*after, std::move(settlement)};
+  if (seen) change.node->seen = remember(change.fs, change.node, *after);
+  return Changed<Shown>{{*after, timeout}, std::move(settlement)};
 }
 
 Result<SharedFd> descriptor_of(Filesystem& fs, fuse_ino_t id) {
@@ -189,9 +215,9 @@ void handle_setattr(FuseRequest& request, Filesystem& fs, Admission admission, f
   auto changed = set_attributes(change, std::move(admission));
   if (!changed) return request.error(changed.error());
   answer(request, fs, std::move(changed->settlement),
-         [&fs, after = changed->value](FuseRequest& settled, const Result<void>& result) {
+         [&fs, shown = changed->value](FuseRequest& settled, const Result<void>& result) {
            if (!result) return settled.error(result.error());
-           settled.attributes(to_stat(fs, after), fs.options.attr_timeout);
+           settled.attributes(to_stat(fs, shown.metadata), shown.timeout);
          });
 }
 

@@ -33,8 +33,13 @@ ChangeLocks::ChangeLocks(Filesystem& fs, std::initializer_list<Node*> locked,
   for (;;) {
     for (const NodeRef* const node : named) tell_of_directories(fs, *node);
     locks_.emplace(locked);
-    if (std::ranges::all_of(named, told)) return;
+    if (std::ranges::all_of(named, told)) break;
     locks_.reset();
+  }
+  for (Node* const node : locked) {
+    if (node == nullptr) continue;
+    auto seen = std::move(node->seen);
+    if (node == *locked.begin()) seen_ = std::move(seen);
   }
 }
 

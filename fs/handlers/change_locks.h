@@ -8,9 +8,10 @@
 
 namespace mirrorfs::fs {
 
-/// Like NodeLocks. Before they are taken, the engine is told of each directory at or above `named`
-/// that it has not heard of: top-down, each under its own lock, which orders renames of it. A
-/// rename may undo that before the locks are held: then all is done again.
+/// Like NodeLocks; what was seen of the objects is not to be trusted any more. Before they are
+/// taken, the engine is told of each directory at or above `named` that it has not heard of:
+/// top-down, each under its own lock, which orders renames of it. A rename may undo that before the
+/// locks are held: then all is done again.
 class ChangeLocks {
  public:
   ChangeLocks(Filesystem& fs, std::initializer_list<Node*> locked,
@@ -20,7 +21,12 @@ class ChangeLocks {
 
   void unlock() { locks_.reset(); }
 
+  /// Of the one object: what was seen of it until now. Who can tell what the change did gives it
+  /// back to the node.
+  [[nodiscard]] std::unique_ptr<SeenAttributes> take_seen() { return std::move(seen_); }
+
  private:
+  std::unique_ptr<SeenAttributes> seen_;  ///< of the first; those of all others are dropped
   std::optional<NodeLocks> locks_;
 };
 

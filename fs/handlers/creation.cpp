@@ -47,7 +47,7 @@ Result<Made> look_at_made(Filesystem& fs, const NewName& at, bool is_directory) 
   return made;
 }
 
-/// `make(directory, mode)` makes the object; `describe(entry, parent_after)` is its operation.
+/// `make(directory, mode)` makes the object; `describe(entry)` is its operation.
 template <class Make, class Describe>
 Result<Changed<Entry>> make_child(Filesystem& fs, const Caller& caller, Admission admission,
                                   const NewName& at, mode_t mode, bool is_directory,
@@ -68,11 +68,9 @@ Result<Changed<Entry>> make_child(Filesystem& fs, const Caller& caller, Admissio
   }
   auto seen = look_at_made(fs, at, is_directory);
   if (!seen) return pass_on(std::move(seen));
-  auto parent_after = fs.source.stat(directory);
-  if (!parent_after) return pass_on(std::move(parent_after));
   Entry entry = adopt_new(fs, at, seen->metadata);
   Kept kept(fs, entry);
-  recording.record(describe(entry, *parent_after));
+  recording.record(describe(entry));
   if (seen->fd) fs.nodes.give_descriptor(entry.node, std::move(seen->fd));
   if (is_directory) fs.nodes.set_learnt(entry.node);
   if (inherits && !entry.metadata.is_symlink()) {
@@ -142,11 +140,11 @@ void handle_mkdir(FuseRequest& request, Filesystem& fs, Admission admission, fus
   const auto make = [name](int directory, mode_t masked) {
     return ::mkdirat(directory, name, masked);
   };
-  const auto describe = [&at](const Entry& made, const Metadata& parent_after) {
+  const auto describe = [&at](const Entry& made) {
     return MakeDirectory{.object = made.node->object(),
                          .where = {at->parent->object(), at->name},
                          .after = made.metadata,
-                         .parent_after = parent_after};
+                         .parent_after = Metadata::with_unknown_times()};
   };
   answer_entry(
       request, fs,
@@ -160,11 +158,11 @@ void handle_mknod(FuseRequest& request, Filesystem& fs, Admission admission, fus
   const auto make = [name, device](int directory, mode_t masked) {
     return ::mknodat(directory, name, masked, device);
   };
-  const auto describe = [&at](const Entry& made, const Metadata& parent_after) {
+  const auto describe = [&at](const Entry& made) {
     return CreateNode{.object = made.node->object(),
                       .where = {at->parent->object(), at->name},
                       .after = made.metadata,
-                      .parent_after = parent_after};
+                      .parent_after = Metadata::with_unknown_times()};
   };
   answer_entry(
       request, fs,
@@ -178,12 +176,12 @@ void handle_symlink(FuseRequest& request, Filesystem& fs, Admission admission, c
   const auto make = [name, target](int directory, mode_t) {
     return ::symlinkat(target, directory, name);
   };
-  const auto describe = [&at, target](const Entry& made, const Metadata& parent_after) {
+  const auto describe = [&at, target](const Entry& made) {
     return MakeSymlink{.object = made.node->object(),
                        .where = {at->parent->object(), at->name},
                        .target = target,
                        .after = made.metadata,
-                       .parent_after = parent_after};
+                       .parent_after = Metadata::with_unknown_times()};
   };
   answer_entry(
       request, fs,

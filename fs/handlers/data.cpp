@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "fs/handlers/foresight.h"
 #include "fs/handlers/handlers.h"
 #include "fs/handlers/recording.h"
 #include "fs/handlers/writer.h"
@@ -37,6 +38,10 @@ struct WriteRequest {
   bool from_mapping;  ///< pages that were changed in memory, written back by the kernel
 };
 
+std::uint64_t offset_of(const WriteRequest& request) {
+  return static_cast<std::uint64_t>(request.offset);
+}
+
 // Who changes a mapped file leaves its capabilities alone; pwrite(2) takes them
 // (file_remove_privs).
 std::vector<std::byte> capabilities_to_keep(Filesystem& fs, const WriteRequest& request,
@@ -62,8 +67,10 @@ void give_back_capabilities(Filesystem& fs, const WriteRequest& request, Recordi
 Result<Changed<std::size_t>> write_file(Filesystem& fs, Admission admission, WriteRequest request) {
   const OpenFile& file = request.file;
   ChangeLocks locks(fs, file.node);
+  auto seen = locks.take_seen();
   const int fd = file.fd->get();
   const FileCapabilities before = capabilities_before(fs, file.node, fd);
+  const bool foreseen = !file.appends && foresees(fs, file.node, seen.get());
   auto kept = capabilities_to_keep(fs, request, before);
   const Writer writer{.caller = request.caller,
                       .mode = file.node->known_mode(),
@@ -76,18 +83,24 @@ Result<Changed<std::size_t>> write_file(Filesystem& fs, Admission admission, Wri
     recording.record_failed_write(file.node, fd, before);
     return error;
   }
-  auto after = fs.source.stat(fd);
-  if (!after) return pass_on(std::move(after));
   const auto count = static_cast<std::size_t>(written);
-  recording.record(Write{
-      .object = file.node->object(),
-      .where = fs.nodes.location(file.node),
-      .offset = file.appends ? after->size - count : static_cast<std::uint64_t>(request.offset),
-      .data = Payload(std::move(request.data.bytes), count),
-      .after = *after});
+  const Result<Metadata> after =
+      foreseen ? with_write(seen->metadata, offset_of(request), count) : fs.source.stat(fd);
+  if (!after) return std::unexpected(after.error());
+  recording.record(Write{.object = file.node->object(),
+                         .where = fs.nodes.location(file.node),
+                         .offset = file.appends ? after->size - count : offset_of(request),
+                         .data = Payload(std::move(request.data.bytes), count),
+                         .after = *after});
   give_back_capabilities(fs, request, recording, std::move(kept), *after);
   recording.record_privileges(file.node, fd, *after, before);
   if (file.synchronous()) recording.record_barrier();
+  if (foreseen) {
+    seen->metadata = *after;
+    file.node->seen = std::move(seen);
+  } else {
+    file.node->seen = remember(fs, file.node, *after);
+  }
   return Changed<std::size_t>{count, recording.complete()};
 }
 

@@ -3,6 +3,7 @@
 
 #include <fuse3/fuse_lowlevel.h>
 
+#include <atomic>
 #include <optional>
 #include <span>
 #include <string>
@@ -67,8 +68,9 @@ struct Filesystem {
   Replicator& replicator;
   OpenHandles<OpenFile> open_files;
   OpenHandles<DirectoryStream> open_directories;
-  fuse_session* session = nullptr;  ///< set before the first request
-  Suspended suspended;              ///< ends first: what waits refers to the rest
+  fuse_session* session = nullptr;                     ///< set before the first request
+  std::atomic<bool> source_keeps_nanoseconds = false;  ///< as seen from a time that it stamped
+  Suspended suspended;  ///< ends first: what waits refers to the rest
 };
 
 [[nodiscard]] inline OpenFile& open_file(const fuse_file_info& file) {
@@ -106,8 +108,13 @@ struct Entry {
 [[nodiscard]] ino_t shown_inode(const Filesystem& fs, const Metadata& metadata);
 [[nodiscard]] fuse_entry_param to_entry(const Filesystem& fs, const Entry& entry);
 
+/// Whether a look at a name opens what stands there, so that nothing is resolved or looked at a
+/// second time when it is used. A listing does not: most of what it shows is never used.
+enum class Look { kOpening, kOnly };
+
 /// Looks `name` up under the directory's lock and counts a lookup.
-[[nodiscard]] Result<Entry> resolve_child(Filesystem& fs, const NodeRef& parent, const char* name);
+[[nodiscard]] Result<Entry> resolve_child(Filesystem& fs, const NodeRef& parent, const char* name,
+                                          Look how);
 
 /// Replies with the entry, or forgets it when the kernel did not take it.
 void reply_entry(FuseRequest& request, Filesystem& fs, const Result<Entry>& entry);

@@ -10,8 +10,8 @@
 namespace mirrorfs::fs {
 namespace {
 
-Operation describe_removal(Filesystem& fs, const NewName& at, const Child& child, bool directory,
-                           const Metadata& parent_after) {
+Operation describe_removal(Filesystem& fs, const NewName& at, const Child& child, bool directory) {
+  const Metadata parent_after = Metadata::with_unknown_times();
   const Location where{.parent = at.parent->object(), .name = at.name};
   if (directory) {
     return RemoveDirectory{
@@ -47,9 +47,7 @@ Result<std::optional<Settlement>> try_remove(Filesystem& fs, Admission& admissio
   }
   fs.nodes.remove_name(child->node, at.parent, at.name);
   if (kept && !fs.nodes.has_name(child->node)) fs.nodes.pin_descriptor(child->node, kept);
-  auto parent_after = fs.source.stat(parent);
-  if (!parent_after) return pass_on(std::move(parent_after));
-  recording.record(describe_removal(fs, at, *child, directory, *parent_after));
+  recording.record(describe_removal(fs, at, *child, directory));
   return recording.complete();
 }
 
@@ -93,13 +91,11 @@ Result<Changed<Entry>> link_node(Filesystem& fs, Admission admission, const Node
   fs.nodes.add_name(node, at.parent, at.name);
   auto metadata = fs.source.stat((*fd)->get());
   if (!metadata) return pass_on(std::move(metadata));
-  auto parent_after = fs.source.stat(directory);
-  if (!parent_after) return pass_on(std::move(parent_after));
   recording.record(Link{.object = node->object(),
                         .existing = std::move(existing),
                         .where = {at.parent->object(), at.name},
                         .after = *metadata,
-                        .parent_after = *parent_after});
+                        .parent_after = Metadata::with_unknown_times()});
   fs.nodes.add_lookup(node);
   return Changed<Entry>{{.node = node, .metadata = *metadata}, recording.complete()};
 }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "fs/handlers/creation.h"
+#include "fs/handlers/foresight.h"
 #include "fs/handlers/handlers.h"
 #include "fs/handlers/recording.h"
 #include "fs/handlers/writer.h"
@@ -51,7 +52,11 @@ OpenFile& prepare(Filesystem& fs, const NodeRef& node, Opened opened, fuse_file_
 
 void close_file(Filesystem& fs, OpenFile& open) {
   const auto closed = fs.open_files.take(open);
-  if (closed) fs.nodes.take_back_descriptor(closed->node, closed->fd);
+  if (!closed) return;
+  fs.nodes.take_back_descriptor(closed->node, closed->fd);
+  if (!closed->writable()) return;
+  const NodeLocks locks(closed->node);
+  closed->node->seen.reset();
 }
 
 Result<Changed<SharedFd>> open_truncating(Filesystem& fs, Admission admission, const Caller& caller,
@@ -120,14 +125,12 @@ Result<Changed<Created>> create_file(Filesystem& fs, Admission admission, const 
   }
   auto metadata = fs.source.stat(fd->get());
   if (!metadata) return pass_on(std::move(metadata));
-  auto parent_after = fs.source.stat(directory);
-  if (!parent_after) return pass_on(std::move(parent_after));
   Entry entry = adopt_new(fs, at, *metadata);
   Kept kept(fs, entry);
   recording.record(CreateNode{.object = entry.node->object(),
                               .where = {at.parent->object(), at.name},
                               .after = *metadata,
-                              .parent_after = *parent_after});
+                              .parent_after = Metadata::with_unknown_times()});
   if (inherits) {
     auto told = record_inherited_acls(fs, recording, entry, fd->get());
     if (!told) return pass_on(std::move(told));
@@ -135,6 +138,7 @@ Result<Changed<Created>> create_file(Filesystem& fs, Admission admission, const 
   kept.is_answered();
   auto open = std::make_shared<const UniqueFd>(std::move(*fd));
   fs.nodes.lend_descriptor(entry.node, open);
+  if (!inherits) entry.node->seen = remember(fs, entry.node, *metadata);
   return Changed<Created>{{.entry = std::move(entry), .fd = std::move(open)}, recording.complete()};
 }
 

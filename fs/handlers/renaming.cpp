@@ -49,7 +49,7 @@ void move_names(Filesystem& fs, const Renaming& renaming) {
   fs.nodes.add_name(moved->node, to.parent, to.name);
 }
 
-Rename describe(const Renaming& renaming, const Metadata& from_after, const Metadata& to_after) {
+Rename describe(const Renaming& renaming) {
   Rename operation{.object = renaming.moved->node->object(),
                    .type = renaming.moved->metadata.type(),
                    .from = {renaming.from.parent->object(), renaming.from.name},
@@ -57,33 +57,19 @@ Rename describe(const Renaming& renaming, const Metadata& from_after, const Meta
                    .flags = renaming.flags,
                    .replaced = std::nullopt,
                    .replaced_type = 0,
-                   .from_parent_after = from_after,
-                   .to_parent_after = to_after};
+                   .from_parent_after = Metadata::with_unknown_times(),
+                   .to_parent_after = Metadata::with_unknown_times()};
   if (renaming.replaced) {
     operation.replaced = renaming.replaced->node->object();
     operation.replaced_type = renaming.replaced->metadata.type();
   }
+  if (renaming.moved->metadata.is_directory()) {
+    operation.object_after = Metadata::with_unknown_times();
+  }
+  if (renaming.exchanges() && renaming.replaced->metadata.is_directory()) {
+    operation.exchanged_after = Metadata::with_unknown_times();
+  }
   return operation;
-}
-
-/// A directory as the rename left it.
-Result<std::optional<Metadata>> directory_after(Filesystem& fs, const NewName& at,
-                                                const Child& moved) {
-  if (!moved.metadata.is_directory()) return std::nullopt;
-  auto after = fs.source.stat_at(at.directory->get(), at.name);
-  if (!after) return pass_on(std::move(after));
-  return *after;
-}
-
-Result<void> describe_directories(Filesystem& fs, const Renaming& renaming, Rename& operation) {
-  auto moved = directory_after(fs, renaming.to, *renaming.moved);
-  if (!moved) return pass_on(std::move(moved));
-  operation.object_after = *moved;
-  if (!renaming.exchanges()) return {};
-  auto exchanged = directory_after(fs, renaming.from, *renaming.replaced);
-  if (!exchanged) return pass_on(std::move(exchanged));
-  operation.exchanged_after = *exchanged;
-  return {};
 }
 
 Footprint footprint_of(const Renaming& renaming) {
@@ -93,19 +79,6 @@ Footprint footprint_of(const Renaming& renaming) {
   footprint.entry({.parent = renaming.from.parent->object(), .name = renaming.from.name});
   footprint.entry({.parent = renaming.to.parent->object(), .name = renaming.to.name});
   return footprint;
-}
-
-Result<Settlement> record_rename(Filesystem& fs, const Renaming& renaming, Recording& recording) {
-  auto from_after = fs.source.stat(renaming.from.directory->get());
-  if (!from_after) return pass_on(std::move(from_after));
-  auto to_after = fs.source.stat(renaming.to.directory->get());
-  if (!to_after) return pass_on(std::move(to_after));
-  Rename operation = describe(renaming, *from_after, *to_after);
-  if (auto done = describe_directories(fs, renaming, operation); !done) {
-    return pass_on(std::move(done));
-  }
-  recording.record(std::move(operation));
-  return recording.complete();
 }
 
 /// The engine has to know a directory that is moved, as it knew each that was looked up before.
@@ -145,7 +118,8 @@ Result<std::optional<Settlement>> try_rename(Filesystem& fs, Admission& admissio
   if (kept && !fs.nodes.has_name(renaming.replaced->node)) {
     fs.nodes.pin_descriptor(renaming.replaced->node, kept);
   }
-  return record_rename(fs, renaming, recording);
+  recording.record(describe(renaming));
+  return recording.complete();
 }
 
 Result<Settlement> rename_child(Filesystem& fs, Admission admission, NewName from, NewName to,

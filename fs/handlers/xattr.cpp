@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fs/handlers/foresight.h"
 #include "fs/handlers/handlers.h"
 #include "fs/handlers/recording.h"
 
@@ -169,6 +170,10 @@ void handle_getxattr(FuseRequest& request, Filesystem& fs, fuse_ino_t id, const 
                      std::size_t size) {
   const auto target = target_of(fs, id);
   if (!target) return request.error(target.error());
+  // The kernel asks for them before every first write and every chown.
+  if (name == kCapability && surely_has_no_capabilities(fs, target->node)) {
+    return request.error(ENODATA);
+  }
   std::vector<std::byte> value(size);
   const auto got = fs.xattrs.get(target->fd->get(), name, value);
   if (!got) return request.error(got.error());

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,13 @@ struct NodeId {
   auto operator<=>(const NodeId&) const = default;
 };
 inline constexpr NodeId kRootNode{1};
+
+/// What a look at a file that is being written showed, with what the mount has done to it since.
+struct SeenAttributes {
+  using Clock = std::chrono::steady_clock;
+  Metadata metadata;
+  Clock::time_point at;  ///< of the look
+};
 
 /// Whether the object carries security.capability, which writes and chown remove.
 enum class FileCapabilities : std::uint8_t { kUnknown, kAbsent, kPresent };
@@ -50,6 +58,9 @@ class Node {
   /// Guarded by the node's lock.
   FileCapabilities capabilities = FileCapabilities::kUnknown;
   bool capabilities_taken = false;  ///< by the latest request for this object
+  /// Null unless the file is being written. Every change takes it away (ChangeLocks), and gives it
+  /// back if it can tell what it did.
+  std::unique_ptr<SeenAttributes> seen;
 
  private:
   friend class NodeTable;

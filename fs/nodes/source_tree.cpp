@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "fs/nodes/kept_values.h"
+
 namespace mirrorfs::fs {
 namespace {
 
@@ -35,6 +37,7 @@ SourceTree::SourceTree(int root, const Metadata& metadata) : root_(root), root_m
   const FileHandleBytes handle = FileHandleBytes::of(root);
   handles_allowed_ = handle && open_handle(handle).has_value();
   may_repeat_identity_ = may_repeat_identity(root);
+  keeps_attributes_ = fs::keeps_attributes(root);
 }
 
 Result<SourceTree> SourceTree::open(int root) {

@@ -57,6 +57,8 @@ class SourceTree {
   /// Opens an object of the root's filesystem by its handle, O_PATH. Needs CAP_DAC_READ_SEARCH.
   [[nodiscard]] Result<UniqueFd> open_handle(const FileHandleBytes& handle) const;
   [[nodiscard]] bool handles_allowed() const { return handles_allowed_; }
+  /// The root's filesystem does (kept_values.h).
+  [[nodiscard]] bool keeps_attributes() const { return keeps_attributes_; }
 
   [[nodiscard]] Result<Metadata> stat(int fd) const;
   [[nodiscard]] Result<Metadata> stat_at(int directory, const char* name) const;
@@ -73,6 +75,7 @@ class SourceTree {
   Metadata root_metadata_;
   bool handles_allowed_ = false;
   bool may_repeat_identity_ = false;
+  bool keeps_attributes_ = false;
 };
 
 using calls::DescriptorName;

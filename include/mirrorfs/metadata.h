@@ -28,8 +28,13 @@ struct Metadata {
   std::uint32_t block_size = 0;
   timespec atime{}, mtime{}, ctime{}, btime{};
   std::uint64_t attributes = 0;  ///< STATX_ATTR_*
+  /// False: the object was changed since it was seen, and its times are to be looked at when they
+  /// are needed.
+  bool times_known = true;
 
   [[nodiscard]] static Metadata from(const struct statx& raw);
+  /// Of a directory in which something was made, removed or renamed, and which nobody looked at.
+  [[nodiscard]] static Metadata with_unknown_times();
 
   [[nodiscard]] ObjectId id() const;
   [[nodiscard]] mode_t type() const { return mode & S_IFMT; }

@@ -48,6 +48,61 @@ TEST_F(Attributes, TruncationToTheSizeThereIsFreesWhatWasAllocatedPastIt) {
   EXPECT_EQ(look("file").blocks, before);
 }
 
+// As tar and cp do it. Nothing is looked at after the first look; what is told and shown is right.
+TEST_F(Attributes, ChangesOfAFileThatIsBeingWrittenAreToldExactly) {
+  const timespec times[2] = {{.tv_sec = 11, .tv_nsec = 12},
+                             {.tv_sec = 1'700'000'000, .tv_nsec = 7}};
+  {
+    const UniqueFd fd = open("file", O_WRONLY | O_CREAT, 0600);
+    ASSERT_EQ(::write(fd.get(), "12345", 5), 5);
+    ASSERT_EQ(::futimens(fd.get(), times), 0);
+    ASSERT_EQ(::fchown(fd.get(), 1234, 5678), 0);
+    ASSERT_EQ(::fchmod(fd.get(), 0640), 0);
+    struct stat shown{};
+    ASSERT_EQ(::fstat(fd.get(), &shown), 0);
+    EXPECT_TRUE(same_time(shown.st_ctim, look("file").ctime));
+    EXPECT_TRUE(same_time(shown.st_mtim, times[1]));
+    EXPECT_EQ(shown.st_size, 5);
+  }
+  const Metadata below = look("file");
+  EXPECT_TRUE(same_time(below.mtime, times[1]));
+  auto operations = take();
+  const auto written = only<Write>(operations);
+  ASSERT_EQ(written.size(), 1U);
+  EXPECT_EQ(written[0].after.size, 5U);
+  EXPECT_FALSE(written[0].after.times_known);
+  const auto set = only<SetAttributes>(operations);
+  ASSERT_EQ(set.size(), 3U);
+  EXPECT_TRUE(set[0].after.times_known);
+  EXPECT_TRUE(same_time(set[0].after.mtime, below.mtime));
+  EXPECT_TRUE(same_time(set[0].after.atime, below.atime));
+  EXPECT_EQ(set[1].after.uid, below.uid);
+  EXPECT_EQ(set[1].after.gid, below.gid);
+  EXPECT_EQ(set[1].after.mode, S_IFREG | 0600U);
+  EXPECT_EQ(set[2].after.mode, below.mode);
+}
+
+TEST_F(Attributes, WhatASecondNameOrAnAclMayHaveChangedIsLookedAt) {
+  const UniqueFd fd = open("file", O_WRONLY | O_CREAT, 0600);
+  ASSERT_EQ(::link(mount("file").c_str(), mount("again").c_str()), 0);
+  ASSERT_EQ(::write(fd.get(), "1", 1), 1);
+  auto written = take_only<Write>();
+  ASSERT_EQ(written.size(), 1U);
+  EXPECT_TRUE(written[0].after.times_known);
+  EXPECT_EQ(written[0].after.nlink, 2U);
+}
+
+TEST_F(Attributes, TimesThatNoFilesystemNeedHoldAreLookedAt) {
+  const timespec times[2] = {{.tv_sec = 1, .tv_nsec = 0},
+                             {.tv_sec = 1'000'000'000'000, .tv_nsec = 1}};
+  const UniqueFd fd = open("file", O_WRONLY | O_CREAT, 0600);
+  (void)take();
+  ASSERT_EQ(::futimens(fd.get(), times), 0);
+  const auto set = take_one<SetAttributes>();
+  EXPECT_TRUE(same_time(set.after.mtime, look("file").mtime));
+  EXPECT_TRUE(same_time(set.after.ctime, look("file").ctime)) << "nobody looked";
+}
+
 TEST_F(Attributes, ChmodIsRecorded) {
   make_file("file");
   (void)take();

@@ -21,7 +21,36 @@ Mount::Recording::Recording(Mount& mount, Admission admission, Footprint footpri
   ++mount_.under_way_;
 }
 
+namespace {
+
+/// As fs/handlers tell of what they do not look at: directories in which names changed, and mostly
+/// files that are written (fs/handlers/foresight.h). What stands there instead is plainly wrong.
+struct Unseen {
+  static void hide(Metadata& after) {
+    after.times_known = false;
+    after.mtime = after.atime = {.tv_sec = 1, .tv_nsec = 1};
+  }
+  void operator()(Write& write) const {
+    const bool foreseen =
+        write.where && write.after.nlink == 1 && write.after.mtime.tv_nsec % 4 != 0;
+    if (foreseen) hide(write.after);
+  }
+  void operator()(Rename& rename) const {
+    hide(rename.from_parent_after);
+    hide(rename.to_parent_after);
+    if (rename.object_after) hide(*rename.object_after);
+    if (rename.exchanged_after) hide(*rename.exchanged_after);
+  }
+  template <class Other>
+  void operator()(Other& other) const {
+    if constexpr (requires { other.parent_after; }) hide(other.parent_after);
+  }
+};
+
+}  // namespace
+
 void Mount::Recording::record(Operation operation) {
+  std::visit(Unseen{}, operation);
   std::optional<FailingAllocation> failing;
   if (const auto allocations = mount_.parts_.allocation_fails()) failing.emplace(*allocations);
   const SequenceNumber number = intent_.record(std::move(operation));

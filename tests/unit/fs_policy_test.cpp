@@ -2,10 +2,12 @@
 // mode.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/magic.h>
 
 #include "fs/handlers/creation.h"
 #include "fs/handlers/credentials.h"
 #include "fs/io_policy/open_decision.h"
+#include "fs/nodes/kept_values.h"
 #include "fs/nodes/reserved_name.h"
 #include "fs/session/transport.h"
 
@@ -17,6 +19,25 @@ using Groups = std::optional<std::vector<gid_t>>;
 TEST(ParseGroups, FindsTheLineAmongOthers) {
   EXPECT_EQ(parse_groups("Name:\tx\nGid:\t1\t2\nGroups:\t4 24 4294967294 \nNStgid:\t7\n"),
             (Groups{{4, 24, 4294967294U}}));
+}
+
+TEST(KeptValues, OnlyFilesystemsThatKeepWhatTheyAreGiven) {
+  EXPECT_TRUE(keeps_attributes(long{EXT4_SUPER_MAGIC}));
+  EXPECT_TRUE(keeps_attributes(long{TMPFS_MAGIC}));
+  EXPECT_FALSE(keeps_attributes(long{MSDOS_SUPER_MAGIC}));
+  EXPECT_FALSE(keeps_attributes(long{NFS_SUPER_MAGIC}));
+}
+
+TEST(KeptValues, NanosecondsAreSeenFromATimeThatNoCoarserOneCouldBe) {
+  EXPECT_TRUE(shows_nanoseconds({.tv_sec = 1, .tv_nsec = 123'456'789}));
+  EXPECT_FALSE(shows_nanoseconds({.tv_sec = 1, .tv_nsec = 0}));
+  EXPECT_FALSE(shows_nanoseconds({.tv_sec = 1, .tv_nsec = 123'456'700})) << "NTFS: 100 ns";
+}
+
+TEST(KeptValues, TimesThatSomeFilesystemCutsAreNotTrusted) {
+  EXPECT_TRUE(is_within_every_range({.tv_sec = 1'700'000'000, .tv_nsec = 1}));
+  EXPECT_FALSE(is_within_every_range({.tv_sec = -1, .tv_nsec = 0}));
+  EXPECT_FALSE(is_within_every_range({.tv_sec = 2'147'483'647, .tv_nsec = 0})) << "2038";
 }
 
 TEST(ParseGroups, NoGroupsAreNotNoLine) {

@@ -267,7 +267,7 @@ TEST_F(PendingTimesTest, FollowsTheObjectsName) {
   EXPECT_FALSE(pending(5));
 }
 
-TEST_F(PendingTimesTest, SettingTimesSettlesOlderOnes) {
+TEST_F(PendingTimesTest, TimesThatAreSetReplaceOlderOnes) {
   note(3, modified(20), 1);
   SetAttributes change;
   change.object = object(3);
@@ -275,10 +275,32 @@ TEST_F(PendingTimesTest, SettingTimesSettlesOlderOnes) {
   note(Operation{change}, 2);
   EXPECT_TRUE(pending(3)) << "a new mode does not set the times";
   change.changed = SetAttributes::kTimes;
+  change.after = modified(30);
   note(Operation{change}, 0);
-  EXPECT_TRUE(pending(3)) << "what was read later is still to be set";
+  EXPECT_EQ(times_.find(object(3))->after.mtime.tv_sec, 20) << "what was read later is to be set";
   note(Operation{change}, 2);
-  EXPECT_FALSE(pending(3));
+  EXPECT_EQ(times_.find(object(3))->after.mtime.tv_sec, 30);
+}
+
+TEST_F(PendingTimesTest, TimesThatNobodyLookedAtAreLearntUntilTheyMoveAgain) {
+  note(3, Metadata::with_unknown_times(), 1);
+  times_.learn(object(3), modified(20));
+  ASSERT_TRUE(times_.find(object(3))->after.times_known);
+  times_.learn(object(3), modified(21));
+  EXPECT_EQ(times_.find(object(3))->after.mtime.tv_sec, 20) << "known, not asked for";
+  note(3, Metadata::with_unknown_times(), 2);
+  EXPECT_FALSE(times_.find(object(3))->after.times_known);
+}
+
+TEST_F(PendingTimesTest, ALinkTellsTimesThatNobodyLookedAt) {
+  note(3, Metadata::with_unknown_times(), 1);
+  const Link link{.object = object(3),
+                  .existing = Location{object(1), "f"},
+                  .where = {object(1), "g"},
+                  .after = modified(20),
+                  .parent_after = {}};
+  note(Operation{link}, 2);
+  EXPECT_EQ(times_.find(object(3))->after.mtime.tv_sec, 20);
 }
 
 TEST_F(PendingTimesTest, IsDueWhenLeftAloneOrWhenItHasWaitedForLong) {
