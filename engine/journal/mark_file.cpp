@@ -181,4 +181,27 @@ std::optional<JournalContent> parse_journal(std::string_view bytes) {
   return content;
 }
 
+bool translate_device(JournalContent& content, const ObjectId& root) {
+  ObjectId& recorded = content.owner.root;
+  const std::uint64_t before = recorded.device;
+  recorded.device = root.device;
+  if (recorded != root) return false;
+  if (before == root.device) return true;
+  bool all = true;
+  const auto translate = [&](ObjectId& id) {
+    if (!id) return;
+    all = all && id.device == before;
+    id.device = root.device;
+  };
+  for (JournalMark& mark : content.marks) {
+    translate(mark.entry.parent);
+    translate(mark.object);
+  }
+  for (JournalPlace& place : content.places) {
+    translate(place.directory);
+    translate(place.where.parent);
+  }
+  return all;
+}
+
 }  // namespace mirrorfs::journal

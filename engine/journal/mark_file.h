@@ -70,4 +70,8 @@ class JournalWriter {
 /// nullopt: no journal, or one whose header cannot be read.
 [[nodiscard]] std::optional<JournalContent> parse_journal(std::string_view bytes);
 
+/// The source's root as it is now: device numbers change with mounts. False: it is another tree, or
+/// there are marks on a filesystem mounted inside, of which the new number is not known.
+[[nodiscard]] bool translate_device(JournalContent& content, const ObjectId& root);
+
 }  // namespace mirrorfs::journal

@@ -23,12 +23,12 @@ MarkJournal::MarkJournal(UniqueFd directory, JournalOwner owner, std::size_t mos
       most_(most),
       name_(file_name(owner_.pair_id)) {}
 
-Result<std::unique_ptr<MarkJournal>> MarkJournal::create(int state_directory, JournalOwner owner,
+Result<std::shared_ptr<MarkJournal>> MarkJournal::create(int state_directory, JournalOwner owner,
                                                          const JournalContent& kept,
                                                          std::size_t most_marks) {
   UniqueFd directory(::fcntl(state_directory, F_DUPFD_CLOEXEC, 0));
   if (!directory) return fail_errno("dup", "state directory");
-  std::unique_ptr<MarkJournal> journal(
+  std::shared_ptr<MarkJournal> journal(
       new MarkJournal(std::move(directory), std::move(owner), most_marks));
   for (const JournalPlace& place : kept.places) journal->place(place.directory, place.where);
   for (const JournalMark& mark : kept.marks) {
@@ -39,6 +39,9 @@ Result<std::unique_ptr<MarkJournal>> MarkJournal::create(int state_directory, Jo
   journal->everything_marked_ = kept.everything;
   journal->broken_ = true;  // there is no file of ours yet
   if (auto written = journal->rewrite(std::nullopt); !written) return pass_on(std::move(written));
+  if (journal->owner_.durable) {
+    journal->committer_ = std::thread([raw = journal.get()] { raw->commit_loop(); });
+  }
   return journal;
 }
 
@@ -64,6 +67,7 @@ void MarkJournal::Held::end(SequenceNumber last) noexcept {
     --entries_[at]->under_way;
     entries_[at]->last = std::max(entries_[at]->last, last);
   }
+  if (covers_ != 0) journal_->release_cover(*this, last);
   journal_ = nullptr;
 }
 
@@ -78,8 +82,10 @@ MarkJournal::Held MarkJournal::begin(const Footprint& footprint) {
   const bool names = footprint.change() == Footprint::Change::kNames;
   const auto objects = footprint.objects();
   const ObjectId object = objects.size() == 1 ? objects.front() : ObjectId{};
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   held.journal_ = this;
+  const bool moves = names && moves_directory(footprint);
+  if (moves) close_covers();
   if (footprint.leads_nowhere()) {
     const bool root = object == owner_.root && !names;
     root ? hold(held, {owner_.root, ""}, object, false) : hold_everything(held);
@@ -88,25 +94,92 @@ MarkJournal::Held MarkJournal::begin(const Footprint& footprint) {
     if (held.count_ == held.entries_.size()) break;  // all is held
     hold(held, entry, names ? ObjectId{} : object, names);
   }
+  if (moves && outdated_ > 0) pin(held);
+  if (owner_.durable) wait_until_durable(lock, held);
   return held;
 }
 
+bool MarkJournal::announce(const Footprint& footprint, Announced then) {
+  if (!owner_.durable || footprint.change() == Footprint::Change::kNothing) return false;
+  const bool names = footprint.change() == Footprint::Change::kNames;
+  const auto objects = footprint.objects();
+  const ObjectId object = objects.size() == 1 ? objects.front() : ObjectId{};
+  const std::lock_guard lock(mutex_);
+  std::uint64_t position = 0;
+  for (const Location& entry : footprint.entries()) {
+    if (saturated_ || cover_over(entry.parent) != nullptr) continue;
+    if (entry.parent != owner_.root && !directories_.contains(entry.parent)) continue;
+    position = std::max(position, mark(entry, names ? ObjectId{} : object, names).position);
+  }
+  if (position <= durable_ || broken_) return false;
+  if (then) waiters_.push_back({position, std::move(then)});
+  if (!waiters_.empty()) wanted_.notify_one();
+  return true;
+}
+
+/// A mark on it, which the file has when this returns.
+MarkJournal::Entry& MarkJournal::mark(const Location& where, const ObjectId& object, bool names) {
+  Entry& entry = marks_[where];
+  if (entry.recorded && (entry.names || !names)) return entry;
+  entry.names = entry.names || names;
+  entry.object = object;
+  entry.recorded = false;
+  write_mark(where, entry);
+  entry.recorded = true;
+  return entry;
+}
+
+MarkJournal::Entry* MarkJournal::cover_over(const ObjectId& directory) {
+  const auto found = directories_.find(directory);
+  if (found == directories_.end() || found->second.cover_epoch != epoch_) return nullptr;
+  return found->second.cover;
+}
+
 void MarkJournal::hold(Held& held, const Location& where, const ObjectId& object, bool names) {
+  if (Entry* const cover = cover_over(where.parent)) {
+    add(held, *cover);
+    if (std::exchange(held.covers_, epoch_) == 0) ++covered_;
+    return;
+  }
   const bool placed = where.parent == owner_.root || directories_.contains(where.parent);
-  const auto found = marks_.find(where);
-  if (found == marks_.end() && (saturated_ || marks_.size() >= most_ || !placed)) {
-    saturated_ = saturated_ || marks_.size() >= most_;
+  const bool full = marks_.size() >= most_;
+  if ((saturated_ || full || !placed) && !marks_.contains(where)) {
+    saturated_ = saturated_ || full;
     return hold_everything(held);
   }
-  Entry& entry = found == marks_.end() ? marks_[where] : found->second;
-  if (!entry.recorded || (names && !entry.names)) {
-    entry.names = entry.names || names;
-    entry.object = object;
-    entry.recorded = false;
-    write_mark(where, entry);
-    entry.recorded = true;
+  add(held, mark(where, object, names));
+}
+
+void MarkJournal::close_covers() {
+  ++epoch_;
+  outdated_ += std::exchange(covered_, 0);
+}
+
+bool MarkJournal::moves_directory(const Footprint& footprint) const {
+  return footprint.entries().size() == 2 &&
+         std::ranges::any_of(footprint.objects(), [this](const ObjectId& object) {
+           return directories_.contains(object);
+         });
+}
+
+void MarkJournal::pin(const Held& held) {
+  for (std::size_t at = 0; at < held.count_; ++at) {
+    if (std::exchange(held.entries_[at]->pinned, true)) continue;
+    moved_.push_back(held.entries_[at]);
   }
-  add(held, entry);
+}
+
+void MarkJournal::release_cover(const Held& held, SequenceNumber last) noexcept {
+  if (held.covers_ == epoch_) {
+    --covered_;
+    return;
+  }
+  --outdated_;
+  for (Entry* const entry : moved_) {
+    entry->last = std::max(entry->last, last);
+    entry->pinned = outdated_ > 0;
+  }
+  if (outdated_ == 0) moved_.clear();
 }
 
 void MarkJournal::hold_everything(Held& held) {
@@ -123,14 +196,16 @@ void MarkJournal::mark_everything(SequenceNumber last) {
 void MarkJournal::write_everything() {
   if (everything_marked_) return;
   append([](JournalWriter& writer, std::uint64_t) { writer.everything(); });
+  everything_.position = appended_;
   everything_marked_ = true;
 }
 
-void MarkJournal::write_mark(const Location& where, const Entry& entry) {
+void MarkJournal::write_mark(const Location& where, Entry& entry) {
   append([&](JournalWriter& writer, std::uint64_t generation) {
     write_places(where.parent, generation, writer);
     writer.mark({where, entry.object, entry.names});
   });
+  entry.position = appended_;
 }
 
 /// Of the directory and all above it, those that the file lacks.
@@ -149,6 +224,7 @@ void MarkJournal::write_places(const ObjectId& directory, std::uint64_t generati
 /// `write(writer, generation)` adds records; once for each file that takes them.
 template <class Write>
 void MarkJournal::append(const Write& write) {
+  ++appended_;
   for (File* const file : {&file_, &next_}) {
     if (file->generation == 0) continue;
     std::string bytes;
@@ -163,7 +239,7 @@ void MarkJournal::append(const Write& write) {
 }
 
 void MarkJournal::append_to(File& file, const std::string& bytes) {
-  const auto written = write_at(file.fd.get(), bytes, file.end);
+  const auto written = write_at(file.fd->get(), bytes, file.end);
   file.end += bytes.size();
   if (written) return;
   file.failed = true;
@@ -181,7 +257,9 @@ void MarkJournal::give_up(const Error& why) {
     log_error("the journal of marks cannot be removed: {}",
               fail_errno("unlink", name_).error().message());
   }
+  if (owner_.durable) ::fsync(directory_.get());  // that it is gone is relied on, too
   file_ = {};
+  durable_ = appended_;
 }
 
 void MarkJournal::follow(const Operation& operation) {
@@ -191,6 +269,7 @@ void MarkJournal::follow(const Operation& operation) {
   } else if (const auto* made = std::get_if<MakeDirectory>(&operation)) {
     const std::lock_guard lock(mutex_);
     place(made->object, made->where);
+    cover(made->object, made->where);
   } else if (const auto* removed = std::get_if<RemoveDirectory>(&operation)) {
     const std::lock_guard lock(mutex_);
     place(removed->object, {});
@@ -214,6 +293,16 @@ void MarkJournal::place(const ObjectId& directory, const Location& where) {
     if (where.parent) write_places(where.parent, generation, writer);
     writer.place({directory, where});
   });
+}
+
+/// The directory is new: what marks its entry has all below it compared.
+void MarkJournal::cover(const ObjectId& directory, const Location& where) {
+  Entry* over = cover_over(where.parent);
+  const auto own = marks_.find(where);
+  if (over == nullptr && own != marks_.end() && own->second.names) over = &own->second;
+  Directory& made = directories_.at(directory);
+  made.cover = over;
+  made.cover_epoch = over != nullptr ? epoch_ : 0;
 }
 
 bool MarkJournal::is_gone(const ObjectId& directory) const {

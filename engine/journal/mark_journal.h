@@ -2,11 +2,14 @@
 #pragma once
 
 #include <array>
+#include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -19,10 +22,12 @@
 namespace mirrorfs::journal {
 
 /// begin() puts the footprint of a change into the file before the source changes; an entry that is
-/// in it already costs a look-up. The file is in the page cache, which outlives the process, and is
-/// never synced. clear_through() replaces it by one without the marks that are not needed any more.
-/// Where directories stand is followed through operations, in the order of the source, so that a
-/// mark names its directory by identity and a rename above it changes nothing.
+/// in it already costs a look-up, and so does one in a directory that was made since the last
+/// clear_through(): the mark on that directory's own entry covers all below. The file is in the
+/// page cache, which outlives the process; with JournalOwner::durable it is synced, once for all
+/// who wait, before begin() returns. clear_through() replaces it by one without the marks that are
+/// not needed any more. Where directories stand is followed through operations, in the order of the
+/// source, so that a mark names its directory by identity and a rename above it changes nothing.
 ///
 /// A file that cannot be written is removed: the next start, finding none, compares everything.
 /// Members are safe from any thread.
@@ -31,7 +36,7 @@ class MarkJournal {
   static constexpr std::size_t kMostMarks = 1U << 16;
 
   /// Replaces what there was by a journal that holds `kept`.
-  [[nodiscard]] static Result<std::unique_ptr<MarkJournal>> create(
+  [[nodiscard]] static Result<std::shared_ptr<MarkJournal>> create(
       int state_directory, JournalOwner owner, const JournalContent& kept,
       std::size_t most_marks = kMostMarks);
   [[nodiscard]] static Result<std::optional<JournalContent>> read(int state_directory,
@@ -40,6 +45,7 @@ class MarkJournal {
 
   MarkJournal(const MarkJournal&) = delete;
   MarkJournal& operator=(const MarkJournal&) = delete;
+  ~MarkJournal();
 
  private:
   struct Entry {
@@ -47,7 +53,9 @@ class MarkJournal {
     bool names = false;     ///< as recorded
     bool recorded = false;  ///< the file has it
     std::uint32_t under_way = 0;
-    SequenceNumber last;  ///< of an operation on it, or later
+    SequenceNumber last;         ///< of an operation on it, or later
+    std::uint64_t position = 0;  ///< how many records there were with the last of it
+    bool pinned = false;         ///< see moved_
   };
 
  public:
@@ -58,7 +66,8 @@ class MarkJournal {
     Held(Held&& other) noexcept
         : journal_(std::exchange(other.journal_, nullptr)),
           entries_(other.entries_),
-          count_(std::exchange(other.count_, 0)) {}
+          count_(std::exchange(other.count_, 0)),
+          covers_(other.covers_) {}
     Held& operator=(Held&&) = delete;
     ~Held() { end({}); }
     /// The change is over; the operations that it came to have numbers up to `last`.
@@ -69,10 +78,16 @@ class MarkJournal {
     MarkJournal* journal_ = nullptr;
     std::array<Entry*, Footprint::kMostEntries> entries_{};
     std::size_t count_ = 0;
+    std::uint64_t covers_ = 0;  ///< the epoch of a cover that it counts on; 0: none
   };
 
   /// The source may change once this has returned. bad_alloc: it must not.
   [[nodiscard]] Held begin(const Footprint& footprint);
+  /// Marks what begin() is likely to be asked for, so that it will not have to wait for the disk.
+  /// False: there is nothing to wait for, and `then` is not called; else it is, from another
+  /// thread.
+  using Announced = std::move_only_function<void()>;
+  [[nodiscard]] bool announce(const Footprint& footprint, Announced then);
   /// Where directories stand now. Under the locks under which the source changed.
   void follow(const Operation& operation);
   /// Nothing is known any more of what differs; `last`: of operations recorded so far.
@@ -82,6 +97,7 @@ class MarkJournal {
   void clear_through(SequenceNumber through);
 
   [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] bool is_durable() const { return owner_.durable; }
 
  private:
   struct Directory {
@@ -93,9 +109,11 @@ class MarkJournal {
     void put_into(std::uint64_t generation) {
       (in_file < in_other ? in_file : in_other) = generation;
     }
+    Entry* cover = nullptr;         ///< a mark that covers all below the directory
+    std::uint64_t cover_epoch = 0;  ///< as long as this is the epoch
   };
   struct File {
-    UniqueFd fd;
+    std::shared_ptr<const UniqueFd> fd;
     std::uint64_t salt = 0;
     std::uint64_t end = 0;
     std::uint64_t generation = 0;  ///< 0: none
@@ -112,19 +130,26 @@ class MarkJournal {
 
   MarkJournal(UniqueFd directory, JournalOwner owner, std::size_t most);
 
+  [[nodiscard]] Entry& mark(const Location& where, const ObjectId& object, bool names);
+  [[nodiscard]] Entry* cover_over(const ObjectId& directory);
   void hold(Held& held, const Location& where, const ObjectId& object, bool names);
   void hold_everything(Held& held);
   static void add(Held& held, Entry& entry);
-  void write_mark(const Location& where, const Entry& entry);
+  void close_covers();
+  [[nodiscard]] bool moves_directory(const Footprint& footprint) const;
+  void pin(const Held& held);
+  void release_cover(const Held& held, SequenceNumber last) noexcept;
+  void write_mark(const Location& where, Entry& entry);
   void write_everything();
   void write_places(const ObjectId& directory, std::uint64_t generation, JournalWriter& writer);
   void place(const ObjectId& directory, const Location& where);
+  void cover(const ObjectId& directory, const Location& where);
   template <class Write>
   void append(const Write& write);
   void append_to(File& file, const std::string& bytes);
   void give_up(const Error& why);
   [[nodiscard]] static bool is_needed(const Entry& entry, Through through) {
-    return entry.under_way > 0 || !through || entry.last > *through;
+    return entry.under_way > 0 || entry.pinned || !through || entry.last > *through;
   }
   [[nodiscard]] bool is_gone(const ObjectId& directory) const;
 
@@ -139,6 +164,15 @@ class MarkJournal {
   void drop(const Leaving& leaving);
   void forget_gone();
   [[nodiscard]] Result<void> take_its_place();
+
+  // What is relied on is on the disk (mark_journal_commit.cpp).
+  struct Waiter {
+    std::uint64_t position;
+    Announced then;
+  };
+  void commit_loop();
+  void commit(std::unique_lock<std::mutex>& lock);
+  void wait_until_durable(std::unique_lock<std::mutex>& lock, const Held& held);
 
   const UniqueFd directory_;
   const JournalOwner owner_;
@@ -156,6 +190,22 @@ class MarkJournal {
   bool given_up_ = false;
   bool rewriting_ = false;
   std::uint64_t generations_ = 0;
+
+  // Covers end when the file is replaced, and when a directory moves. A change may be under way
+  // that counts on one that has ended: then the names that the directory moved from and to are
+  // needed as long as that change, and for what it will have done.
+  std::uint64_t epoch_ = 1;
+  std::size_t covered_ = 0;   ///< changes under way that count on a cover of this epoch
+  std::size_t outdated_ = 0;  ///< of an earlier one
+  std::vector<Entry*> moved_;
+
+  std::uint64_t appended_ = 0;  ///< records, ever
+  std::uint64_t durable_ = 0;   ///< of these
+  std::vector<Waiter> waiters_;
+  std::condition_variable wanted_, reached_;
+  bool committing_ends_ = false;
+  std::thread committer_;
+
   File file_;
   File next_;         ///< while the file is replaced
   std::string tail_;  ///< what next_ lacks

@@ -24,10 +24,11 @@ Result<MarkJournal::File> MarkJournal::begin_file() const {
     return fail_errno("getrandom");
   }
   const std::string fresh = name_ + ".new";
-  file.fd =
-      UniqueFd(::openat(directory_.get(), fresh.c_str(),
-                        O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
-  if (!file.fd) return fail_errno("open", fresh);
+  UniqueFd opened(::openat(directory_.get(), fresh.c_str(),
+                           O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+                           0600));
+  if (!opened) return fail_errno("open", fresh);
+  file.fd = std::make_shared<const UniqueFd>(std::move(opened));
   return file;
 }
 
@@ -46,6 +47,7 @@ std::string MarkJournal::snapshot(Through through, Leaving& leaving) {
   JournalWriter writer(next_.salt, bytes);
   writer.header(owner_);
   saturated_ = false;
+  close_covers();
   leaving.everything = everything_marked_ && !is_needed(everything_, through);
   if (everything_marked_ && !leaving.everything) writer.everything();
   for (auto& [where, entry] : marks_) {
@@ -107,7 +109,7 @@ Result<void> MarkJournal::catch_up(Through through, Leaving& leaving) {
       bytes = std::exchange(tail_, {});
       at = next_.end;
       next_.end += bytes.size();
-      fd = next_.fd.get();
+      fd = next_.fd->get();
       Result<void> rest;
       if (round >= kMostRounds) rest = write_at(fd, std::exchange(bytes, {}), at);
       if (!rest) return rest;
@@ -131,9 +133,11 @@ Result<void> MarkJournal::take_its_place() {
   if (::renameat(directory_.get(), fresh.c_str(), directory_.get(), name_.c_str()) != 0) {
     return fail_errno("renameat", name_);
   }
+  // Until then the old file may be the one that is found after a power cut.
+  const bool synced = !owner_.durable || ::fsync(directory_.get()) == 0;
   File old;  // closed after the lock
   const std::lock_guard lock(mutex_);
-  const bool failed = next_.failed || given_up_;
+  const bool failed = next_.failed || given_up_ || !synced;
   old = std::exchange(file_, std::exchange(next_, {}));
   broken_ = false;
   if (failed) give_up(Error{EIO, "write", "journal"});
@@ -161,7 +165,7 @@ Result<void> MarkJournal::write_next(Through through) {
   if (!fresh) return pass_on(std::move(fresh));
   Leaving leaving;
   std::string bytes;
-  const int fd = fresh->fd.get();
+  const int fd = fresh->fd->get();
   {
     const std::lock_guard lock(mutex_);
     next_ = std::move(*fresh);
@@ -172,6 +176,7 @@ Result<void> MarkJournal::write_next(Through through) {
   }
   if (auto written = write_at(fd, bytes, 0); !written) return written;
   if (auto caught_up = catch_up(through, leaving); !caught_up) return caught_up;
+  if (owner_.durable && ::fdatasync(fd) != 0) return fail_errno("fdatasync", name_);
   return take_its_place();
 }
 

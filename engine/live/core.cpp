@@ -34,7 +34,7 @@ Core::Core(Parts parts)
       recovery_(state_, reconciler_),
       times_(state_, reconciler_),
       dispatcher_(state_, reconciler_, times_),
-      durability_(state_, reconciler_, times_, parts.replica_root),
+      durability_(state_, reconciler_, times_, parts.source_root, parts.replica_root),
       closer_(state_, reconciler_, durability_),
       waits_(state_, durability_, times_, dispatcher_) {}
 

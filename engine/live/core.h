@@ -30,7 +30,7 @@ class Core {
     copy::Staging staging;
     stream::Intake& intake;
     journal::SessionRecord& session;
-    journal::MarkJournal* journal;  ///< null: none is kept
+    std::shared_ptr<journal::MarkJournal> journal;  ///< null: none is kept
     ObjectId root;
     int source_root;
     int replica_root;

@@ -30,11 +30,12 @@ timespec now() {
 
 }  // namespace
 
-Durability::Durability(LiveState& state, Reconciler& reconciler, TimeSetter& times,
+Durability::Durability(LiveState& state, Reconciler& reconciler, TimeSetter& times, int source_root,
                        int replica_root)
     : state_(state),
       reconciler_(reconciler),
       times_(times),
+      source_root_(source_root),
       replica_root_(replica_root),
       good_since_(now()) {
   // By a server's clock nothing can be said.
@@ -96,8 +97,11 @@ ring::Task<void> Durability::clear_marks_meanwhile() {
   SequenceNumber done;
   do {
     done = cleared_through_;
-    co_await state_.ring.offload(
-        [journal = state_.journal, done] { journal->clear_through(done); });
+    co_await state_.ring.offload([journal = state_.journal, source = source_root_, done] {
+      // A power cut may take from the source what the replica has.
+      if (journal->is_durable() && ::syncfs(source) != 0) return;
+      journal->clear_through(done);
+    });
     const bool slept = co_await state_.ring.sleep(kClearInterval);
     if (!slept) co_return;
   } while (done < cleared_through_);

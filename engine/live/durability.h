@@ -15,7 +15,8 @@ class TimeSetter;
 /// One syncfs(2) at a time serves everybody who waits for it. Ring thread only.
 class Durability {
  public:
-  Durability(LiveState& state, Reconciler& reconciler, TimeSetter& times, int replica_root);
+  Durability(LiveState& state, Reconciler& reconciler, TimeSetter& times, int source_root,
+             int replica_root);
 
   [[nodiscard]] SequenceNumber durable() const { return durable_; }
   /// The last sync failed, and none has succeeded since what it may have lost was written again.
@@ -58,7 +59,7 @@ class Durability {
   LiveState& state_;
   Reconciler& reconciler_;
   TimeSetter& times_;
-  int replica_root_;
+  int source_root_, replica_root_;
   SequenceNumber durable_;
   std::uint64_t reconciled_ = 0;  ///< LiveState::reconciled when durable_ was reached
   std::uint64_t started_ = 0, ended_ = 0, last_good_ = 0;

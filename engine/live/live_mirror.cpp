@@ -56,8 +56,8 @@ std::optional<journal::JournalContent> LiveMirror::marks_of_last_session() const
   if (!content || !*content || (*content)->owner.nonce != session.nonce()) return std::nullopt;
   journal::JournalContent& marks = **content;
   const bool same_boot = !opened_.boot.empty() && marks.owner.boot == opened_.boot;
-  if (marks.everything || !same_boot) return std::nullopt;
-  if (marks.owner.root != opened_.source.metadata.id()) return std::nullopt;
+  if (marks.everything || !(same_boot || marks.owner.durable)) return std::nullopt;
+  if (!journal::translate_device(marks, opened_.source.metadata.id())) return std::nullopt;
   return std::move(marks);
 }
 
@@ -117,12 +117,14 @@ Result<void> LiveMirror::make_journal(const std::string& pair_id) {
   journal::JournalContent kept;
   if (beginning_.marks) kept = *beginning_.marks;
   kept.everything = beginning_.policy && !beginning_.marks;
-  auto made = journal::MarkJournal::create(state,
-                                           {.pair_id = pair_id,
-                                            .nonce = opened_.session.nonce(),
-                                            .boot = opened_.boot,
-                                            .root = opened_.source.metadata.id()},
-                                           kept);
+  auto made =
+      journal::MarkJournal::create(state,
+                                   {.pair_id = pair_id,
+                                    .nonce = opened_.session.nonce(),
+                                    .boot = opened_.boot,
+                                    .root = opened_.source.metadata.id(),
+                                    .durable = opened_.options.journal == JournalKind::kDurable},
+                                   kept);
   if (!made) return pass_on(std::move(made));
   journal_ = std::move(*made);
   intake_.write_ahead(*journal_);
@@ -139,7 +141,7 @@ Result<void> LiveMirror::make_core(std::unique_ptr<ring::Ring> ring) {
                                                    .staging = std::move(*staging),
                                                    .intake = intake_,
                                                    .session = opened_.session,
-                                                   .journal = journal_.get(),
+                                                   .journal = journal_,
                                                    .root = opened_.source.metadata.id(),
                                                    .source_root = source_root(),
                                                    .replica_root = replica_root()});
@@ -201,6 +203,20 @@ void LiveMirror::resume() {
 }
 
 std::size_t LiveMirror::cost(std::size_t payload) const { return stream::kOperationCost + payload; }
+
+bool LiveMirror::writes_ahead() const {
+  return journal_ != nullptr && opened_.options.journal == JournalKind::kDurable;
+}
+
+bool LiveMirror::is_ahead(const Footprint& footprint) {
+  return !writes_ahead() || !journal_->announce(footprint, nullptr);
+}
+
+void LiveMirror::when_ahead(const Footprint& footprint, Ahead then) {
+  if (!writes_ahead()) return then();
+  auto shared = std::make_shared<Ahead>(std::move(then));
+  if (!journal_->announce(footprint, [shared] { (*shared)(); })) (*shared)();
+}
 
 std::optional<Admission> LiveMirror::admit(std::size_t bytes) {
   if (!intake_.admit(bytes)) return std::nullopt;

@@ -46,6 +46,9 @@ class LiveMirror final : public Mirror, public Replicator {
   [[nodiscard]] bool stop(std::optional<std::chrono::milliseconds> drain_timeout) override;
 
   [[nodiscard]] std::size_t cost(std::size_t payload) const override;
+  [[nodiscard]] bool writes_ahead() const override;
+  [[nodiscard]] bool is_ahead(const Footprint& footprint) override;
+  void when_ahead(const Footprint& footprint, Ahead then) override;
   [[nodiscard]] std::optional<Admission> admit(std::size_t bytes) override;
   WaitId admit_later(std::size_t bytes, Admitted then) override;
   [[nodiscard]] Admission admit_regardless(std::size_t bytes) override;
@@ -69,7 +72,7 @@ class LiveMirror final : public Mirror, public Replicator {
   Opened opened_;
   stream::Intake intake_;
   Core::Beginning beginning_;
-  std::unique_ptr<journal::MarkJournal> journal_;
+  std::shared_ptr<journal::MarkJournal> journal_;
   std::unique_ptr<Core> owned_core_;
   Core* core_ = nullptr;  ///< stays valid when a hanging thread is left behind with its Core
   std::atomic<std::uint64_t> last_wait_{0};

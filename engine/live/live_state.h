@@ -2,6 +2,7 @@
 // the intake.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "engine/compare/reconcile.h"
@@ -32,12 +33,12 @@ struct Totals {
 
 struct LiveState {
   LiveState(ring::Ring& engine_ring, stream::Intake& operations,
-            journal::MarkJournal* marks_on_disk, ObjectId root, int source_root, int replica_root,
-            std::size_t most_open, objects::Rights process_rights)
+            std::shared_ptr<journal::MarkJournal> marks_on_disk, ObjectId root, int source_root,
+            int replica_root, std::size_t most_open, objects::Rights process_rights)
       : ring(engine_ring),
         writer(engine_ring),
         intake(operations),
-        journal(marks_on_disk),
+        journal(std::move(marks_on_disk)),
         rights(process_rights),
         directories(engine_ring, root, source_root, replica_root, most_open),
         files(most_open / 2),
@@ -46,7 +47,7 @@ struct LiveState {
   ring::Ring& ring;
   replica::Writer writer;
   stream::Intake& intake;
-  journal::MarkJournal* const journal;  ///< null: none is kept
+  const std::shared_ptr<journal::MarkJournal> journal;  ///< null: none is kept
   const objects::Rights rights;
   state::DirectoryTable directories;
   state::FileCache files;

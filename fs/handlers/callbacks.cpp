@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "fs/handlers/ahead.h"
 #include "fs/handlers/handlers.h"
 #include "mirrorfs/log.h"
 
@@ -80,20 +81,28 @@ struct Owned<Pointee*> {
   std::optional<Pointee> value;
 };
 
-/// Calls `handler(request, admission, arguments...)` once there is room for the operation: now,
-/// with the arguments as they are, or later with copies of them.
-template <class Handler, class... Arguments>
-void with_room(fuse_req_t raw, std::size_t payload, const Handler& handler,
+/// Room, if there is and the journal has what is ahead on the disk.
+std::optional<Admission> admit(Filesystem& fs, std::size_t bytes, const Footprint& ahead) {
+  if (!fs.replicator.is_ahead(ahead)) return std::nullopt;
+  return fs.replicator.admit(bytes);
+}
+
+/// Calls `handler(request, admission, arguments...)` once there is room for the operation, and the
+/// journal has what `guess(fs, arguments...)` names: now, with the arguments as they are, or later
+/// with copies of them.
+template <class Handler, class Guess, class... Arguments>
+void with_room(fuse_req_t raw, std::size_t payload, const Handler& handler, const Guess& guess,
                Arguments... arguments) {
   const NotCancelled scope;
   Filesystem& fs = filesystem_of(raw);
   FuseRequest request(raw);
   guarded([&] {
     const std::size_t bytes = fs.replicator.cost(payload);
-    if (auto admission = fs.replicator.admit(bytes)) {
+    Footprint ahead = guess(fs, arguments...);
+    if (auto admission = admit(fs, bytes, ahead)) {
       return handler(request, fs, std::move(*admission), arguments...);
     }
-    fs.suspended.until_admitted(std::move(request), bytes,
+    fs.suspended.until_admitted(std::move(request), bytes, std::move(ahead),
                                 [&fs, handler, owned = std::tuple(Owned<Arguments>(arguments)...)](
                                     FuseRequest& resumed, Admission admission) mutable {
                                   std::apply(
@@ -113,7 +122,10 @@ struct Change;
 template <class... Arguments, void (*Handler)(FuseRequest&, Filesystem&, Admission, Arguments...)>
 struct Change<Handler> {
   static void call(fuse_req_t raw, Arguments... arguments) {
-    with_room(raw, 0, Handler, arguments...);
+    const auto guess = [](Filesystem& fs, auto... given) {
+      return Ahead<Handler>::of(fs, given...);
+    };
+    with_room(raw, 0, Handler, guess, arguments...);
   }
 };
 
@@ -132,10 +144,11 @@ void write_callback(fuse_req_t raw, fuse_ino_t id, fuse_bufvec* data, off_t offs
     auto owned = take_data(*data);
     if (!owned) return request.error(owned.error());
     const std::size_t bytes = fs.replicator.cost(owned->size);
-    if (auto admission = fs.replicator.admit(bytes)) {
+    Footprint ahead = ahead_of_object(fs, id);
+    if (auto admission = admit(fs, bytes, ahead)) {
       return handle_write(request, fs, std::move(*admission), id, std::move(*owned), offset, file);
     }
-    fs.suspended.until_admitted(std::move(request), bytes,
+    fs.suspended.until_admitted(std::move(request), bytes, std::move(ahead),
                                 [&fs, id, bytes_of_write = std::move(*owned), offset, info = *file](
                                     FuseRequest& resumed, Admission admission) mutable {
                                   handle_write(resumed, fs, std::move(admission), id,
@@ -152,11 +165,12 @@ void setxattr_callback(fuse_req_t raw, fuse_ino_t id, const char* name, const ch
   guarded([&] {
     const std::span given(reinterpret_cast<const std::byte*>(value), size);
     const std::size_t bytes = fs.replicator.cost(size);
-    if (auto admission = fs.replicator.admit(bytes)) {
+    Footprint ahead = ahead_of_object(fs, id);
+    if (auto admission = admit(fs, bytes, ahead)) {
       return handle_setxattr(request, fs, std::move(*admission), id, name, given, flags);
     }
     fs.suspended.until_admitted(
-        std::move(request), bytes,
+        std::move(request), bytes, std::move(ahead),
         [&fs, id, name = std::string(name), kept = std::vector(given.begin(), given.end()), flags](
             FuseRequest& resumed, Admission admission) {
           handle_setxattr(resumed, fs, std::move(admission), id, name.c_str(), kept, flags);
@@ -167,8 +181,10 @@ void setxattr_callback(fuse_req_t raw, fuse_ino_t id, const char* name, const ch
 void copy_file_range_callback(fuse_req_t raw, fuse_ino_t from_id, off_t from_offset,
                               fuse_file_info* from, fuse_ino_t to_id, off_t to_offset,
                               fuse_file_info* to, std::size_t size, int flags) {
-  with_room(raw, std::min(size, kCopyPiece), handle_copy_file_range, from_id, from_offset, from,
-            to_id, to_offset, to, size, flags);
+  const auto guess = [](Filesystem& fs, fuse_ino_t, off_t, fuse_file_info*, fuse_ino_t changed,
+                        auto...) { return ahead_of_object(fs, changed); };
+  with_room(raw, std::min(size, kCopyPiece), handle_copy_file_range, guess, from_id, from_offset,
+            from, to_id, to_offset, to, size, flags);
 }
 
 }  // namespace

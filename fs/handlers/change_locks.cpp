@@ -4,8 +4,6 @@
 #include <utility>
 
 namespace mirrorfs::fs {
-namespace {
-
 /// Waits for no room in the queue: it is once for each directory, and so that whoever needs it has
 /// room already does not have to let it go again.
 void tell_of_directories(Filesystem& fs, const NodeRef& node) {
@@ -24,8 +22,6 @@ void tell_of_directories(Filesystem& fs, const NodeRef& node) {
     fs.nodes.set_learnt(directory);
   }
 }
-
-}  // namespace
 
 ChangeLocks::ChangeLocks(Filesystem& fs, std::initializer_list<Node*> locked,
                          std::initializer_list<const NodeRef*> named) {

@@ -30,6 +30,9 @@ class ChangeLocks {
   std::optional<NodeLocks> locks_;
 };
 
+/// The engine is told of each directory at or above the node that it has not heard of.
+void tell_of_directories(Filesystem& fs, const NodeRef& node);
+
 /// What a change of the object's content or attributes may touch. Under its lock; `fd` is of it.
 [[nodiscard]] Footprint footprint_of(Filesystem& fs, const NodeRef& node, int fd);
 

@@ -64,8 +64,9 @@ Suspended::Suspended(Replicator& replicator, const Credentials& own)
 
 Suspended::~Suspended() { room_->end(); }
 
-void Suspended::until_admitted(FuseRequest request, std::size_t bytes, Resume rest) {
-  room_->until_admitted(std::move(request), bytes, std::move(rest));
+void Suspended::until_admitted(FuseRequest request, std::size_t bytes, Footprint ahead,
+                               Resume rest) {
+  room_->until_admitted(std::move(request), bytes, std::move(ahead), std::move(rest));
 }
 
 void Suspended::until_settled(FuseRequest request, SequenceNumber number, Await what,
@@ -85,7 +86,8 @@ std::size_t Suspended::Room::waiting() const {
   return waiting_.size();
 }
 
-void Suspended::Room::until_admitted(FuseRequest request, std::size_t bytes, Resume rest) {
+void Suspended::Room::until_admitted(FuseRequest request, std::size_t bytes, Footprint ahead,
+                                     Resume rest) {
   const Caller caller = request.caller();
   const auto key = put_aside({.request = std::move(request),
                               .caller = caller,
@@ -95,10 +97,11 @@ void Suspended::Room::until_admitted(FuseRequest request, std::size_t bytes, Res
                               .admission = {},
                               .settled = {}});
   if (!key) return;
-  note_wait(*key, replicator_.admit_later(
-                      bytes, [self = shared_from_this(), key = *key](Admission admission) {
-                        self->admitted(key, std::move(admission));
-                      }));
+  replicator_.when_ahead(ahead, [self = shared_from_this(), key = *key, bytes] {
+    self->note_wait(key, self->replicator_.admit_later(bytes, [self, key](Admission admission) {
+      self->admitted(key, std::move(admission));
+    }));
+  });
 }
 
 void Suspended::Room::until_settled(FuseRequest request, SequenceNumber number, Await what,

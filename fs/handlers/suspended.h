@@ -33,8 +33,9 @@ class Suspended {
   Suspended& operator=(const Suspended&) = delete;
   ~Suspended();
 
-  /// `rest` runs, on one of a few threads, when there is room for so many bytes.
-  void until_admitted(FuseRequest request, std::size_t bytes, Resume rest);
+  /// `rest` runs, on one of a few threads, when the journal has `ahead` on the disk and there is
+  /// room for so many bytes.
+  void until_admitted(FuseRequest request, std::size_t bytes, Footprint ahead, Resume rest);
 
   /// `rest`, which has only to reply, runs when the operation is as far as the mode demands.
   void until_settled(FuseRequest request, SequenceNumber number, Await what,

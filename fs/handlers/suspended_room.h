@@ -21,7 +21,7 @@ class Suspended::Room : public std::enable_shared_from_this<Suspended::Room> {
  public:
   Room(Replicator& replicator, const Credentials& own);
 
-  void until_admitted(FuseRequest request, std::size_t bytes, Resume rest);
+  void until_admitted(FuseRequest request, std::size_t bytes, Footprint ahead, Resume rest);
   void until_settled(FuseRequest request, SequenceNumber number, Await what,
                      std::shared_ptr<const Footprint> covered, Answer rest);
   void end();

@@ -97,7 +97,7 @@ enum class Await {
 };
 
 /// Every handler that changes the source does, in this order:
-///   1. admit()                 – before any lock is taken. No room: the request is put aside, and
+///   1. is_ahead(), admit()     – before any lock is taken. No room: the request is put aside, and
 ///                                goes on when admit_later() calls back
 ///   2. take the locks of the nodes (see fs/nodes)
 ///   3. begin()                 – a reconcile that reads the source from now on knows that what it
@@ -127,6 +127,15 @@ class Replicator {
   virtual WaitId admit_later(std::size_t bytes, Admitted then) = 0;
   /// For a request that may wait no longer: past the limit if need be.
   [[nodiscard]] virtual Admission admit_regardless(std::size_t bytes) = 0;
+
+  /// Whether begin() has to wait for the journal's disk where what changes was not announced, by
+  /// is_ahead() or when_ahead(). If not, both have nothing to do.
+  [[nodiscard]] virtual bool writes_ahead() const { return false; }
+  /// Marks what is about to change. True: begin() will not have to wait.
+  [[nodiscard]] virtual bool is_ahead(const Footprint&) { return true; }
+  /// Calls `then` when it is so; maybe at once.
+  using Ahead = std::move_only_function<void()>;
+  virtual void when_ahead(const Footprint&, Ahead then) { then(); }
 
   /// Allocates all that a mark on the footprint will take. bad_alloc: nothing was begun.
   [[nodiscard]] virtual Intent begin(Admission admission, Footprint footprint) = 0;

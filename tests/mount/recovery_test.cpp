@@ -11,8 +11,11 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
+#include <thread>
 
 #include "mirror_mount.h"
+#include "workload.h"
 
 namespace mirrorfs::test {
 namespace {
@@ -136,6 +139,34 @@ TEST_F(Recovery, G1_KilledWhileItRecoversItBeginsAgain) {
   mirror.stop();
 }
 
+/// Everything that the journal has to be on the disk for, from several processes.
+TEST_F(Recovery, G1_WithADurableJournalNothingIsLostEither) {
+  MirrorMount mirror({.source = Filesystem::kExt4,
+                      .replica = Filesystem::kExt4,
+                      .options = {"--journal=durable"}});
+  make_many_files(mirror.source("shared"), 100);
+  for (unsigned round = 0; round < 4; ++round) {
+    mirror.start();
+    if (round > 0) EXPECT_GT(status_of(mirror).at("recovery").at("marks").get<unsigned>(), 0U);
+    mirror.wait();
+    Workers workers(3, [&](unsigned number) {
+      RandomWriter writer(mirror.mount("shared"), round * 10 + number);
+      try {
+        for (;;) writer.step();
+      } catch (const std::system_error&) {
+        // The mount is gone.
+      }
+    });
+    std::this_thread::sleep_for(milliseconds(700));
+    mirror.crash();
+    workers.kill();
+  }
+  mirror.start();
+  EXPECT_TRUE(mirror.identical());
+  EXPECT_TRUE(mirror.mount_shows_source());
+  mirror.stop();
+}
+
 /// The first baseline was never finished: the marks alone are not enough.
 TEST_F(Recovery, G1_KilledInTheFirstBaselineAllIsCompared) {
   MirrorMount mirror;
@@ -174,6 +205,7 @@ TEST_F(Recovery, G1_WhatWasChangedBehindTheMountAfterACleanStopIsFoundByItsChang
   MirrorMount mirror;
   make_tree(mirror.source(), 100);
   mirror.start();
+  mirror.wait();
   mirror.stop();
   const Path file = mirror.source(file_of(7));
   const struct stat before = stat_of(file);
@@ -190,6 +222,7 @@ TEST_F(Recovery, G1_ACleanStopInAnotherStateDirectoryIsNotBelieved) {
   MirrorMount mirror;
   make_tree(mirror.source(), 100);
   mirror.start();
+  mirror.wait();
   mirror.stop();
   const std::string other = "--state-dir=" + (mirror.base() / "other-state").string();
   mirror.start({other});

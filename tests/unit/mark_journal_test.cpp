@@ -89,7 +89,7 @@ class MarkJournalTest : public ::testing::Test {
   fs::path base_;
   UniqueFd dir_;
   JournalOwner owner_{.pair_id = "pair", .nonce = "n1", .boot = "b1", .root = kRoot};
-  std::unique_ptr<MarkJournal> journal_;
+  std::shared_ptr<MarkJournal> journal_;
 };
 
 TEST_F(MarkJournalTest, G1AMarkIsInTheFileBeforeTheChange) {
@@ -163,6 +163,65 @@ TEST_F(MarkJournalTest, G1ADirectoryIsFoundWhereItWasMovedTo) {
   EXPECT_EQ(place_of(10), (Location{kRoot, "elsewhere"}));
   journal_->clear_through({0});
   EXPECT_EQ(place_of(10), (Location{kRoot, "elsewhere"}));
+}
+
+TEST_F(MarkJournalTest, AMarkOnANewDirectoryCoversAllThatIsMadeInIt) {
+  MarkJournal::Held held = journal_->begin(names_of({kRoot, "d"}));
+  journal_->follow(made(10, {kRoot, "d"}));
+  held.end({1});
+  const auto size = fs::file_size(file());
+  change(names_of({object(10), "f"}), 2);
+  journal_->follow(made(11, {object(10), "e"}));
+  change(names_of({object(11), "g"}), 3);
+  EXPECT_EQ(fs::file_size(file()), size);
+  EXPECT_EQ(marked(), Names{"d"});
+  // As long as one of them is not durable, the mark stays; from now on they have their own.
+  journal_->clear_through({2});
+  EXPECT_EQ(marked(), Names{"d"});
+  change(names_of({object(11), "h"}), 4);
+  EXPECT_EQ(marked(), (Names{"d", "h"}));
+  journal_->clear_through({3});
+  EXPECT_EQ(marked(), Names{"h"});
+}
+
+/// It is not where the mark is any more, and a change below it is still under way.
+TEST_F(MarkJournalTest, G1ANewDirectoryThatMovesIsCoveredWhereItIs) {
+  MarkJournal::Held held = journal_->begin(names_of({kRoot, "d"}));
+  journal_->follow(made(10, {kRoot, "d"}));
+  held.end({1});
+  MarkJournal::Held below = journal_->begin(names_of({object(10), "f"}));
+  Footprint renaming;
+  renaming.object(object(10)).entry(Location{kRoot, "d"}).entry(Location{kRoot, "e"});
+  MarkJournal::Held moving = journal_->begin(renaming);
+  journal_->follow(moved(10, {kRoot, "d"}, {kRoot, "e"}));
+  moving.end({2});
+  journal_->clear_through({2});
+  EXPECT_EQ(marked(), (Names{"d", "e"}));
+  below.end({3});
+  journal_->clear_through({2});
+  EXPECT_EQ(marked(), (Names{"d", "e"}));
+  change(names_of({object(10), "g"}), 4);
+  EXPECT_EQ(marked(), (Names{"d", "e", "g"}));
+  journal_->clear_through({3});
+  EXPECT_EQ(marked(), Names{"g"});
+}
+
+TEST_F(MarkJournalTest, ADurableJournalTellsWhenWhatWasAnnouncedIsOnTheDisk) {
+  owner_.durable = true;
+  create();
+  std::atomic<unsigned> told = 0;
+  for (const char* name : {"a", "b"}) {
+    ASSERT_TRUE(journal_->announce(names_of({kRoot, name}), [&told] { ++told; }));
+  }
+  for (unsigned look = 0; look < 1000 && told < 2; ++look) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_EQ(told, 2U);
+  EXPECT_FALSE(journal_->announce(names_of({kRoot, "a"}), [] { FAIL(); }));
+  // Not announced: begin() waits by itself.
+  change(names_of({kRoot, "c"}), 1);
+  EXPECT_FALSE(journal_->announce(names_of({kRoot, "c"}), [] { FAIL(); }));
+  EXPECT_EQ(marked(), (Names{"a", "b", "c"}));
 }
 
 TEST_F(MarkJournalTest, ADirectoryThatIsRemovedTakesItsMarksWithIt) {
