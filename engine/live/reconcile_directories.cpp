@@ -122,7 +122,7 @@ ring::Task<Result<void>> Reconciler::reconcile_root() {
   const compare::Policy policy{};
   auto done = co_await compare::finish_directory(context(observer), pair, "", options, policy);
   if (!done) co_return pass_on(std::move(done));
-  state_.readings.note_object(root, from, state_.finished.closed_through(), *read);
+  state_.readings.note_object(root, std::nullopt, from, state_.finished.closed_through(), *read);
   ++state_.reconciled;
   co_return Result<void>{};
 }

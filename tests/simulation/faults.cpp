@@ -150,7 +150,7 @@ int Faults::before(Call call, int fd, const char* name) {
   }
   if (on_ && makes_a_name(call) && refused_name_ == name) {
     const CallScope own(nullptr);
-    if (on_replica(fd)) return EIO;
+    if (is_below(fd, replica_)) return EIO;
   }
   if (!on_ || plan_.replica_calls == 0 || failed_ >= plan_.most) return 0;
   const bool hit = burst_ > 0 ? random_.chance(1, 2) : random_.chance(plan_.replica_calls, kOutOf);
