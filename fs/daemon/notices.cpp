@@ -12,11 +12,6 @@ std::vector<std::string> unbuilt_options(const DaemonOptions& options) {
     lines.emplace_back(
         "io=auto: kernel passthrough is not built yet; all data goes through the daemon");
   }
-  if (options.mirror.journal == JournalKind::kDurable) {
-    lines.emplace_back(
-        "journal=durable: the journal does not outlive a power cut yet; after another boot the next "
-        "mount compares both trees, as with journal=fast");
-  }
   return lines;
 }
 
