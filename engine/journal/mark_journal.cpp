@@ -287,7 +287,10 @@ void MarkJournal::place(const ObjectId& directory, const Location& where) {
   Directory& known = directories_[directory];
   if (known.where == where) return;
   known.where = where;
-  if (!where.parent) gone_.push_back(directory);
+  if (!where.parent) {
+    gone_.push_back(directory);
+    known.cover_epoch = 0;  // the mark that covered it may go before whoever still has it open
+  }
   append([&](JournalWriter& writer, std::uint64_t generation) {
     if (!known.is_in(generation)) return;
     if (where.parent) write_places(where.parent, generation, writer);

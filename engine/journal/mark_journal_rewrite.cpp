@@ -47,7 +47,6 @@ std::string MarkJournal::snapshot(Through through, Leaving& leaving) {
   JournalWriter writer(next_.salt, bytes);
   writer.header(owner_);
   saturated_ = false;
-  close_covers();
   leaving.everything = everything_marked_ && !is_needed(everything_, through);
   if (everything_marked_ && !leaving.everything) writer.everything();
   for (auto& [where, entry] : marks_) {
@@ -80,7 +79,7 @@ void MarkJournal::drop(const Leaving& leaving) {
   if (leaving.everything) everything_marked_ = false;
   for (const Location& where : leaving.marks) marks_.erase(where);
   std::erase_if(marks_, [this](const auto& mark) {
-    return mark.second.under_way == 0 && is_gone(mark.first.parent);
+    return mark.second.under_way == 0 && !mark.second.pinned && is_gone(mark.first.parent);
   });
   forget_gone();
 }
@@ -148,7 +147,9 @@ Result<void> MarkJournal::take_its_place() {
 Result<void> MarkJournal::rewrite(Through through) {
   {
     const std::lock_guard lock(mutex_);
-    if (rewriting_ || !has_unneeded(through)) return {};
+    if (rewriting_) return {};
+    close_covers();  // or a busy one would be needed for ever
+    if (!has_unneeded(through)) return {};
     rewriting_ = true;
   }
   Result<void> result = write_next(through);

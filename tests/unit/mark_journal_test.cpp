@@ -206,6 +206,31 @@ TEST_F(MarkJournalTest, G1ANewDirectoryThatMovesIsCoveredWhereItIs) {
   EXPECT_EQ(marked(), Names{"g"});
 }
 
+/// The directory that it left is removed while a change below it is still under way.
+TEST_F(MarkJournalTest, G1ANewDirectoryIsCoveredThoughTheOneItLeftIsGone) {
+  journal_->follow(made(9, {kRoot, "a"}));
+  {
+    MarkJournal::Held held = journal_->begin(names_of({object(9), "d"}));
+    journal_->follow(made(10, {object(9), "d"}));
+    held.end({1});
+  }
+  MarkJournal::Held below = journal_->begin(names_of({object(10), "f"}));
+  Footprint renaming;
+  renaming.object(object(10)).entry(Location{object(9), "d"}).entry(Location{kRoot, "e"});
+  MarkJournal::Held moving = journal_->begin(renaming);
+  journal_->follow(moved(10, {object(9), "d"}, {kRoot, "e"}));
+  moving.end({2});
+  change(names_of({kRoot, "a"}), 3);
+  journal_->follow(RemoveDirectory{.object = object(9), .where = {kRoot, "a"}, .parent_after = {}});
+  journal_->clear_through({3});
+  EXPECT_EQ(marked(), Names{"e"});
+  below.end({4});
+  journal_->clear_through({3});
+  EXPECT_EQ(marked(), Names{"e"});
+  journal_->clear_through({4});
+  EXPECT_TRUE(marked().empty());
+}
+
 TEST_F(MarkJournalTest, ADurableJournalTellsWhenWhatWasAnnouncedIsOnTheDisk) {
   owner_.durable = true;
   create();
