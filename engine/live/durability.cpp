@@ -94,10 +94,13 @@ void Durability::clear_marks(SequenceNumber through) {
 }
 
 ring::Task<void> Durability::clear_marks_meanwhile() {
+  const std::shared_ptr<journal::MarkJournal> kept = state_.journal;
+  const int source = source_root_;
   SequenceNumber done;
   do {
     done = cleared_through_;
-    co_await state_.ring.offload([journal = state_.journal, source = source_root_, done] {
+    journal::MarkJournal* const journal = kept.get();
+    co_await state_.ring.offload([journal, source, done] {
       // A power cut may take from the source what the replica has.
       if (journal->is_durable() && ::syncfs(source) != 0) return;
       journal->clear_through(done);
