@@ -58,7 +58,7 @@ bool add_plus(Listing& listing, const DirectoryEntry& entry) {
   fuse_entry_param shown = bare_entry(entry);
   if (!is_dot_or_dotdot(entry.name)) {
     // An entry that vanished meanwhile is still listed, as by the filesystem below.
-    if (auto child = resolve_child(listing.fs, listing.stream.node(), entry.name, Look::kOnly)) {
+    if (auto child = resolve_child(listing.fs, listing.stream.node(), entry.name)) {
       shown = to_entry(listing.fs, *child);
       listing.looked_up.push_back(child->node->id());
     }

@@ -54,39 +54,15 @@ fuse_entry_param to_entry(const Filesystem& fs, const Entry& entry) {
   return shown;
 }
 
-namespace {
-
-struct Looked {
-  Metadata metadata;
-  UniqueFd fd;  ///< if it was opened
-};
-
-/// What cannot be opened, for whatever reason, can be looked at all the same.
-Result<Looked> look_at(Filesystem& fs, int directory, const char* name, Look how) {
-  Looked looked;
-  if (how == Look::kOpening && fs.nodes.has_room_for_descriptors()) {
-    auto opened = fs.source.open_path(directory, name);
-    if (!opened && opened.error().code == ENOENT) return pass_on(std::move(opened));
-    if (opened) looked.fd = std::move(*opened);
-  }
-  auto metadata = looked.fd ? fs.source.stat(looked.fd.get()) : fs.source.stat_at(directory, name);
-  if (!metadata) return pass_on(std::move(metadata));
-  looked.metadata = *metadata;
-  return looked;
-}
-
-}  // namespace
-
-Result<Entry> resolve_child(Filesystem& fs, const NodeRef& parent, const char* name, Look how) {
+Result<Entry> resolve_child(Filesystem& fs, const NodeRef& parent, const char* name) {
   if (!is_single_component(name)) return fail(EINVAL, "lookup", name);
   if (fs.hides(*parent, name)) return fail(ENOENT, "lookup", name);
   auto directory = fs.nodes.descriptor(parent);
   if (!directory) return pass_on(std::move(directory));
   const NodeLocks locks(parent);
-  auto looked = look_at(fs, (*directory)->get(), name, how);
-  if (!looked) return pass_on(std::move(looked));
-  Entry entry{.node = fs.nodes.acquire(looked->metadata), .metadata = looked->metadata};
-  if (looked->fd) fs.nodes.give_descriptor(entry.node, std::move(looked->fd));
+  auto metadata = fs.source.stat_at((*directory)->get(), name);
+  if (!metadata) return pass_on(std::move(metadata));
+  Entry entry{.node = fs.nodes.acquire(*metadata), .metadata = *metadata};
   fs.nodes.add_name(entry.node, parent, name);
   fs.nodes.add_lookup(entry.node);
   return entry;

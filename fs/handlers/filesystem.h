@@ -108,13 +108,8 @@ struct Entry {
 [[nodiscard]] ino_t shown_inode(const Filesystem& fs, const Metadata& metadata);
 [[nodiscard]] fuse_entry_param to_entry(const Filesystem& fs, const Entry& entry);
 
-/// Whether a look at a name opens what stands there, so that nothing is resolved or looked at a
-/// second time when it is used. A listing does not: most of what it shows is never used.
-enum class Look { kOpening, kOnly };
-
 /// Looks `name` up under the directory's lock and counts a lookup.
-[[nodiscard]] Result<Entry> resolve_child(Filesystem& fs, const NodeRef& parent, const char* name,
-                                          Look how);
+[[nodiscard]] Result<Entry> resolve_child(Filesystem& fs, const NodeRef& parent, const char* name);
 
 /// Replies with the entry, or forgets it when the kernel did not take it.
 void reply_entry(FuseRequest& request, Filesystem& fs, const Result<Entry>& entry);

@@ -6,7 +6,7 @@ namespace mirrorfs::fs {
 void handle_lookup(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, const char* name) {
   auto directory = fs.node(parent);
   if (!directory) return request.error(directory.error());
-  const auto entry = resolve_child(fs, *directory, name, Look::kOpening);
+  const auto entry = resolve_child(fs, *directory, name);
   if (!entry && entry.error().code == ENOENT) return request.no_entry(fs.options.entry_timeout);
   reply_entry(request, fs, entry);
 }

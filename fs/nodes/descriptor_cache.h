@@ -48,7 +48,6 @@ class DescriptorCache {
   void remove(Node& node, GivenUp& given_up) noexcept;
 
   [[nodiscard]] std::size_t size() const { return recent_.size(); }
-  [[nodiscard]] bool is_full() const { return recent_.size() >= limit_; }
 
  private:
   std::size_t limit_;

@@ -40,11 +40,6 @@ SharedFd NodeTable::cache(const NodeRef& node, UniqueFd fd) {
   return shared;
 }
 
-bool NodeTable::has_room_for_descriptors() const {
-  const std::lock_guard lock(mutex_);
-  return !descriptors_.is_full();
-}
-
 void NodeTable::lend_descriptor(const NodeRef& node, SharedFd fd) {
   DescriptorCache::GivenUp given_up;  // closed after the mutex is released
   const std::lock_guard lock(mutex_);

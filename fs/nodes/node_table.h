@@ -68,7 +68,6 @@ class NodeTable {
   /// A descriptor serves the node too: one opened just now, or, as long as the file is open, the
   /// file's own.
   void give_descriptor(const NodeRef& node, UniqueFd fd) { (void)cache(node, std::move(fd)); }
-  [[nodiscard]] bool has_room_for_descriptors() const;
   void lend_descriptor(const NodeRef& node, SharedFd fd);
   /// Before the file is closed: open for writing it could not be executed (ETXTBSY, execve(2)).
   void take_back_descriptor(const NodeRef& node, const SharedFd& fd);
