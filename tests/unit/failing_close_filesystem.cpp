@@ -119,7 +119,7 @@ fuse_operations operations() {
 
 FailingCloseFilesystem::FailingCloseFilesystem(const std::filesystem::path& backing,
                                                const std::filesystem::path& mount_point)
-    : state_{.backing = backing} {
+    : state_{.backing = backing}, mount_point_(mount_point) {
   std::string name = "failing_close";
   std::array<char*, 2> words = {name.data(), nullptr};
   fuse_args arguments = FUSE_ARGS_INIT(1, words.data());
@@ -137,6 +137,9 @@ FailingCloseFilesystem::FailingCloseFilesystem(const std::filesystem::path& back
 
 FailingCloseFilesystem::~FailingCloseFilesystem() {
   if (fuse_ == nullptr) return;
+  // Answered in their order: what was released before is released then, and nothing leaks.
+  struct stat status{};
+  static_cast<void>(::stat(mount_point_.c_str(), &status));
   fuse_exit(fuse_);
   fuse_unmount(fuse_);
   loop_.join();

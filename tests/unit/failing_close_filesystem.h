@@ -31,6 +31,7 @@ class FailingCloseFilesystem {
 
  private:
   State state_;
+  std::filesystem::path mount_point_;
   struct fuse* fuse_ = nullptr;
   std::thread loop_;
 };
