@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include "engine/objects/file_clock.h"
 #include "mirrorfs/log.h"
 
 namespace mirrorfs::live {
@@ -12,7 +13,6 @@ constexpr double kLaggingFrom = 1.0;  // seconds
 constexpr std::chrono::milliseconds kKeepOpen(500);
 constexpr std::chrono::milliseconds kRestTick(2);
 constexpr std::chrono::milliseconds kGather(1);
-constexpr time_t kClockMargin = 2;  // seconds: file times come from a coarser clock
 
 /// A quarter of the descriptors for the directory table, an eighth for files; the rest is for FUSE
 /// handles and copies under way.
@@ -195,9 +195,7 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
   dispatcher_.pull();
   bool done = co_await drain_everything();
   if (done) {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    now.tv_sec -= kClockMargin;
+    const timespec now = objects::file_time_now();
     const auto recorded =
         co_await ring_->offload([this, now]() -> Result<void> { return session_.end_clean(now); });
     if (!recorded) log_error("cannot record the clean stop: {}", recorded.error().message());

@@ -19,14 +19,6 @@ constexpr std::chrono::seconds kWatchInterval{5};
 constexpr std::chrono::seconds kLongestWatchInterval{300};
 /// Whoever waits for the disk again and again does not have the journal written each time.
 constexpr std::chrono::milliseconds kClearInterval{200};
-constexpr time_t kClockMargin = 2;  // seconds: file times come from a coarser clock
-
-timespec now() {
-  timespec time{};
-  ::clock_gettime(CLOCK_REALTIME, &time);
-  time.tv_sec -= kClockMargin;
-  return time;
-}
 
 }  // namespace
 
@@ -37,7 +29,7 @@ Durability::Durability(LiveState& state, Reconciler& reconciler, TimeSetter& tim
       times_(times),
       source_root_(source_root),
       replica_root_(replica_root),
-      good_since_(now()) {
+      good_since_(objects::file_time_now()) {
   // By a server's clock nothing can be said.
   if (!objects::stamps_with_our_clock(replica_root)) good_since_ = {.tv_sec = 0, .tv_nsec = 1};
 }
@@ -57,7 +49,7 @@ ring::Task<bool> Durability::sync() {
     round_done_.reset();
     const SequenceNumber applied = state_.finished.closed_through();
     const std::uint64_t reconciled = state_.reconciled;
-    const timespec started = now();
+    const timespec started = objects::file_time_now();
     const auto synced = std::exchange(complete_, std::nullopt);
     const int root = replica_root_;
     const int error =

@@ -14,14 +14,6 @@ namespace {
 constexpr auto kStatusPatience = std::chrono::milliseconds(500);
 constexpr auto kThreadPatience = std::chrono::seconds(2);
 constexpr auto kPausePatience = std::chrono::seconds(5);
-constexpr time_t kClockMargin = 2;  // seconds: file times come from a coarser clock
-
-timespec file_time_now() {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  now.tv_sec -= kClockMargin;
-  return now;
-}
 
 /// For what the kernel, or a thread that hangs, may still use: it stays, and stays findable for
 /// leak checkers, until the process ends.
@@ -133,7 +125,7 @@ Result<void> LiveMirror::make_journal(const std::string& pair_id) {
 
 Result<void> LiveMirror::make_core(std::unique_ptr<ring::Ring> ring) {
   beginning_ = choose_beginning();
-  if (auto begun = opened_.session.begin(file_time_now()); !begun) return begun;
+  if (auto begun = opened_.session.begin(objects::file_time_now()); !begun) return begun;
   if (auto made = make_journal(opened_.pairing.id()); !made) return made;
   auto staging = copy::Staging::open(replica_root());
   if (!staging) return pass_on(std::move(staging));

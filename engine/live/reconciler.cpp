@@ -2,6 +2,7 @@
 
 #include "engine/copy/remove_tree.h"
 #include "engine/live/pass_observer.h"
+#include "engine/objects/file_clock.h"
 #include "mirrorfs/log.h"
 
 namespace mirrorfs::live {
@@ -17,8 +18,7 @@ constexpr auto kSourceAheadPause = std::chrono::milliseconds(1);
 
 Reconciler::Reconciler(LiveState& state, copy::Staging& staging)
     : state_(state), staging_(staging), hardlinks_(state.directories) {
-  ::clock_gettime(CLOCK_REALTIME, &started_);
-  started_.tv_sec -= 1;  // file times come from a coarser clock that lags behind this one
+  started_ = objects::file_time_now();
   policy_.changed_since = started_;
 }
 

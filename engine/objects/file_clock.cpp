@@ -25,6 +25,8 @@ constexpr std::array<std::uint32_t, 10> kLocal = {EXT4_SUPER_MAGIC,
                                                   SQUASHFS_MAGIC,
                                                   kBcachefs};
 
+constexpr time_t kMargin = 2;  // seconds; a tick would do
+
 }  // namespace
 
 bool stamps_with_our_clock(int fd) {
@@ -32,6 +34,13 @@ bool stamps_with_our_clock(int fd) {
   if (::fstatfs(fd, &filesystem) != 0) return false;
   const auto type = static_cast<std::uint32_t>(filesystem.f_type);
   return std::ranges::find(kLocal, type) != kLocal.end();
+}
+
+timespec file_time_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  now.tv_sec -= kMargin;
+  return now;
 }
 
 }  // namespace mirrorfs::objects
