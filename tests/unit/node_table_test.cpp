@@ -29,6 +29,14 @@ class NodeTableTest : public ::testing::Test {
 
   void make(const std::string& name) { std::ofstream(folder_ + "/" + name) << name; }
 
+  /// As an open does it: the file's own descriptor serves the node.
+  SharedFd lend_open_file(NodeTable& table, const NodeRef& node, const std::string& name) {
+    auto open = std::make_shared<const UniqueFd>(
+        ::open((folder_ + "/" + name).c_str(), O_WRONLY | O_CLOEXEC));
+    table.lend_descriptor(node, open);
+    return open;
+  }
+
   /// As a lookup does it.
   NodeRef look_up(NodeTable& table, const NodeRef& parent, const std::string& name) {
     const auto directory = table.descriptor(parent);
@@ -272,9 +280,7 @@ TEST_F(NodeTableTest, DescriptorOfAnOpenFileServesTheNodeUntilItIsTakenBack) {
   make("a");
   NodeTable table(*source_, 8);
   const NodeRef node = look_up(table, table.root(), "a");
-  const auto open =
-      std::make_shared<const UniqueFd>(::open((folder_ + "/a").c_str(), O_WRONLY | O_CLOEXEC));
-  table.lend_descriptor(node, open);
+  const SharedFd open = lend_open_file(table, node, "a");
   EXPECT_EQ(table.descriptor(node).value(), open);
   table.take_back_descriptor(node, open);
   EXPECT_EQ(open.use_count(), 1);
@@ -285,9 +291,7 @@ TEST_F(NodeTableTest, WhatIsKeptOfAnObjectWithoutANameIsNotTheOpenFile) {
   make("a");
   NodeTable table(*source_, 8);
   const NodeRef node = look_up(table, table.root(), "a");
-  const auto open =
-      std::make_shared<const UniqueFd>(::open((folder_ + "/a").c_str(), O_WRONLY | O_CLOEXEC));
-  table.lend_descriptor(node, open);
+  const SharedFd open = lend_open_file(table, node, "a");
   const SharedFd kept = table.descriptor_to_keep(node);
   ASSERT_TRUE(kept);
   std::filesystem::remove(folder_ + "/a");
