@@ -109,12 +109,13 @@ Daemon::Outcome Daemon::start_threads() {
   if (!signals) return explain(signals.error());
   signals_ = std::move(*signals);
   if (auto started = mirror_->start(); !started) return explain(started.error());
+  return {};
+}
+
+Result<void> Daemon::serve_clients() {
   auto server = control::Server::start(std::move(socket_),
                                        control::answer_from(*mirror_, [this] { return status(); }));
-  if (!server) {
-    (void)mirror_->stop(std::chrono::milliseconds(0));  // nothing was recorded yet
-    return explain(server.error());
-  }
+  if (!server) return std::unexpected(server.error());
   server_ = std::move(*server);
   return {};
 }
@@ -138,6 +139,12 @@ void Daemon::confirm_mount(std::future<bool> initialized) {
   if (!initialized.get()) return;
   if (!answers_as_fuse(options_.mount_point)) {
     log_error("'{}' was mounted but does not answer", options_.mount_point.native());
+    session_->stop();
+    return;
+  }
+  // Not before: a client that was answered may unmount, and the look above keeps the mount busy.
+  if (const auto served = serve_clients(); !served) {
+    log_error("{}", served.error().message());
     session_->stop();
     return;
   }
@@ -168,7 +175,7 @@ void Daemon::on_stop_signal(int number) {
 }
 
 void Daemon::leave_undrained() {
-  server_->remove_name();
+  if (server_) server_->remove_name();
   _exit(kExitNotDrained);
 }
 

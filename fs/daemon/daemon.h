@@ -42,6 +42,8 @@ class Daemon {
   [[nodiscard]] Outcome bring_up();
   [[nodiscard]] Outcome open_and_mount();
   [[nodiscard]] Outcome start_threads();
+  /// Answers on the control socket from here on; clients that connected before were waiting.
+  [[nodiscard]] Result<void> serve_clients();
   [[nodiscard]] SessionOptions session_options();
   /// Waits for INIT, asks the mount itself, and notifies the waiting parent. A thread of its own.
   void confirm_mount(std::future<bool> initialized);
@@ -59,7 +61,7 @@ class Daemon {
   std::unique_ptr<Mirror> mirror_;
   std::unique_ptr<control::ControlSocket> socket_;
   std::unique_ptr<Session> session_;
-  std::unique_ptr<control::Server> server_;
+  std::unique_ptr<control::Server> server_;  ///< null until the mount was seen to answer
   std::unique_ptr<StopSignals> signals_;
 
   std::promise<bool> initialized_;  ///< false: the session ended before INIT
