@@ -70,12 +70,15 @@ ring::Task<Result<Reconciled>> reconcile_linked(EntryPair& entry) {
     if (code == EMLINK) entry.context.observer.names_are_split(entry.source);
     if (code != ENOENT && code != EMLINK && code != ESTALE) co_return linked;
   }
+  const bool may_share = entry.replica && entry.replica->nlink > 1;
+  if (may_share) links.claim(entry.replica->id(), source);
   ring::Task<Result<Reconciled>> first =
       entry.source.is_regular() ? reconcile_file(entry) : reconcile_small(entry);
   Result<Reconciled> outcome = co_await std::move(first);
   if (!outcome || *outcome == Reconciled::kVanished) co_return outcome;
   Result<ObjectId> replica = co_await replica_identity(entry, *outcome);
   if (!replica) co_return pass_on(std::move(replica));
+  if (may_share && entry.replica->id() != *replica) links.give_up(entry.replica->id(), source);
   links.remember(source, {here, *replica}, entry.source.nlink - 1);
   co_return outcome;
 }

@@ -49,9 +49,13 @@ void HardlinkMap::met(ObjectId source) {
 void HardlinkMap::forget(ObjectId source) {
   const auto group = groups_.find(source);
   if (group == groups_.end()) return;
-  const auto claim = claims_.find(group->second.place.replica);
-  if (claim != claims_.end() && claim->second == source) claims_.erase(claim);
+  give_up(group->second.place.replica, source);
   drop(group);
+}
+
+void HardlinkMap::give_up(ObjectId replica, ObjectId source) {
+  const auto claim = claims_.find(replica);
+  if (claim != claims_.end() && claim->second == source) claims_.erase(claim);
 }
 
 std::optional<ObjectId> HardlinkMap::claimed_by(ObjectId replica) const {

@@ -59,8 +59,13 @@ class HardlinkMap {
   /// Whether a source object with this inode number is remembered: a hint only.
   [[nodiscard]] bool may_know(std::uint64_t inode) const { return inodes_.contains(inode); }
 
-  /// The source object that this replica object is already a copy of; another one must not share
-  /// it.
+  /// The replica object is, or is about to be made, the copy of this source object, unless it is
+  /// that of another one already. Claim it before anything is awaited that decides from it: the
+  /// names that share it are reconciled side by side, and two of them would write to it in turn.
+  void claim(ObjectId replica, ObjectId source) { claims_.try_emplace(replica, source); }
+  /// It is not after all.
+  void give_up(ObjectId replica, ObjectId source);
+  /// The source object that claims the replica object; another one must not share it.
   [[nodiscard]] std::optional<ObjectId> claimed_by(ObjectId replica) const;
 
   [[nodiscard]] ReplicaDirectories& directories() { return *directories_; }

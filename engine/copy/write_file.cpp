@@ -76,6 +76,11 @@ ring::Task<Result<void>> update_all_attributes(Transfer& transfer, int from) {
   co_return updated;
 }
 
+/// Not writable for its owner, immutable, or being executed.
+bool can_only_be_replaced(const Error& error) {
+  return error.code == EACCES || error.code == EPERM || error.code == ETXTBSY;
+}
+
 }  // namespace
 
 Result<void> copy_attributes(const Transfer& transfer, int from, const Staged& to) {
@@ -111,9 +116,9 @@ ring::Task<Result<WrittenOrVanished>> update_file(Transfer& transfer) {
   const char* name = transfer.name.c_str();
   Result<UniqueFd> to =
       co_await ring.open(transfer.place.replica, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+  if (!to && !can_only_be_replaced(to.error())) co_return pass_on(std::move(to));
   if (!to) {
-    // Not writable for its owner, or being executed: replaced as a whole. Other names of it are
-    // linked again when they are met.
+    // Whoever knows other names of it has them linked again.
     ring::Task<Result<WrittenOrVanished>> fresh = publish_file(transfer);
     co_return co_await std::move(fresh);
   }

@@ -76,19 +76,31 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::compare_linked(
   const auto there = co_await state_.ring.statx(pair.replica, entry.name.c_str());
   if (!there) co_return std::unexpected(there.error());
   const ObjectId id = source.id();
-  if (there->id() != offered && !state_.links.is_split(id)) {
-    for (const Location& name : state_.links.all(id)) {
-      if (name != entry) request(name, state::kSinceEver);
-    }
-  }
   hardlinks_.forget(id);
   hardlinks_.remember(id, {.where = entry, .replica = there->id()}, kUnknownNumberOfNames);
   PassObserver observer(progress_, state_.totals);
   const compare::Policy policy{.compare = compare::Compare::kFull};
   auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, source,
                                                   std::nullopt, policy);
+  const auto parted = co_await is_parted(entry, pair.replica, offered);
+  if (!parted) co_return std::unexpected(parted.error());
+  if (*parted && !state_.links.is_split(id)) {
+    for (const Location& name : state_.links.all(id)) {
+      if (name != entry) request(name, state::kSinceEver);
+    }
+  }
   if (!result) co_return pass_on(std::move(result));
   co_return result->source;
+}
+
+/// Whether the name is no link to `offered`: it could not be linked, or comparing has replaced it
+/// by a file of its own, as it does where the replica's file cannot be opened for writing.
+ring::Task<Result<bool>> Reconciler::is_parted(const Location& entry, int replica_directory,
+                                               ObjectId offered) {
+  const auto there = co_await state_.ring.statx(replica_directory, entry.name.c_str());
+  if (!there && there.error().code == ENOENT) co_return true;
+  if (!there) co_return std::unexpected(there.error());
+  co_return there->id() != offered;
 }
 
 /// What stands there under several names may belong to another source object, whose other names are

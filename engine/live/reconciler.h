@@ -136,6 +136,8 @@ class Reconciler {
   [[nodiscard]] ring::Task<Result<std::optional<Metadata>>> compare_linked(
       const Location& entry, const Metadata& source, const compare::DirectoryPair& pair,
       ObjectId offered);
+  [[nodiscard]] ring::Task<Result<bool>> is_parted(const Location& entry, int replica_directory,
+                                                   ObjectId offered);
   [[nodiscard]] ring::Task<void> detach_shared(const Location& entry, int replica_directory);
 
   // Replica directories that mirror another source directory (make_room.cpp).
