@@ -116,17 +116,19 @@ void Core::resume() {
   dispatcher_.resume();
 }
 
-MirrorState Core::judge_state(double lag_seconds) const {
+MirrorState Core::judge_state(double lag_seconds) {
   if (dispatcher_.paused()) return MirrorState::kPaused;
   if (reconciler_.progress().running) return MirrorState::kBaseline;
   if (state_.marks.failing() > 0 || durability_.suspect()) return MirrorState::kDegraded;
-  const bool behind_marks = state_.finished.closed_through() < state_.watermark.closed_through();
+  const SequenceNumber finished = state_.finished.closed_through();
+  const bool behind_marks = finished < state_.watermark.closed_through();
   if (state_.catching_up || !state_.clean() || behind_marks) return MirrorState::kCatchingUp;
+  if (state_.readings.ahead(finished)) return MirrorState::kCatchingUp;
   if (state_.times.size() > 0 || state_.files.leaving() > 0) return MirrorState::kLagging;
   return lag_seconds >= kLaggingFrom ? MirrorState::kLagging : MirrorState::kInSync;
 }
 
-EngineStatus Core::status() const {
+EngineStatus Core::status() {
   EngineStatus status;
   const auto now = stream::Watermark::Clock::now();
   const auto oldest =

@@ -53,7 +53,7 @@ class Core {
   /// Fulfils the promise when the replica stands still, or when it was resumed instead.
   [[nodiscard]] ring::Task<void> pause(std::shared_ptr<std::promise<void>> stands_still);
   void resume();
-  [[nodiscard]] EngineStatus status() const;
+  [[nodiscard]] EngineStatus status();
   void wait(Wait wait);
   void cancel(WaitId id) { waits_.cancel(id); }
   /// Everything applied and durable, the clean stop recorded; then the ring stops.
@@ -66,7 +66,7 @@ class Core {
   /// Lets go of replica files that nobody writes to any more: while they are open for writing they
   /// cannot be executed (ETXTBSY, execve(2)), and the replica is there to be used.
   [[nodiscard]] ring::Task<void> close_unused_files();
-  [[nodiscard]] MirrorState judge_state(double lag_seconds) const;
+  [[nodiscard]] MirrorState judge_state(double lag_seconds);
   /// Until all is applied, or waits for a replica that refuses it.
   [[nodiscard]] ring::Task<void> settle_everything();
   [[nodiscard]] ring::Task<bool> drain_everything();

@@ -11,13 +11,14 @@ std::optional<Readings::Reading> Readings::end(const Look& from, const ObjectId&
                                                SequenceNumber finished) {
   const Look to = intake_.look();
   if (!to.under_way && to.recorded <= finished) return std::nullopt;
-  return Reading{.before = from.recorded,
-                 .ended = to.number,
-                 .recorded = to.recorded,
-                 .object = object,
-                 .under_way = to.under_way,
-                 .read = {},
-                 .last_shown = to.recorded};
+  last_ = Reading{.before = from.recorded,
+                  .ended = to.number,
+                  .recorded = to.recorded,
+                  .object = object,
+                  .under_way = to.under_way,
+                  .read = {},
+                  .last_shown = to.recorded};
+  return last_;
 }
 
 void Readings::note_entry(const Location& entry, const Look& from, const ObjectId& object,
@@ -102,6 +103,11 @@ void Readings::drop_passed(Map& readings, SequenceNumber finished) {
   for (auto at = readings.begin(); at != readings.end();) {
     at = has_passed(at->second, finished) ? readings.erase(at) : std::next(at);
   }
+}
+
+bool Readings::ahead(SequenceNumber finished) {
+  if (last_ && has_passed(*last_, finished)) last_.reset();
+  return last_.has_value();
 }
 
 void Readings::prune(SequenceNumber finished) {

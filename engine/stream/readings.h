@@ -67,6 +67,10 @@ class Readings {
   [[nodiscard]] bool showed_another(const Location& entry, const ObjectId& object,
                                     const Recorded& operation) const;
 
+  /// Whether the replica may show operations that come after some that it still lacks: a reading
+  /// took place, and not all has ended that had begun by its end. `finished` as above.
+  [[nodiscard]] bool ahead(SequenceNumber finished);
+
   /// Forgets readings that every operation still to come began after.
   void prune(SequenceNumber finished);
   [[nodiscard]] std::size_t size() const {
@@ -95,6 +99,7 @@ class Readings {
   void drop_passed(Map& readings, SequenceNumber finished);
 
   Intake& intake_;
+  std::optional<Reading> last_;  ///< to have ended; none: it has passed
   std::unordered_map<Location, Reading> entries_;
   std::unordered_map<ObjectId, Reading> directories_;
   std::unordered_map<ObjectId, Reading> objects_;
