@@ -38,7 +38,9 @@ Durability::Durability(LiveState& state, Reconciler& reconciler, TimeSetter& tim
 ring::Task<bool> Durability::sync() {
   const auto complete = suspect_ ? std::nullopt : state_.complete_through();
   co_await times_.flush();
-  if (complete) complete_ = std::max(complete_, complete);
+  // Times that could not be set are marked now, or still to be set.
+  const auto flushed = state_.complete_with_times();
+  if (complete && flushed) complete_ = std::max(complete_, std::min(complete, flushed));
   const std::uint64_t wanted = started_ + 1;
   while (ended_ < wanted) {
     if (started_ > ended_) {
@@ -58,7 +60,9 @@ ring::Task<bool> Durability::sync() {
     ++ended_;
     if (error == 0) {
       note_good(applied, reconciled, started);
-      if (synced && !suspect_) clear_marks(*synced);
+      // So is what a close has lost.
+      const auto closed = suspect_ ? std::nullopt : state_.complete_through();
+      if (synced && closed) clear_marks(std::min(*synced, *closed));
     } else {
       note_failed(error, "syncfs of the replica");
     }

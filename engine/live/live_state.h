@@ -91,6 +91,15 @@ struct LiveState {
     return SequenceNumber{first->value - 1};
   }
 
+  /// The same with the times that are set.
+  [[nodiscard]] std::optional<SequenceNumber> complete_with_times() const {
+    const auto complete = complete_through();
+    const auto first = times.first_number();
+    if (!complete || !first || *first > *complete) return complete;
+    if (first->value == 0) return std::nullopt;
+    return SequenceNumber{first->value - 1};
+  }
+
   /// Wakes those that wait for progress: operations applied, marks cleared.
   void progressed() {
     progress.set();

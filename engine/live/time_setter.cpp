@@ -16,6 +16,11 @@ constexpr std::chrono::milliseconds kLongest{200};
 constexpr std::chrono::seconds kPatience{1};
 constexpr std::size_t kAtOnce = 32;
 
+/// The source has another object under the name, or none.
+bool shows_no_more(const Error& error) {
+  return error.code == ENOENT || error.code == ESTALE || error.code == ENOTDIR;
+}
+
 }  // namespace
 
 ring::Task<void> TimeSetter::run() {
@@ -76,7 +81,8 @@ ring::Task<void> TimeSetter::set_directory(ObjectId directory) {
   const auto opened = co_await state_.directories.open_replica(directory);
   const auto looked = co_await look(directory, std::nullopt);
   const state::PendingTimes::Pending* pending = state_.times.find(directory);
-  if (pending == nullptr || (!looked && source_is_ahead(directory))) co_return;
+  if (pending == nullptr) co_return;
+  if (!looked && shows_no_more(looked.error()) && source_is_ahead(directory)) co_return;
   const bool set = opened && looked && state_.writer.set_times((*opened)->get(), pending->after);
   state_.times.drop(directory);
   if (set) co_return;
@@ -126,7 +132,7 @@ ring::Task<void> TimeSetter::set_object(ObjectId object) {
     co_await hold.acquire(claims);
     if (usable_name(object) != name) continue;  // renamed meanwhile
     const Result<void> set = co_await set_held(object, name);
-    const bool later = !set && state_.times.find(object) != nullptr && source_is_ahead(object);
+    const bool later = !set && shows_no_more(set.error()) && source_is_ahead(object);
     if (!set && name && !later) reconciler_.request(*name, state::kSinceEver);
     co_return;
   }
@@ -164,7 +170,8 @@ ring::Task<Result<Metadata>> TimeSetter::look_at_source(ObjectId object,
 /// An operation that is recorded, or about to be, may tell where the object is now.
 bool TimeSetter::source_is_ahead(const ObjectId& object) {
   const auto patient_since = state::PendingTimes::Clock::now() - kPatience;
-  if (state_.times.find(object)->first < patient_since) return false;
+  const state::PendingTimes::Pending* pending = state_.times.find(object);
+  if (pending == nullptr || pending->first < patient_since) return false;
   const stream::Look now = state_.intake.look();
   return now.under_way || state_.finished.closed_through() < now.recorded;
 }

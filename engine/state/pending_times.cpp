@@ -126,6 +126,14 @@ std::vector<ObjectId> PendingTimes::due(Clock::time_point quiet_since,
   return result;
 }
 
+std::optional<SequenceNumber> PendingTimes::first_number() const {
+  std::optional<SequenceNumber> first;
+  for (const auto& [object, pending] : pending_) {
+    if (!first || pending.number < *first) first = pending.number;
+  }
+  return first;
+}
+
 PendingTimes::Clock::time_point PendingTimes::oldest(Clock::time_point now) const {
   for (const auto& [object, pending] : pending_) now = std::min(now, pending.first);
   return now;

@@ -51,6 +51,8 @@ class PendingTimes {
   [[nodiscard]] std::vector<ObjectId> due(Clock::time_point quiet_since,
                                           Clock::time_point longest) const;
   [[nodiscard]] std::vector<ObjectId> all() const;
+  /// The least number of one that is pending.
+  [[nodiscard]] std::optional<SequenceNumber> first_number() const;
   /// When the first of those that are pending was noted; `now` when none is.
   [[nodiscard]] Clock::time_point oldest(Clock::time_point now) const;
 
