@@ -124,10 +124,14 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
     state_.readings.note_object(object, entry, from, finished, **done);
     state_.times.drop(object);
     state_.owed.read(object, from.recorded);
+    note_names(**done);
   }
   co_await note_parent_times(entry, source, from.recorded);
   if (!metadata || !metadata->is_directory()) no_directory_at(entry);
   if (!done) {
+    // What it has in common with its other names may have been lost half way.
+    const bool linked = metadata && !metadata->is_directory() && metadata->nlink > 1;
+    if (linked) state_.owed.add(object, state_.intake.last_recorded());
     entry_failed(entry, reading, done.error());
     // Should the directory itself be the trouble, the next attempt opens it anew, by name.
     state_.directories.forget_replica(entry.parent);
@@ -137,6 +141,13 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
   const state::Mark* const mark = state_.marks.find(entry);
   if (mark != nullptr && mark->since == state::kSinceEver) ++state_.repaired;
   co_return state_.marks.done(entry, reading) ? Attempt::kAgain : Attempt::kDone;
+}
+
+void Reconciler::note_names(const Metadata& source) {
+  if (source.is_directory() || source.nlink < 2) return;
+  const ObjectId object = source.id();
+  state_.owed.know_names(object, source.nlink, state_.links.count(object),
+                         state_.intake.last_recorded());
 }
 
 /// A directory that cannot be opened on the replica, though it should be there, is itself to be

@@ -121,6 +121,7 @@ class Reconciler {
       const Location& entry, const std::optional<Metadata>& now, const state::DirHandle& source);
   [[nodiscard]] ring::Task<Result<void>> directory_entry(const Location& entry,
                                                          const compare::EntryResult& result);
+  void note_names(const Metadata& source);
   void parent_is_damaged(const Location& entry);
   void entry_failed(const Location& entry, state::MarkReading reading, const Error& error);
   [[nodiscard]] ring::Task<void> note_parent_times(const Location& entry,

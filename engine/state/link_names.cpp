@@ -60,6 +60,11 @@ std::vector<Location> LinkNames::all(const ObjectId& object) const {
   return found == names_.end() ? std::vector<Location>{} : found->second;
 }
 
+std::size_t LinkNames::count(const ObjectId& object) const {
+  const auto found = names_.find(object);
+  return found == names_.end() ? 0 : found->second.size();
+}
+
 std::optional<Location> LinkNames::any(const ObjectId& object) const {
   const auto found = names_.find(object);
   if (found == names_.end()) return std::nullopt;

@@ -32,6 +32,7 @@ class LinkNames {
 
   [[nodiscard]] bool contains(const ObjectId& object) const { return names_.contains(object); }
   [[nodiscard]] std::vector<Location> all(const ObjectId& object) const;
+  [[nodiscard]] std::size_t count(const ObjectId& object) const;
   [[nodiscard]] std::optional<Location> any(const ObjectId& object) const;
 
  private:

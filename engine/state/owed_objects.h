@@ -1,7 +1,9 @@
-// Objects with several names to which an operation was not applied.
+// Objects with several names of which the replica may not have all that it should.
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <unordered_map>
 
 #include "mirrorfs/operation.h"
@@ -9,9 +11,14 @@
 
 namespace mirrorfs::state {
 
-/// The mark on the name that the operation went through may be resolved by another object that has
-/// the name now, or by none; the one that was changed lives on under names that may not be known.
-/// So it is owed until the replica has a reading of the object itself, under whatever name.
+/// An operation was not applied: the mark on the name that it went through may be resolved by
+/// another object that has the name now, or by none; the one that was changed lives on under names
+/// that may not be known. So it is owed until the replica has a reading of the object itself, under
+/// whatever name.
+///
+/// Or fewer names of it are known than it has: a name that was read when it was the only one is not
+/// noted, and a further one may have become an object of its own. So the others are owed until they
+/// are met, or a walk that began later did not: then they are outside the tree.
 /// Ring thread only.
 class OwedObjects {
  public:
@@ -24,16 +31,44 @@ class OwedObjects {
     const auto found = owed_.find(object);
     if (found != owed_.end() && found->second <= recorded) owed_.erase(found);
   }
+  /// Of its `links` names so many are known, when all up to `recorded` was recorded.
+  void know_names(const ObjectId& object, std::size_t links, std::size_t known,
+                  SequenceNumber recorded) {
+    const std::size_t unknown = links > known ? links - known : 0;
+    const auto outside = outside_.find(object);
+    if (unknown == 0 || (outside != outside_.end() && outside->second == unknown)) {
+      unknown_.erase(object);
+      if (unknown == 0 && outside != outside_.end()) outside_.erase(outside);
+    } else {
+      unknown_[object] = {.since = recorded, .names = unknown};
+    }
+  }
   /// It has no name any more.
-  void gone(const ObjectId& object) { owed_.erase(object); }
-  /// A walk that met all there is began when all up to `recorded` was recorded: they are gone.
+  void gone(const ObjectId& object) {
+    owed_.erase(object);
+    unknown_.erase(object);
+    outside_.erase(object);
+  }
+  /// A walk that met all there is was begun when all up to `recorded` was recorded: what is owed
+  /// since then or earlier is gone, or outside.
   void walked(SequenceNumber recorded) {
     std::erase_if(owed_, [recorded](const auto& owed) { return owed.second <= recorded; });
+    std::erase_if(unknown_, [&](const auto& unknown) {
+      if (unknown.second.since > recorded) return false;
+      outside_[unknown.first] = unknown.second.names;
+      return true;
+    });
   }
-  [[nodiscard]] std::size_t size() const { return owed_.size(); }
+  [[nodiscard]] std::size_t size() const { return owed_.size() + unknown_.size(); }
 
  private:
+  struct Unknown {
+    SequenceNumber since;
+    std::size_t names = 0;
+  };
   std::unordered_map<ObjectId, SequenceNumber> owed_;  ///< the last operation each
+  std::unordered_map<ObjectId, Unknown> unknown_;
+  std::unordered_map<ObjectId, std::size_t> outside_;  ///< how many names
 };
 
 }  // namespace mirrorfs::state
