@@ -2,6 +2,10 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
+
+#include "engine/ring/ring.h"
+
 namespace mirrorfs::compare {
 
 const char* type_name(mode_t mode) {
@@ -31,6 +35,28 @@ ring::Task<Result<Reconciled>> correct_attributes(EntryPair& entry, objects::Att
   if (!updated) co_return pass_on(std::move(updated));
   entry.context.observer.attributes_set(entry.name);
   co_return Reconciled::kChanged;
+}
+
+ring::Task<Result<void>> reconcile_attributes(Context context, DirectoryPair directory,
+                                              std::string name, Metadata source) {
+  const Policy policy;
+  EntryPair entry(context, directory, name, policy);
+  entry.source = source;
+  Result<Metadata> replica = co_await context.ring.statx(directory.replica, name.c_str());
+  if (!replica) co_return pass_on(std::move(replica));
+  if (replica->type() != source.type()) co_return fail(ENOENT, "statx", name);
+  Result<objects::Xattrs> wanted =
+      objects::read_xattrs_at(directory.source, name.c_str(), context.rights);
+  if (!wanted) co_return pass_on(std::move(wanted));
+  Result<objects::Xattrs> present =
+      objects::read_xattrs_at(directory.replica, name.c_str(), context.rights);
+  if (!present) co_return pass_on(std::move(present));
+  const objects::AttributeSet which =
+      objects::differing(source, *wanted, *replica, *present, context.rights);
+  if (!which.any()) co_return Result<void>{};
+  Result<void> updated = co_await copy::update_attributes(entry.transfer, which, *wanted, *present);
+  if (updated && entry.transfer.refused) context.observer.refused(name, *entry.transfer.refused);
+  co_return updated;
 }
 
 }  // namespace mirrorfs::compare

@@ -33,7 +33,8 @@ struct EntryPair {
       .place = {directory.source, directory.replica, directory.hidden != nullptr},
       .name = name,
       .source = {},
-      .replica = {}};
+      .replica = {},
+      .refused = {}};
   Metadata& source = transfer.source;
   std::optional<Metadata>& replica = transfer.replica;
 

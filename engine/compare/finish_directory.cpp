@@ -34,9 +34,10 @@ ring::Task<Result<bool>> finish(Context& context, const DirectoryPair& directory
     if (options.touched) which.mode = which.times = true;
   }
   if (policy.dry_run || !which.any()) co_return differed;
-  Result<void> applied = context.writer.apply_attributes(directory.replica, which, *source, *wanted,
-                                                         *present, context.rights);
+  Result<objects::Refusal> applied = context.writer.apply_attributes(
+      directory.replica, which, *source, *wanted, *present, context.rights);
   if (!applied) co_return pass_on(std::move(applied));
+  if (*applied) context.observer.refused(name, **applied);
   if (differed) context.observer.attributes_set(name);
   co_return differed || options.created;
 }

@@ -35,6 +35,8 @@ class Observer {
   virtual void copied(std::string_view name, std::uint64_t bytes) { (void)name, (void)bytes; }
   /// The replica's filesystem takes no further name of an object: it has more than one copy of it.
   virtual void names_are_split(const Metadata& source) { (void)source; }
+  /// The replica does not take one of its attributes; all else was done.
+  virtual void refused(std::string_view name, const Error& error) { failed(name, error); }
   virtual void failed(std::string_view name, const Error& error) { (void)name, (void)error; }
 };
 

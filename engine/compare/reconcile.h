@@ -41,6 +41,12 @@ struct EntryResult {
     Context context, DirectoryPair directory, std::string name,
     std::optional<Metadata> known_source, std::optional<Metadata> known_replica, Policy policy);
 
+/// Owner, xattrs, mode and times of an object that is no directory and whose content is right. The
+/// Observer is told what was refused. ENOENT: the replica has no such object.
+[[nodiscard]] ring::Task<Result<void>> reconcile_attributes(Context context,
+                                                            DirectoryPair directory,
+                                                            std::string name, Metadata source);
+
 struct ChildDirectory {
   std::string name;
   Metadata source;
@@ -85,7 +91,7 @@ struct FinishOptions {
 };
 
 /// Owner, xattrs, mode and times of the directory itself, after its children. `name` is for the
-/// Observer. Returns whether anything differed.
+/// Observer, which is told what was refused. Returns whether anything differed.
 [[nodiscard]] ring::Task<Result<bool>> finish_directory(Context context, DirectoryPair directory,
                                                         std::string name, FinishOptions options,
                                                         Policy policy);

@@ -118,6 +118,7 @@ ring::Task<bool> copied_on_sight(Work& work, Name& item, Known& source) {
   observer.created(item.name);
   observer.copied(item.name, sighting->bytes);
   observer.reconciled(item.name, entry.source);
+  if (entry.transfer.refused) observer.refused(item.name, *entry.transfer.refused);
   work.result.changed = true;
   co_return true;
 }

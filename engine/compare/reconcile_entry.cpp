@@ -123,6 +123,7 @@ ring::Task<Result<Reconciled>> attempt(EntryPair& entry, Known source, Known rep
   looked = co_await look_if_unknown(context.ring, directory.replica, entry.name, replica);
   if (!looked) co_return pass_on(std::move(looked));
   result = EntryResult{};
+  entry.transfer.refused.reset();
   result.source = source.metadata;
   entry.replica = replica.metadata;
   if (!source.metadata) {
@@ -192,6 +193,10 @@ ring::Task<Result<EntryResult>> reconcile_known(Context context, DirectoryPair d
   if (result.source) {
     if (!result.is_directory) result.source = entry.source;
     context.observer.reconciled(name, *result.source);
+    if (entry.transfer.refused) {
+      co_await explain_denial(entry, *entry.transfer.refused);
+      context.observer.refused(name, *entry.transfer.refused);
+    }
   }
   result.changed = *outcome == Reconciled::kChanged || opened_parent;
   co_return result;

@@ -18,9 +18,10 @@ ring::Task<Result<void>> publish_small(Transfer& transfer, const std::string& li
                                             source.rdev);
   Result<Staged> staged = co_await std::move(making);
   if (!staged) co_return pass_on(std::move(staged));
-  Result<void> attributes = context.writer.apply_attributes(
+  Result<objects::Refusal> attributes = context.writer.apply_attributes(
       staged->fd(), objects::AttributeSet::all(), source, xattrs, {}, context.rights);
-  if (!attributes) co_return attributes;
+  if (!attributes) co_return pass_on(std::move(attributes));
+  transfer.refused = std::move(*attributes);
   Result<void> published =
       co_await context.staging->publish(context.writer, *staged, transfer.target());
   co_return published;
@@ -47,9 +48,10 @@ ring::Task<Result<void>> update_attributes(Transfer& transfer, objects::Attribut
   Result<UniqueFd> object =
       co_await objects::open_path_at(context.ring, transfer.place.replica, transfer.name.c_str());
   if (!object) co_return pass_on(std::move(object));
-  Result<void> applied = context.writer.apply_attributes(object->get(), which, transfer.source,
-                                                         wanted, present, context.rights);
-  if (!applied) co_return applied;
+  Result<objects::Refusal> applied = context.writer.apply_attributes(
+      object->get(), which, transfer.source, wanted, present, context.rights);
+  if (!applied) co_return pass_on(std::move(applied));
+  transfer.refused = std::move(*applied);
   Result<void> closed = co_await context.ring.close(std::move(*object));
   co_return closed;
 }

@@ -1,7 +1,8 @@
 // One object on its way from the source to the replica, and the ways to write it there.
 //
 // Nothing here compares: the caller has decided what is to be written. All of it runs on the ring
-// thread, and a failure leaves nothing half-written under a real name.
+// thread, and a failure leaves nothing half-written under a real name. An attribute that the
+// replica refuses is no failure.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,7 @@ struct Transfer {
   const std::string& name;
   Metadata source;                  ///< renewed when the object changes while it is copied
   std::optional<Metadata> replica;  ///< absent: nothing stands there (any more)
+  objects::Refusal refused;         ///< set: all else was done
 
   /// In the replica.
   [[nodiscard]] Target target() const { return {place.replica, name.c_str(), place.hidden}; }
@@ -62,6 +64,6 @@ using WrittenOrVanished = std::optional<Written>;
                                                          const objects::Xattrs& present);
 
 /// Owner, xattrs, mode and times from the open source file to the one made just now.
-[[nodiscard]] Result<void> copy_attributes(const Transfer& transfer, int from, const Staged& to);
+[[nodiscard]] Result<void> copy_attributes(Transfer& transfer, int from, const Staged& to);
 
 }  // namespace mirrorfs::copy

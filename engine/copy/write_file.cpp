@@ -83,14 +83,17 @@ bool can_only_be_replaced(const Error& error) {
 
 }  // namespace
 
-Result<void> copy_attributes(const Transfer& transfer, int from, const Staged& to) {
+Result<void> copy_attributes(Transfer& transfer, int from, const Staged& to) {
   const objects::Rights rights = transfer.tools.rights;
   Result<objects::Xattrs> wanted = objects::read_xattrs(from, rights);
   if (!wanted) return pass_on(std::move(wanted));
   const objects::AttributeSet which =
       objects::to_set_on_new(transfer.source, *wanted, to.permissions(), to.owner());
-  return transfer.tools.writer.apply_attributes(to.fd(), which, transfer.source, *wanted, {},
-                                                rights);
+  Result<objects::Refusal> applied =
+      transfer.tools.writer.apply_attributes(to.fd(), which, transfer.source, *wanted, {}, rights);
+  if (!applied) return pass_on(std::move(applied));
+  transfer.refused = std::move(*applied);
+  return {};
 }
 
 ring::Task<Result<WrittenOrVanished>> publish_file(Transfer& transfer) {

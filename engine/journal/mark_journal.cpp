@@ -99,6 +99,14 @@ MarkJournal::Held MarkJournal::begin(const Footprint& footprint) {
   return held;
 }
 
+MarkJournal::Held MarkJournal::keep(const Location& entry, const ObjectId& object) {
+  Held held;
+  const std::lock_guard lock(mutex_);
+  held.journal_ = this;
+  hold_itself(held, entry, object, false);
+  return held;
+}
+
 bool MarkJournal::announce(const Footprint& footprint, Announced then) {
   if (!owner_.durable || footprint.change() == Footprint::Change::kNothing) return false;
   const bool names = footprint.change() == Footprint::Change::kNames;
@@ -141,6 +149,11 @@ void MarkJournal::hold(Held& held, const Location& where, const ObjectId& object
     if (std::exchange(held.covers_, epoch_) == 0) ++covered_;
     return;
   }
+  hold_itself(held, where, object, names);
+}
+
+void MarkJournal::hold_itself(Held& held, const Location& where, const ObjectId& object,
+                              bool names) {
   const bool placed = where.parent == owner_.root || directories_.contains(where.parent);
   const bool full = marks_.size() >= most_;
   if ((saturated_ || full || !placed) && !marks_.contains(where)) {

@@ -83,6 +83,9 @@ class MarkJournal {
 
   /// The source may change once this has returned. bad_alloc: it must not.
   [[nodiscard]] Held begin(const Footprint& footprint);
+  /// A mark on the object that stays for as long as this is held, which may be long. Its entry; of
+  /// the root, an empty name in itself.
+  [[nodiscard]] Held keep(const Location& entry, const ObjectId& object);
   /// Marks what begin() is likely to be asked for, so that it will not have to wait for the disk.
   /// False: there is nothing to wait for, and `then` is not called; else it is, from another
   /// thread.
@@ -133,6 +136,8 @@ class MarkJournal {
   [[nodiscard]] Entry& mark(const Location& where, const ObjectId& object, bool names);
   [[nodiscard]] Entry* cover_over(const ObjectId& directory);
   void hold(Held& held, const Location& where, const ObjectId& object, bool names);
+  /// Whatever covers the directory.
+  void hold_itself(Held& held, const Location& where, const ObjectId& object, bool names);
   void hold_everything(Held& held);
   static void add(Held& held, Entry& entry);
   void close_covers();

@@ -84,8 +84,8 @@ ring::Task<void> Core::recover(journal::JournalContent marks) {
   state_.recovering = false;
   state_.progressed();
   dispatcher_.release();
-  while (!state_.clean() && !drained_) co_await state_.progress.wait();
-  if (state_.clean()) recovery_.note_clean();
+  while (!state_.nothing_marked() && !drained_) co_await state_.progress.wait();
+  if (state_.nothing_marked()) recovery_.note_clean();
 }
 
 ring::Task<void> Core::close_unused_files() {
@@ -119,10 +119,12 @@ void Core::resume() {
 MirrorState Core::judge_state(double lag_seconds) {
   if (dispatcher_.paused()) return MirrorState::kPaused;
   if (reconciler_.progress().running) return MirrorState::kBaseline;
-  if (state_.marks.failing() > 0 || durability_.suspect()) return MirrorState::kDegraded;
+  const bool lacks = state_.marks.failing() > 0 || state_.refusals.size() > 0;
+  if (lacks || durability_.suspect()) return MirrorState::kDegraded;
   const SequenceNumber finished = state_.finished.closed_through();
   const bool behind_marks = finished < state_.watermark.closed_through();
-  if (state_.catching_up || !state_.clean() || behind_marks) return MirrorState::kCatchingUp;
+  if (state_.catching_up || !state_.nothing_marked() || behind_marks)
+    return MirrorState::kCatchingUp;
   if (state_.readings.ahead(finished)) return MirrorState::kCatchingUp;
   if (state_.times.size() > 0 || state_.files.leaving() > 0) return MirrorState::kLagging;
   return lag_seconds >= kLaggingFrom ? MirrorState::kLagging : MirrorState::kInSync;
@@ -142,8 +144,8 @@ EngineStatus Core::status() {
   status.queued_bytes = state_.intake.queued_bytes();
   status.recovery = recovery_.progress();
   status.marks = state_.marks.size() + state_.directories.unsettled() + state_.owed.size() +
-                 state_.leftovers + (state_.recovering ? status.recovery.marks : 0) +
-                 (durability_.suspect() ? 1 : 0);
+                 state_.leftovers + state_.refusals.size() +
+                 (state_.recovering ? status.recovery.marks : 0) + (durability_.suspect() ? 1 : 0);
   status.errors_total = state_.totals.errors;
   status.last_error = state_.totals.last_error;
   status.bytes_replicated_total = dispatcher_.bytes_applied() + state_.totals.bytes_reconciled;
@@ -151,6 +153,10 @@ EngineStatus Core::status() {
   status.baseline = reconciler_.progress();
   if (state_.journal != nullptr) status.journal_marks = state_.journal->size();
   for (const auto& [entry, cause] : state_.marks.failures(kFailuresNamed)) {
+    status.failed.push_back({state_.directories.path_of(entry), cause});
+  }
+  const std::size_t room = kFailuresNamed - status.failed.size();
+  for (const auto& [entry, cause] : state_.refusals.named(room)) {
     status.failed.push_back({state_.directories.path_of(entry), cause});
   }
   return status;
@@ -172,7 +178,7 @@ ring::Task<void> Core::settle_everything() {
     } else if (!state_.clean() && !tried_again) {
       tried_again = true;
       reconciler_.retry_all();
-    } else if (state_.clean() && state_.times.size() > 0) {
+    } else if (state_.nothing_marked() && state_.times.size() > 0) {
       co_await times_.flush();
       if (state_.times.size() > 0) co_await ring_->sleep(kRestTick);
     } else {

@@ -45,6 +45,17 @@ class Dispatcher::Job final : public stream::Ticket {
   Dispatcher& owner_;
 };
 
+Dispatcher::Dispatcher(LiveState& state, Reconciler& reconciler, TimeSetter& times)
+    : state_(state),
+      reconciler_(reconciler),
+      times_(times),
+      applier_(state.writer,
+               {state.directories, state.files, state.links,
+                [&reconciler](const Location& entry, const ObjectId& object, const Error& error) {
+                  reconciler.refuse(entry, object, error);
+                }},
+               state.rights) {}
+
 void Dispatcher::pull() { advance(); }
 
 void Dispatcher::resume() {
@@ -99,14 +110,27 @@ void Dispatcher::start(stream::Recorded&& recorded) {
   state_.dependencies.enter(*job, claims_of(job->recorded));
 }
 
+/// Applied, but for an attribute that the replica does not take: who waits for this very change is
+/// told.
+void Dispatcher::remember_refused(const stream::Recorded& recorded) {
+  if (state_.refusals.size() == 0 || !stream::sets_attributes(recorded.operation)) return;
+  std::vector<Location> entries = stream::touched_entries(recorded.operation);
+  std::erase_if(entries, [this](const Location& at) { return !state_.refusals.contains(at); });
+  if (!entries.empty()) remember_unapplied(recorded.number, std::move(entries));
+}
+
+void Dispatcher::remember_unapplied(SequenceNumber number, std::vector<Location> entries) {
+  unapplied_.emplace(number, std::move(entries));
+  if (unapplied_.size() > kUnappliedRemembered) unapplied_.erase(unapplied_.begin());
+}
+
 void Dispatcher::remember_unapplied(const stream::Recorded& recorded, bool tried) {
   std::vector<Location> entries = stream::touched_entries(recorded.operation);
   const bool nameless = entries.empty();
   std::erase_if(entries, [this](const Location& entry) { return !state_.marks.is_marked(entry); });
   // What lies in directories that are still to be walked is nobody's failure.
   if (entries.empty() && !(nameless && tried)) return;
-  unapplied_.emplace(recorded.number, std::move(entries));
-  if (unapplied_.size() > kUnappliedRemembered) unapplied_.erase(unapplied_.begin());
+  remember_unapplied(recorded.number, std::move(entries));
 }
 
 bool Dispatcher::refused(SequenceNumber number) const {
@@ -114,7 +138,7 @@ bool Dispatcher::refused(SequenceNumber number) const {
   if (found == unapplied_.end()) return false;
   const std::vector<Location>& entries = found->second;
   return entries.empty() || std::ranges::any_of(entries, [this](const Location& entry) {
-           return state_.marks.is_failing(entry);
+           return state_.marks.is_failing(entry) || state_.refusals.contains(entry);
          });
 }
 
@@ -137,6 +161,35 @@ void Dispatcher::follow_removed_directories(const Operation& operation) {
 void Dispatcher::follow_last_link(const Operation& operation) {
   const auto* unlink = std::get_if<Unlink>(&operation);
   if (unlink != nullptr && unlink->last_link) state_.owed.gone(unlink->object);
+}
+
+/// What the replica does not take of an object goes with its name. Of one that lives on under names
+/// that are not known, only a walk finds them.
+void Dispatcher::follow_refusals(const stream::Recorded& recorded) {
+  if (state_.refusals.size() == 0) return;
+  const auto loses_name = [&](const ObjectId& object, const Location& name,
+                              const std::optional<Location>& other) {
+    if (!state_.refusals.contains(name)) return;
+    if (other) return state_.refusals.renamed(name, *other);
+    state_.refusals.gone(name);
+    state_.owed.add(object, recorded.number);
+  };
+  if (const auto* unlink = std::get_if<Unlink>(&recorded.operation)) {
+    if (unlink->last_link) return state_.refusals.gone(unlink->where);
+    loses_name(unlink->object, unlink->where, state_.links.any(unlink->object));
+  } else if (const auto* removed = std::get_if<RemoveDirectory>(&recorded.operation)) {
+    state_.refusals.gone(removed->where);
+  } else if (const auto* rename = std::get_if<Rename>(&recorded.operation)) {
+    if ((rename->flags & RENAME_EXCHANGE) != 0) {
+      return state_.refusals.exchanged(rename->from, rename->to);
+    }
+    const auto other = rename->replaced ? state_.links.any(*rename->replaced) : std::nullopt;
+    // A session that trusts the replica may not have met the others.
+    if (other || (rename->replaced && state_.directories.trusting())) {
+      loses_name(*rename->replaced, rename->to, other);
+    }
+    state_.refusals.renamed(rename->from, rename->to);
+  }
 }
 
 /// What the reconciler remembers of objects with several names follows what was applied.
@@ -169,6 +222,8 @@ ring::Task<Result<void>> Dispatcher::apply(const stream::Recorded& recorded) {
   auto applied = co_await applier_.apply(recorded.operation);
   if (!applied) co_return applied;
   follow_names(recorded.operation);
+  follow_refusals(recorded);
+  remember_refused(recorded);
   const auto newer = [&](const ObjectId& object) {
     return state_.readings.read_after(object, recorded);
   };

@@ -19,11 +19,7 @@ class TimeSetter;
 /// Ring thread only.
 class Dispatcher {
  public:
-  Dispatcher(LiveState& state, Reconciler& reconciler, TimeSetter& times)
-      : state_(state),
-        reconciler_(reconciler),
-        times_(times),
-        applier_(state.writer, {state.directories, state.files, state.links}, state.rights) {}
+  Dispatcher(LiveState& state, Reconciler& reconciler, TimeSetter& times);
 
   /// Takes what the intake has, as far as the window allows. Called when the intake says that there
   /// is work.
@@ -74,6 +70,9 @@ class Dispatcher {
   void forget_doubtful_names(const Operation& operation);
   void follow_last_link(const Operation& operation);
   void follow_names(const Operation& operation);
+  void remember_refused(const stream::Recorded& recorded);
+  void follow_refusals(const stream::Recorded& recorded);
+  void remember_unapplied(SequenceNumber number, std::vector<Location> entries);
   void remember_unapplied(const stream::Recorded& recorded, bool tried);
 
   void cover(const Operation& operation);

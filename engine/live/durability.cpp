@@ -77,7 +77,7 @@ void Durability::note_good(SequenceNumber applied, std::uint64_t reconciled,
   durable_ = applied;
   reconciled_ = reconciled;
   // As long as what a failure may have lost is not found and written again, it is older than this.
-  if (suspect_ && !state_.clean()) return;
+  if (suspect_ && !state_.nothing_marked()) return;
   suspect_ = false;
   if (good_since_.tv_sec != 0) good_since_ = started;
 }
@@ -169,7 +169,7 @@ ring::Task<bool> Durability::sync_object(ObjectId object, Location where) {
 
 /// After a failure: not before what it may have lost was written again.
 ring::Task<bool> Durability::sync_suspect() {
-  if (!state_.clean()) co_return false;
+  if (!state_.nothing_marked()) co_return false;
   const bool done = co_await sync();
   co_return done && !suspect_;
 }

@@ -15,6 +15,7 @@
 #include "engine/state/marks.h"
 #include "engine/state/owed_objects.h"
 #include "engine/state/pending_times.h"
+#include "engine/state/refusals.h"
 #include "engine/stream/apply.h"
 #include "engine/stream/dependencies.h"
 #include "engine/stream/intake.h"
@@ -55,6 +56,7 @@ struct LiveState {
   state::OwedObjects owed;
   state::PendingTimes times;
   state::Marks marks;
+  state::Refusals refusals;
   stream::Dependencies dependencies;
   stream::Readings readings;
   stream::Watermark watermark;  ///< closed: applied, or covered by a mark
@@ -70,10 +72,12 @@ struct LiveState {
 
   /// Nothing is marked or owed, every directory that is known is right, and nothing is left in
   /// staging.
-  [[nodiscard]] bool clean() const { return marks.size() == 0 && all_is_told(); }
+  [[nodiscard]] bool nothing_marked() const { return marks.size() == 0 && all_is_told(); }
+  /// And the replica took all attributes.
+  [[nodiscard]] bool clean() const { return nothing_marked() && refusals.size() == 0; }
   /// The same of what completed up to `number`.
   [[nodiscard]] bool clean_through(SequenceNumber number) const {
-    return marks.clean_through(number) && all_is_told();
+    return marks.clean_through(number) && all_is_told() && refusals.size() == 0;
   }
   /// What may differ is in `marks`, and nowhere else.
   [[nodiscard]] bool all_is_told() const {

@@ -1,6 +1,8 @@
 // Counts what one reconcile does into the status.
 #pragma once
 
+#include <map>
+
 #include "engine/live/reconciler.h"
 
 namespace mirrorfs::live {
@@ -26,6 +28,11 @@ class Reconciler::PassObserver final : public compare::Observer {
   [[nodiscard]] const std::vector<ReconciledObject>& reconciled_objects() const {
     return reconciled_;
   }
+  /// Why the replica does not take an attribute of the object of this name; null: it took all.
+  [[nodiscard]] const Error* refusal_of(std::string_view name) const {
+    const auto found = refused_.find(name);
+    return found == refused_.end() ? nullptr : &found->second;
+  }
   [[nodiscard]] bool names_were_split() const { return split_; }
 
   void seen(const Metadata& source) override {
@@ -37,6 +44,9 @@ class Reconciler::PassObserver final : public compare::Observer {
     bytes_ += size;
     ++progress_.files_total;
     progress_.bytes_total += size;
+  }
+  void refused(std::string_view name, const Error& error) override {
+    refused_.emplace(name, error);
   }
   void names_are_split(const Metadata&) override { split_ = true; }
   void reconciled(std::string_view name, const Metadata& source) override {
@@ -52,6 +62,7 @@ class Reconciler::PassObserver final : public compare::Observer {
   bool split_ = false;
   std::vector<ObjectId> seen_;
   std::vector<ReconciledObject> reconciled_;
+  std::map<std::string, Error, std::less<>> refused_;
 };
 
 }  // namespace mirrorfs::live

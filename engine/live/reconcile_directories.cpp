@@ -98,6 +98,7 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
     state_.times.drop(object.id());
   }
   if (!finished) co_return pass_on(std::move(finished));
+  follow_refusals_in(directory, observer, *result);
   state_.readings.note_object(directory, std::nullopt, from, done, *read);
   state_.times.drop(directory);
   if (state_.directories.end_walk(directory)) {
@@ -122,6 +123,7 @@ ring::Task<Result<void>> Reconciler::reconcile_root() {
   const compare::Policy policy{};
   auto done = co_await compare::finish_directory(context(observer), pair, "", options, policy);
   if (!done) co_return pass_on(std::move(done));
+  follow_refusals(own_entry(root), root, observer.refusal_of({}));
   state_.readings.note_object(root, std::nullopt, from, state_.finished.closed_through(), *read);
   ++state_.reconciled;
   co_return Result<void>{};

@@ -188,6 +188,10 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::reconcile_held(
   auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, now,
                                                   std::nullopt, policy);
   if (!result) co_return pass_on(std::move(result));
+  if (!result->source || !result->is_directory) {
+    const ObjectId object = result->source ? result->source->id() : ObjectId{};
+    follow_refusals(entry, object, observer.refusal_of(entry.name));
+  }
   if (result->source && result->is_directory) {
     auto done = co_await directory_entry(entry, *result);
     if (!done) co_return pass_on(std::move(done));
@@ -220,6 +224,7 @@ ring::Task<Result<void>> Reconciler::directory_entry(const Location& entry,
   auto done =
       co_await compare::finish_directory(context(observer), pair, entry.name, options, policy);
   if (!done) co_return pass_on(std::move(done));
+  follow_refusals(entry, id, observer.refusal_of(entry.name));
   co_return Result<void>{};
 }
 

@@ -90,6 +90,7 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::compare_linked(
     }
   }
   if (!result) co_return pass_on(std::move(result));
+  follow_refusals(entry, id, observer.refusal_of(entry.name));
   co_return result->source;
 }
 

@@ -131,7 +131,7 @@ void Reconciler::after_work() {
     log_info("baseline done: {} objects, {} bytes looked at", progress_.files_done,
              progress_.bytes_done);
   }
-  if (state_.catching_up && state_.clean()) {
+  if (state_.catching_up && state_.nothing_marked()) {
     state_.catching_up = false;
     log_info("caught up: order is kept again");
   }
@@ -149,6 +149,7 @@ void Reconciler::directory_is_gone(const ObjectId& directory) {
 /// The table has it no more: neither has anything else.
 void Reconciler::forget(const ObjectId& directory) {
   state_.marks.forget_directory(directory);
+  state_.refusals.forget_directory(directory);
   release_names_in(directory);
   state_.times.drop(directory);
   lost_.found(directory);
@@ -157,7 +158,7 @@ void Reconciler::forget(const ObjectId& directory) {
 ring::Task<void> Reconciler::retry_loop() {
   while (!state_.ring.stopping()) {
     const bool waiting = root_failed_ || state_.marks.waiting_count() > 0 || !lost_.none() ||
-                         searching_ || state_.leftovers > 0;
+                         state_.refusals.size() > 0 || searching_ || state_.leftovers > 0;
     if (!waiting) {
       retries_needed_.reset();
       co_await retries_needed_.wait();
@@ -167,6 +168,7 @@ ring::Task<void> Reconciler::retry_loop() {
     retry_root();
     retry_leftovers();
     look_for_lost();
+    retry_refusals(state_.refusals.due(state::Refusals::Clock::now()));
     for (const Location& entry : state_.marks.due(state::Clock::now())) {
       request(entry, state_.marks.find(entry)->since);
     }
@@ -195,6 +197,7 @@ ring::Task<void> Reconciler::clear_leftovers() {
 void Reconciler::retry_all() {
   retry_root();
   retry_leftovers();
+  retry_refusals(state_.refusals.one_of_each());
   for (const Location& entry : state_.marks.waiting()) {
     request(entry, state_.marks.find(entry)->since);
   }

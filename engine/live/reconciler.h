@@ -44,6 +44,10 @@ class Reconciler {
   void distrust_cache_since(const timespec& since);
   /// The source has the directory no more.
   void directory_is_gone(const ObjectId& directory);
+  /// The entry of a directory in its parent; of the root, an empty name in itself.
+  [[nodiscard]] Location own_entry(const ObjectId& directory) const;
+  /// The replica does not take an attribute of this object. The journal keeps it until it does.
+  void refuse(const Location& entry, const ObjectId& object, const Error& error);
   /// An operation has moved directories on the replica.
   void note_displaced();
   /// What was known to have this name is known no more.
@@ -127,6 +131,14 @@ class Reconciler {
   [[nodiscard]] ring::Task<void> note_parent_times(const Location& entry,
                                                    const state::DirHandle& source,
                                                    SequenceNumber before);
+
+  // Attributes that the replica does not take (refused_attributes.cpp).
+  void follow_refusals(const Location& entry, const ObjectId& object, const Error* refusal);
+  void follow_refusals_in(const ObjectId& directory, const PassObserver& observer,
+                          const compare::DirectoryResult& result);
+  void retry_refusals(const std::vector<state::Refusals::Refused>& some);
+  [[nodiscard]] ring::Task<void> retry_refusal(state::Refusals::Refused refused);
+  [[nodiscard]] ring::Task<void> set_refused(const state::Refusals::Refused& refused);
 
   // Objects with several names (reconcile_links.cpp).
   [[nodiscard]] ring::Task<bool> lacks_names(const Location& entry, const Metadata* source);

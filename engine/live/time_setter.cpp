@@ -83,7 +83,11 @@ ring::Task<void> TimeSetter::set_directory(ObjectId directory) {
   const state::PendingTimes::Pending* pending = state_.times.find(directory);
   if (pending == nullptr) co_return;
   if (!looked && shows_no_more(looked.error()) && source_is_ahead(directory)) co_return;
-  const bool set = opened && looked && state_.writer.set_times((*opened)->get(), pending->after);
+  bool set = opened && looked;
+  if (set) {
+    const auto done = state_.writer.set_times((*opened)->get(), pending->after);
+    set = done || is_refused(directory, reconciler_.own_entry(directory), done.error());
+  }
   state_.times.drop(directory);
   if (set) co_return;
   const auto where = state_.directories.where(directory);
@@ -92,6 +96,12 @@ ring::Task<void> TimeSetter::set_directory(ObjectId directory) {
   } else if (where && state_.directories.takes_marks(where->parent)) {
     reconciler_.request(*where, state::kSinceEver);
   }
+}
+
+bool TimeSetter::is_refused(const ObjectId& object, const Location& where, const Error& error) {
+  if (!objects::is_refusal(error)) return false;
+  reconciler_.refuse(where, object, error);
+  return true;
 }
 
 /// A name under which the replica has the object; none: what is marked sets its times, too.
@@ -112,7 +122,7 @@ std::optional<Location> TimeSetter::usable_name(const ObjectId& object) const {
 /// finds the others.
 void TimeSetter::without_a_name(const ObjectId& object) {
   const bool others = state_.times.find(object)->after.nlink > 1;
-  if (others && !state_.clean()) return;
+  if (others && !state_.nothing_marked()) return;
   state_.times.drop(object);
   if (others) reconciler_.request_everything();
 }
@@ -177,12 +187,14 @@ bool TimeSetter::source_is_ahead(const ObjectId& object) {
 }
 
 ring::Task<Result<void>> TimeSetter::set_held(ObjectId object, std::optional<Location> where) {
-  const auto take = [this, &object](int fd) -> Result<void> {
+  const auto take = [this, &object, &where](int fd) -> Result<void> {
     const state::PendingTimes::Pending* pending = state_.times.find(object);
     if (pending == nullptr) return {};
     // Of an object with one name that is marked or gone, see without_a_name().
     const bool nobodys = !pending->after.times_known;
-    const Result<void> set = nobodys ? Result<void>{} : state_.writer.set_times(fd, pending->after);
+    const std::optional<Location> name = where ? where : state_.links.any(object);
+    Result<void> set = nobodys ? Result<void>{} : state_.writer.set_times(fd, pending->after);
+    if (!set && name && is_refused(object, *name, set.error())) set = {};
     if (set) state_.times.drop(object);
     return set;
   };

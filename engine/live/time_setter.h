@@ -36,6 +36,8 @@ class TimeSetter {
   [[nodiscard]] ring::Task<void> set_directory(ObjectId directory);
   [[nodiscard]] ring::Task<void> set_object(ObjectId object);
   [[nodiscard]] ring::Task<Result<void>> set_held(ObjectId object, std::optional<Location> where);
+  /// The replica does not take times of this object: noted.
+  [[nodiscard]] bool is_refused(const ObjectId& object, const Location& where, const Error& error);
   [[nodiscard]] std::optional<Location> usable_name(const ObjectId& object) const;
   void without_a_name(const ObjectId& object);
   [[nodiscard]] ring::Task<Result<void>> look(ObjectId object, std::optional<Location> where);

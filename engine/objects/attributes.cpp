@@ -85,14 +85,16 @@ std::string describe(AttributeSet which, const Metadata& source, const Metadata&
   return text;
 }
 
-Result<void> apply_attributes(int fd, AttributeSet which, const Metadata& source,
-                              const Xattrs& wanted, const Xattrs& present, Rights rights) {
+Result<Refusal> apply_attributes(int fd, AttributeSet which, const Metadata& source,
+                                 const Xattrs& wanted, const Xattrs& present, Rights rights) {
+  Refusal refused;
   mode_t permissions = source.permissions();
   if (which.owner) {
     Result<bool> owned = try_owner(fd, source.uid, source.gid, rights);
-    if (!owned) return pass_on(std::move(owned));
     // Set-id bits act for an owner; where it could not be set, no other owner may get them.
-    if (!*owned) permissions &= ~kSetIds;
+    if (!owned || !*owned) permissions &= ~kSetIds;
+    if (!owned && !is_refusal(owned.error())) return pass_on(std::move(owned));
+    if (!owned) refused = std::move(owned).error();
   }
   if (which.xattrs || which.owner) {
     // A new owner loses file capabilities, so they count as absent.
@@ -100,17 +102,21 @@ Result<void> apply_attributes(int fd, AttributeSet which, const Metadata& source
     if (which.owner) {
       std::erase_if(left, [](const Xattr& one) { return one.name == "security.capability"; });
     }
-    Result<void> done = make_xattrs_equal(fd, wanted, left);
+    Result<Refusal> done = make_xattrs_equal(fd, wanted, left);
     if (!done) return done;
+    if (!refused) refused = std::move(*done);
   }
   // chown(2) clears set-id bits, an ACL is a second notation of the mode.
   const bool loses_bits = which.owner && (source.permissions() & kSetIds) != 0;
   if (!source.is_symlink() && (which.mode || which.xattrs || loses_bits)) {
-    Result<void> done = set_mode(fd, permissions);
-    if (!done) return done;
+    Result<void> done = taken_or_refused(set_mode(fd, permissions), refused);
+    if (!done) return pass_on(std::move(done));
   }
-  if (which.any()) return set_times(fd, source);
-  return {};
+  if (which.any()) {
+    Result<void> done = taken_or_refused(set_times(fd, source), refused);
+    if (!done) return pass_on(std::move(done));
+  }
+  return refused;
 }
 
 }  // namespace mirrorfs::objects

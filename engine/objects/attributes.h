@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/objects/refusal.h"
 #include "engine/objects/rights.h"
 #include "engine/objects/xattrs.h"
 #include "mirrorfs/error.h"
@@ -56,9 +57,10 @@ struct Owner {
                                    const Metadata& replica);
 
 /// Sets `which` on the replica's object, in order. A new owner renews xattrs and set-id bits with
-/// it, and any change renews the times. `present` are the attributes the object has now.
-[[nodiscard]] Result<void> apply_attributes(int fd, AttributeSet which, const Metadata& source,
-                                            const Xattrs& wanted, const Xattrs& present,
-                                            Rights rights);
+/// it, and any change renews the times. `present` are the attributes the object has now. What is
+/// refused is left out, and the first of it returned.
+[[nodiscard]] Result<Refusal> apply_attributes(int fd, AttributeSet which, const Metadata& source,
+                                               const Xattrs& wanted, const Xattrs& present,
+                                               Rights rights);
 
 }  // namespace mirrorfs::objects

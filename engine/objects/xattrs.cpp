@@ -97,17 +97,20 @@ Result<Xattrs> read_xattrs_at(int dirfd, const char* entry, Rights rights) {
   return read_xattrs(object.get(), rights);
 }
 
-Result<void> make_xattrs_equal(int fd, const Xattrs& wanted, const Xattrs& present) {
+Result<Refusal> make_xattrs_equal(int fd, const Xattrs& wanted, const Xattrs& present) {
+  Refusal refused;
   for (const Xattr& attribute : present) {
     if (std::ranges::find(wanted, attribute.name, &Xattr::name) != wanted.end()) continue;
-    if (Result<void> removed = remove_xattr(fd, attribute.name.c_str()); !removed) return removed;
+    Result<void> removed = taken_or_refused(remove_xattr(fd, attribute.name.c_str()), refused);
+    if (!removed) return pass_on(std::move(removed));
   }
   for (const Xattr& attribute : wanted) {
     if (std::ranges::find(present, attribute) != present.end()) continue;
-    Result<void> set = set_xattr(fd, attribute.name.c_str(), attribute.value);
-    if (!set) return set;
+    Result<void> set =
+        taken_or_refused(set_xattr(fd, attribute.name.c_str(), attribute.value), refused);
+    if (!set) return pass_on(std::move(set));
   }
-  return {};
+  return refused;
 }
 
 Result<void> set_xattr(int fd, const char* name, std::string_view value) {

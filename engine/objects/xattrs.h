@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/objects/refusal.h"
 #include "engine/objects/rights.h"
 #include "mirrorfs/error.h"
 
@@ -31,8 +32,9 @@ using Xattrs = std::vector<Xattr>;  ///< sorted by name
 [[nodiscard]] Result<Xattrs> read_xattrs_at(int dirfd, const char* name, Rights rights);
 
 /// Turns `present` into `wanted` on the object behind `fd` (O_PATH or not). Writes only what
-/// differs.
-[[nodiscard]] Result<void> make_xattrs_equal(int fd, const Xattrs& wanted, const Xattrs& present);
+/// differs. What is refused is left out, and the first of it returned.
+[[nodiscard]] Result<Refusal> make_xattrs_equal(int fd, const Xattrs& wanted,
+                                                const Xattrs& present);
 
 [[nodiscard]] Result<void> set_xattr(int fd, const char* name, std::string_view value);
 [[nodiscard]] bool has_xattr(int fd, const char* name);

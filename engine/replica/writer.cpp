@@ -123,9 +123,11 @@ Result<void> Writer::remove_xattr(int fd, const char* name) {
   return objects::remove_xattr(fd, name);
 }
 
-Result<void> Writer::apply_attributes(int fd, objects::AttributeSet which, const Metadata& source,
-                                      const objects::Xattrs& wanted, const objects::Xattrs& present,
-                                      objects::Rights rights) {
+Result<objects::Refusal> Writer::apply_attributes(int fd, objects::AttributeSet which,
+                                                  const Metadata& source,
+                                                  const objects::Xattrs& wanted,
+                                                  const objects::Xattrs& present,
+                                                  objects::Rights rights) {
   return objects::apply_attributes(fd, which, source, wanted, present, rights);
 }
 

@@ -99,10 +99,11 @@ class Writer {
   [[nodiscard]] Result<void> set_times(int fd, const Metadata& from);
   [[nodiscard]] Result<void> set_xattr(int fd, const char* name, std::string_view value);
   [[nodiscard]] Result<void> remove_xattr(int fd, const char* name);
-  [[nodiscard]] Result<void> apply_attributes(int fd, objects::AttributeSet which,
-                                              const Metadata& source, const objects::Xattrs& wanted,
-                                              const objects::Xattrs& present,
-                                              objects::Rights rights);
+  [[nodiscard]] Result<objects::Refusal> apply_attributes(int fd, objects::AttributeSet which,
+                                                          const Metadata& source,
+                                                          const objects::Xattrs& wanted,
+                                                          const objects::Xattrs& present,
+                                                          objects::Rights rights);
   /// Gives the owner all rights on a directory that lacks some, where `rights` need it. True if it
   /// did. A negative `directory` has nothing to open up.
   [[nodiscard]] ring::Task<bool> open_up(int directory, objects::Rights rights);

@@ -1,6 +1,7 @@
 // apply(operation): repeat on the replica what the mount did on the source.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <unordered_map>
 
@@ -20,15 +21,18 @@ struct ReplicaView {
   state::DirectoryTable& directories;
   state::FileCache& files;
   state::LinkNames& links;
+  /// Told of an attribute that the replica does not take of the object with this name.
+  std::function<void(const Location&, const ObjectId&, const Error&)> refused;
 };
 
 /// Applies one operation whose claims are held. An error means that the replica may lack it, or
-/// have it in part: the caller marks what the operation touched. Times are left to PendingTimes,
+/// have it in part: the caller marks what the operation touched. That the replica does not take an
+/// attribute is no error: the view is told. Times are left to PendingTimes,
 /// since the next operation on the object would disturb them again. Ring thread only.
 class Applier {
  public:
   Applier(replica::Writer& writer, ReplicaView view, objects::Rights rights)
-      : ring_(writer.ring()), writer_(writer), view_(view), rights_(rights) {}
+      : ring_(writer.ring()), writer_(writer), view_(std::move(view)), rights_(rights) {}
 
   [[nodiscard]] ring::Task<Result<void>> apply(const Operation& operation);
 
@@ -64,7 +68,13 @@ class Applier {
   [[nodiscard]] ring::Task<Result<state::FileHandle>> open_content(ObjectId object,
                                                                    std::optional<Location> where,
                                                                    std::uint32_t source_links);
-  [[nodiscard]] Result<void> own(int parent, int fd, const Metadata& after);
+  /// A refusal costs the attribute, not the operation.
+  [[nodiscard]] Result<void> taken(Result<void> set, const ObjectId& object,
+                                   const std::optional<Location>& where);
+  [[nodiscard]] Result<void> own(int parent, int fd, const Metadata& after, const ObjectId& object,
+                                 const Location& where);
+  /// Set-id bits act for an owner: an object of the replica with another one does not get them.
+  [[nodiscard]] static mode_t permissions_for(int fd, const Metadata& after);
   Outcome create_regular(const CreateNode& node, int parent);
   Outcome create_special(const CreateNode& node, int parent);
   void exchanged(const Rename& rename);

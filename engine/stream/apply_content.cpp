@@ -1,5 +1,6 @@
 // Content and attributes of objects that exist.
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/objects/attributes.h"
@@ -82,6 +83,25 @@ ring::Task<Result<void>> Applier::run(const Allocate& allocate) {
   co_return done;
 }
 
+mode_t Applier::permissions_for(int fd, const Metadata& after) {
+  constexpr mode_t kSetIds = S_ISUID | S_ISGID;
+  struct stat now{};
+  if ((after.mode & kSetIds) == 0 || after.is_directory()) return after.permissions();
+  const bool same = ::fstat(fd, &now) == 0 && now.st_uid == after.uid && now.st_gid == after.gid;
+  return same ? after.permissions() : after.permissions() & ~kSetIds;
+}
+
+Result<void> Applier::taken(Result<void> set, const ObjectId& object,
+                            const std::optional<Location>& where) {
+  if (set || !objects::is_refusal(set.error())) return set;
+  if (object == view_.directories.root()) {
+    view_.refused({object, {}}, object, set.error());
+  } else if (const auto name = where ? where : view_.links.any(object)) {
+    view_.refused(*name, object, set.error());
+  }
+  return {};
+}
+
 /// Times are set later, as after any other operation (state/pending_times.h).
 ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
   if (change.changed == SetAttributes::kTimes) co_return Result<void>{};
@@ -90,13 +110,14 @@ ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
   if (*object == nullptr) co_return Result<void>{};
   const int fd = (*object)->get();
   if ((change.changed & SetAttributes::kOwner) != 0) {
-    auto set = writer_.set_owner(fd, change.after.uid, change.after.gid, rights_);
+    auto set = taken(writer_.set_owner(fd, change.after.uid, change.after.gid, rights_),
+                     change.object, change.where);
     if (!set) co_return set;
   }
   const bool mode = (change.changed & (SetAttributes::kMode | SetAttributes::kOwner)) != 0;
-  if (mode && !change.after.is_symlink())
-    co_return writer_.set_mode(fd, change.after.permissions());
-  co_return Result<void>{};
+  if (!mode || change.after.is_symlink()) co_return Result<void>{};
+  co_return taken(writer_.set_mode(fd, permissions_for(fd, change.after)), change.object,
+                  change.where);
 }
 
 ring::Task<Result<void>> Applier::run(const SetXattr& set) {
@@ -105,10 +126,12 @@ ring::Task<Result<void>> Applier::run(const SetXattr& set) {
   if (*object == nullptr) co_return Result<void>{};
   const auto bytes = set.value.view();
   const std::string_view value(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  auto done = writer_.set_xattr((*object)->get(), set.name.c_str(), value);
+  auto done =
+      taken(writer_.set_xattr((*object)->get(), set.name.c_str(), value), set.object, set.where);
   // An access ACL changes the mode (acl(5)), and a chmod the ACL's mask: the mode comes last.
   if (done && !set.after.is_symlink() && set.name.starts_with("system.posix_acl")) {
-    done = writer_.set_mode((*object)->get(), set.after.permissions());
+    done =
+        taken(writer_.set_mode((*object)->get(), set.after.permissions()), set.object, set.where);
   }
   co_return done;
 }
@@ -117,7 +140,8 @@ ring::Task<Result<void>> Applier::run(const RemoveXattr& removed) {
   auto object = co_await open_object(removed.object, removed.where, removed.after.nlink);
   if (!object) co_return pass_on(std::move(object));
   if (*object == nullptr) co_return Result<void>{};
-  co_return writer_.remove_xattr((*object)->get(), removed.name.c_str());
+  co_return taken(writer_.remove_xattr((*object)->get(), removed.name.c_str()), removed.object,
+                  removed.where);
 }
 
 }  // namespace mirrorfs::stream

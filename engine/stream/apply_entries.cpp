@@ -22,25 +22,36 @@ constexpr mode_t kSpecialBits = S_ISUID | S_ISGID | S_ISVTX;
 /// default ACL only special bits can be missing. A reconcile may have given the parent a default
 /// ACL that is younger than the object: what this one inherited on the source is told by operations
 /// of its own.
-Result<void> Applier::own(int parent, int fd, const Metadata& after) {
-  if (auto set = writer_.set_owner(fd, after.uid, after.gid, rights_); !set) return set;
-  if (after.is_symlink()) return {};
+Result<void> Applier::own(int parent, int fd, const Metadata& after, const ObjectId& object,
+                          const Location& where) {
+  objects::Refusal refused;
+  const auto set = [&refused](Result<void> done) {
+    return objects::taken_or_refused(std::move(done), refused);
+  };
+  const auto finish = [&]() -> Result<void> {
+    if (refused) view_.refused(where, object, *refused);
+    return {};
+  };
+  auto owned = set(writer_.set_owner(fd, after.uid, after.gid, rights_));
+  if (!owned) return owned;
+  if (after.is_symlink()) return finish();
   const bool inherits = objects::has_xattr(parent, kDefaultAcl);
   if (inherits) {
-    if (auto removed = writer_.remove_xattr(fd, kAccessAcl); !removed) return removed;
+    if (auto removed = set(writer_.remove_xattr(fd, kAccessAcl)); !removed) return removed;
     if (after.is_directory()) {
-      if (auto removed = writer_.remove_xattr(fd, kDefaultAcl); !removed) return removed;
+      if (auto removed = set(writer_.remove_xattr(fd, kDefaultAcl)); !removed) return removed;
     }
   }
-  if (!inherits && (after.mode & kSpecialBits) == 0) return {};
-  return writer_.set_mode(fd, after.permissions());
+  if (!inherits && (after.mode & kSpecialBits) == 0) return finish();
+  if (auto done = set(writer_.set_mode(fd, permissions_for(fd, after))); !done) return done;
+  return finish();
 }
 
 ring::Task<Result<void>> Applier::create_regular(const CreateNode& node, int parent) {
   auto file = co_await writer_.create_file(parent, node.where.name.c_str(), O_WRONLY,
                                            node.after.permissions());
   if (!file) co_return pass_on(std::move(file));
-  auto owned = own(parent, file->get(), node.after);
+  auto owned = own(parent, file->get(), node.after, node.object, node.where);
   view_.files.put(node.object, node.where, std::move(*file));
   co_return owned;
 }
@@ -52,7 +63,7 @@ ring::Task<Result<void>> Applier::create_special(const CreateNode& node, int par
   if (!placed) co_return placed;
   auto made = co_await objects::open_path_at(ring_, parent, name);
   if (!made) co_return pass_on(std::move(made));
-  co_return own(parent, made->get(), node.after);
+  co_return own(parent, made->get(), node.after, node.object, node.where);
 }
 
 ring::Task<Result<void>> Applier::run(const CreateNode& node) {
@@ -77,7 +88,7 @@ ring::Task<Result<void>> Applier::run(const MakeDirectory& made) {
   view_.directories.made(made.object, made.where);
   auto directory = co_await view_.directories.open_replica(made.object);
   if (!directory) co_return pass_on(std::move(directory));
-  co_return own((*parent)->get(), (*directory)->get(), made.after);
+  co_return own((*parent)->get(), (*directory)->get(), made.after, made.object, made.where);
 }
 
 ring::Task<Result<void>> Applier::run(const MakeSymlink& made) {
@@ -88,7 +99,7 @@ ring::Task<Result<void>> Applier::run(const MakeSymlink& made) {
   if (!done) co_return done;
   auto link = co_await objects::open_path_at(ring_, (*parent)->get(), name);
   if (!link) co_return pass_on(std::move(link));
-  co_return own((*parent)->get(), link->get(), made.after);
+  co_return own((*parent)->get(), link->get(), made.after, made.object, made.where);
 }
 
 ring::Task<Result<void>> Applier::run(const Link& link) {

@@ -120,6 +120,16 @@ std::optional<ObjectId> changed_linked_object(const Operation& operation) {
       operation);
 }
 
+bool sets_attributes(const Operation& operation) {
+  return std::visit(
+      []<class Op>(const Op&) {
+        return std::is_same_v<Op, SetAttributes> || std::is_same_v<Op, SetXattr> ||
+               std::is_same_v<Op, RemoveXattr> || std::is_same_v<Op, CreateNode> ||
+               std::is_same_v<Op, MakeDirectory> || std::is_same_v<Op, MakeSymlink>;
+      },
+      operation);
+}
+
 std::optional<ObjectId> removed_directory(const Operation& operation) {
   if (const auto* removed = std::get_if<RemoveDirectory>(&operation)) return removed->object;
   const auto* rename = std::get_if<Rename>(&operation);

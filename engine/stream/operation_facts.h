@@ -33,6 +33,9 @@ struct ObjectAfter {
 /// The object whose content or attributes the operation changes.
 [[nodiscard]] std::optional<ObjectId> changed_object(const Operation& operation);
 
+/// It gives an object attributes: on their own, or with a new object.
+[[nodiscard]] bool sets_attributes(const Operation& operation);
+
 /// The same, only if it has more than one name.
 [[nodiscard]] std::optional<ObjectId> changed_linked_object(const Operation& operation);
 

@@ -15,6 +15,18 @@ namespace {
 
 constexpr std::size_t kOutOf = 10'000;
 
+/// Attributes that a filesystem does not take: a kind of error of its own.
+bool sets_attribute(Call call) {
+  switch (call) {
+    case Call::kSetXattr:
+    case Call::kRemoveXattr:
+    case Call::kChown:
+    case Call::kChmod:
+    case Call::kSetTimes: return true;
+    default: return false;
+  }
+}
+
 bool takes_space(Call call) {
   switch (call) {
     case Call::kWrite:
@@ -24,7 +36,6 @@ bool takes_space(Call call) {
     case Call::kLink:
     case Call::kRename:
     case Call::kAllocate:
-    case Call::kSetXattr:
     case Call::kOpen: return true;
     default: return false;
   }
@@ -103,8 +114,10 @@ bool Faults::is_below(int fd, const std::string& path) {
 int Faults::draw_error(Call call) {
   static constexpr std::array kErrors = {EIO, EIO, ESTALE, ENOMEM};
   static constexpr std::array kSpace = {ENOSPC, EDQUOT, EIO};
+  static constexpr std::array kAttributes = {EIO, EPERM, EOPNOTSUPP, EINVAL};
   if (call == Call::kOpen && random_.chance(1, 3)) return EMFILE;
   if (call == Call::kSync || call == Call::kSyncFilesystem) return EIO;
+  if (sets_attribute(call)) return random_.one_of(kAttributes);
   return takes_space(call) ? random_.one_of(kSpace) : random_.one_of(kErrors);
 }
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <thread>
 
-#include "failing_close_filesystem.h"
+#include "failing_filesystem.h"
 #include "live_fixture.h"
 #include "tree_fixture.h"
 
@@ -40,7 +40,7 @@ class LiveFailingClose : public LiveTest {
     }
   }
 
-  std::optional<FailingCloseFilesystem> filesystem_;
+  std::optional<FailingFilesystem> filesystem_;
 };
 
 TEST_F(LiveFailingClose, G1AFileWhoseCloseFailsIsMarkedAndCopiedAgain) {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "failing_close_filesystem.h"
+#include "failing_filesystem.h"
 #include "tree_fixture.h"
 
 namespace mirrorfs::testing {
@@ -33,7 +33,7 @@ class FailingClose : public TreeTest {
     EXPECT_THAT(failures[0].cause, HasSubstr("No space left on device"));
   }
 
-  std::optional<FailingCloseFilesystem> filesystem_;
+  std::optional<FailingFilesystem> filesystem_;
 };
 
 TEST_F(FailingClose, ANewFileIsNotPublished) {

@@ -1,9 +1,10 @@
-#include "failing_close_filesystem.h"
+#include "failing_filesystem.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <fuse3/fuse.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <array>
@@ -14,7 +15,7 @@
 namespace mirrorfs {
 namespace {
 
-using State = FailingCloseFilesystem::State;
+using State = FailingFilesystem::State;
 
 State& state() { return *static_cast<State*>(fuse_get_context()->private_data); }
 
@@ -22,11 +23,21 @@ std::string below(const char* path) { return state().backing.native() + path; }
 
 int or_errno(long result) { return result < 0 ? -errno : static_cast<int>(result); }
 
+/// Of setting the attribute: refused, or what `set` returns.
+template <class Set>
+int unless_refused(FailingFilesystem::Attribute which, Set set) {
+  const int error = state().refusals[which];
+  if (error == 0) return or_errno(set());
+  ++state().refused;
+  return -error;
+}
+
 int descriptor(const fuse_file_info* file) { return static_cast<int>(file->fh); }
 
 void* init(fuse_conn_info*, fuse_config* config) {
   config->attr_timeout = config->entry_timeout = config->negative_timeout = 0;
   config->nullpath_ok = 0;
+  config->hard_remove = 1;  // what is unlinked while it is open has no other name
   return fuse_get_context()->private_data;
 }
 
@@ -76,6 +87,37 @@ int flush(const char*, fuse_file_info* file) {
   return -error;
 }
 
+void add_attributes(fuse_operations& calls) {
+  calls.chmod = [](const char* path, mode_t mode, fuse_file_info*) {
+    return unless_refused(FailingFilesystem::kMode,
+                          [&] { return ::chmod(below(path).c_str(), mode); });
+  };
+  calls.chown = [](const char* path, uid_t uid, gid_t gid, fuse_file_info*) {
+    return unless_refused(FailingFilesystem::kOwner,
+                          [&] { return ::lchown(below(path).c_str(), uid, gid); });
+  };
+  calls.utimens = [](const char* path, const timespec times[2], fuse_file_info*) {
+    return unless_refused(FailingFilesystem::kTimes, [&] {
+      return ::utimensat(AT_FDCWD, below(path).c_str(), times, AT_SYMLINK_NOFOLLOW);
+    });
+  };
+  calls.setxattr = [](const char* path, const char* name, const char* value, std::size_t size,
+                      int flags) {
+    return unless_refused(FailingFilesystem::kXattr, [&] {
+      return ::lsetxattr(below(path).c_str(), name, value, size, flags);
+    });
+  };
+  calls.getxattr = [](const char* path, const char* name, char* value, std::size_t size) {
+    return or_errno(::lgetxattr(below(path).c_str(), name, value, size));
+  };
+  calls.listxattr = [](const char* path, char* names, std::size_t size) {
+    return or_errno(::llistxattr(below(path).c_str(), names, size));
+  };
+  calls.removexattr = [](const char* path, const char* name) {
+    return or_errno(::lremovexattr(below(path).c_str(), name));
+  };
+}
+
 fuse_operations operations() {
   fuse_operations calls{};
   calls.init = init;
@@ -103,24 +145,19 @@ fuse_operations operations() {
   calls.rename = [](const char* from, const char* to, unsigned) {
     return or_errno(::rename(below(from).c_str(), below(to).c_str()));
   };
-  calls.chmod = [](const char* path, mode_t mode, fuse_file_info*) {
-    return or_errno(::chmod(below(path).c_str(), mode));
+  calls.link = [](const char* from, const char* to) {
+    return or_errno(::link(below(from).c_str(), below(to).c_str()));
   };
-  calls.chown = [](const char* path, uid_t uid, gid_t gid, fuse_file_info*) {
-    return or_errno(::lchown(below(path).c_str(), uid, gid));
-  };
-  calls.utimens = [](const char* path, const timespec times[2], fuse_file_info*) {
-    return or_errno(::utimensat(AT_FDCWD, below(path).c_str(), times, AT_SYMLINK_NOFOLLOW));
-  };
+  add_attributes(calls);
   return calls;
 }
 
 }  // namespace
 
-FailingCloseFilesystem::FailingCloseFilesystem(const std::filesystem::path& backing,
-                                               const std::filesystem::path& mount_point)
+FailingFilesystem::FailingFilesystem(const std::filesystem::path& backing,
+                                     const std::filesystem::path& mount_point)
     : state_{.backing = backing}, mount_point_(mount_point) {
-  std::string name = "failing_close";
+  std::string name = "failing";
   std::array<char*, 2> words = {name.data(), nullptr};
   fuse_args arguments = FUSE_ARGS_INIT(1, words.data());
   const fuse_operations calls = operations();
@@ -135,7 +172,7 @@ FailingCloseFilesystem::FailingCloseFilesystem(const std::filesystem::path& back
   loop_ = std::thread([made] { fuse_loop(made); });
 }
 
-FailingCloseFilesystem::~FailingCloseFilesystem() {
+FailingFilesystem::~FailingFilesystem() {
   if (fuse_ == nullptr) return;
   // Answered in their order: what was released before is released then, and nothing leaks.
   struct stat status{};

@@ -1,0 +1,48 @@
+// A FUSE filesystem that shows a directory and fails as others do: errors of writing come only at
+// close(2), when what was written is lost (network filesystems); attributes are refused (servers
+// that squash root, filesystems without them).
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <filesystem>
+#include <thread>
+
+struct fuse;
+
+namespace mirrorfs {
+
+/// Mounted while it lives. Needs /dev/fuse and the right to mount.
+class FailingFilesystem {
+ public:
+  /// Shows `backing` at `mount_point`; check mounted() before use.
+  FailingFilesystem(const std::filesystem::path& backing, const std::filesystem::path& mount_point);
+  FailingFilesystem(const FailingFilesystem&) = delete;
+  FailingFilesystem& operator=(const FailingFilesystem&) = delete;
+  ~FailingFilesystem();
+
+  [[nodiscard]] bool mounted() const { return fuse_ != nullptr; }
+  /// From now on closing a file that was written fails with this errno; 0: no more.
+  void fail_close_with(int error) { state_.close_error = error; }
+
+  enum Attribute : std::size_t { kOwner, kMode, kTimes, kXattr, kAttributes };
+  /// From now on setting it fails with this errno; 0: no more.
+  void refuse(Attribute which, int error) { state_.refusals[which] = error; }
+  /// How often one was refused.
+  [[nodiscard]] unsigned refused() const { return state_.refused; }
+
+  struct State {
+    std::filesystem::path backing;
+    std::atomic<int> close_error = 0;
+    std::array<std::atomic<int>, kAttributes> refusals{};
+    std::atomic<unsigned> refused = 0;
+  };
+
+ private:
+  State state_;
+  std::filesystem::path mount_point_;
+  struct fuse* fuse_ = nullptr;
+  std::thread loop_;
+};
+
+}  // namespace mirrorfs
