@@ -103,7 +103,7 @@ MarkJournal::Held MarkJournal::keep(const Location& entry, const ObjectId& objec
   Held held;
   const std::lock_guard lock(mutex_);
   held.journal_ = this;
-  hold_itself(held, entry, object, false);
+  hold_itself(held, entry, object, !object);
   return held;
 }
 

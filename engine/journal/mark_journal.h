@@ -83,8 +83,9 @@ class MarkJournal {
 
   /// The source may change once this has returned. bad_alloc: it must not.
   [[nodiscard]] Held begin(const Footprint& footprint);
-  /// A mark on the object that stays for as long as this is held, which may be long. Its entry; of
-  /// the root, an empty name in itself.
+  /// A mark that stays for as long as this is held, which may be long: on the object with this
+  /// entry (of the root, an empty name in itself), or, with a null object, on whatever has the
+  /// name.
   [[nodiscard]] Held keep(const Location& entry, const ObjectId& object);
   /// Marks what begin() is likely to be asked for, so that it will not have to wait for the disk.
   /// False: there is nothing to wait for, and `then` is not called; else it is, from another

@@ -163,31 +163,19 @@ void Dispatcher::follow_last_link(const Operation& operation) {
   if (unlink != nullptr && unlink->last_link) state_.owed.gone(unlink->object);
 }
 
-/// What the replica does not take of an object goes with its name. Of one that lives on under names
-/// that are not known, only a walk finds them.
+/// What the replica does not take of an object goes with its name.
 void Dispatcher::follow_refusals(const stream::Recorded& recorded) {
   if (state_.refusals.size() == 0) return;
-  const auto loses_name = [&](const ObjectId& object, const Location& name,
-                              const std::optional<Location>& other) {
-    if (!state_.refusals.contains(name)) return;
-    if (other) return state_.refusals.renamed(name, *other);
-    state_.refusals.gone(name);
-    state_.owed.add(object, recorded.number);
-  };
   if (const auto* unlink = std::get_if<Unlink>(&recorded.operation)) {
     if (unlink->last_link) return state_.refusals.gone(unlink->where);
-    loses_name(unlink->object, unlink->where, state_.links.any(unlink->object));
+    reconciler_.refusal_loses_name(unlink->where, recorded.number);
   } else if (const auto* removed = std::get_if<RemoveDirectory>(&recorded.operation)) {
     state_.refusals.gone(removed->where);
   } else if (const auto* rename = std::get_if<Rename>(&recorded.operation)) {
     if ((rename->flags & RENAME_EXCHANGE) != 0) {
       return state_.refusals.exchanged(rename->from, rename->to);
     }
-    const auto other = rename->replaced ? state_.links.any(*rename->replaced) : std::nullopt;
-    // A session that trusts the replica may not have met the others.
-    if (other || (rename->replaced && state_.directories.trusting())) {
-      loses_name(*rename->replaced, rename->to, other);
-    }
+    if (rename->replaced) reconciler_.refusal_loses_name(rename->to, recorded.number);
     state_.refusals.renamed(rename->from, rename->to);
   }
 }

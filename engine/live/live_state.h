@@ -66,9 +66,10 @@ struct LiveState {
   /// Of those, directories, and entries that may have differed since ever: what a wait that began
   /// before takes for durable may have been written anew.
   std::uint64_t repaired = 0;
-  std::size_t leftovers = 0;  ///< of the staging folder, which the replica would not remove
-  bool recovering = false;    ///< what the journal tells is not in `marks` yet
-  bool catching_up = false;   ///< operations were dropped; until no mark is left
+  std::uint64_t released = 0;  ///< marks that were kept in the journal, ever
+  std::size_t leftovers = 0;   ///< of the staging folder, which the replica would not remove
+  bool recovering = false;     ///< what the journal tells is not in `marks` yet
+  bool catching_up = false;    ///< operations were dropped; until no mark is left
 
   /// Nothing is marked or owed, every directory that is known is right, and nothing is left in
   /// staging.
@@ -89,7 +90,7 @@ struct LiveState {
   [[nodiscard]] std::optional<SequenceNumber> complete_through() const {
     if (!all_is_told()) return std::nullopt;
     const SequenceNumber applied = finished.closed_through();
-    const auto first = marks.first_since();
+    const auto first = marks.first_not_kept();
     if (!first || *first > applied) return applied;
     if (first->value == 0) return std::nullopt;
     return SequenceNumber{first->value - 1};
@@ -116,6 +117,20 @@ struct LiveState {
   ring::Event times_noted;
   ring::Event files_opened;
   ring::Event unsynced;  ///< something may have been written since it was reset
+
+  /// A mark of the journal's that stays as long as what is returned: for what the replica does not
+  /// take for now, so that all other marks can be cleared. Null without a journal.
+  [[nodiscard]] std::shared_ptr<void> keep_in_journal(const Location& entry,
+                                                      const ObjectId& object) {
+    if (journal == nullptr) return nullptr;
+    using journal::MarkJournal;
+    const auto release = [this, kept = journal](MarkJournal::Held* held) {
+      held->end(intake.last_recorded());
+      ++released;
+      std::default_delete<MarkJournal::Held>()(held);
+    };
+    return {new MarkJournal::Held(journal->keep(entry, object)), release};
+  }
 
   void count_error(const std::string& line) {
     ++totals.errors;

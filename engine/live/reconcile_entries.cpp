@@ -261,6 +261,7 @@ void Reconciler::entry_failed(const Location& entry, state::MarkReading reading,
     state_.count_error(line);
     if (mark->cause.empty()) log_warn("the replica cannot take {}; it is marked and retried", line);
     cause = error.message();
+    if (mark->kept == nullptr) state_.marks.keep(entry, state_.keep_in_journal(entry, {}));
   }
   const auto longest = may_pass(error) ? kLongestForPassing : kLongestRetry;
   const auto wait = std::min<state::Clock::duration>(

@@ -48,6 +48,8 @@ class Reconciler {
   [[nodiscard]] Location own_entry(const ObjectId& directory) const;
   /// The replica does not take an attribute of this object. The journal keeps it until it does.
   void refuse(const Location& entry, const ObjectId& object, const Error& error);
+  /// The name that it was noted under is another object's, or gone.
+  void refusal_loses_name(const Location& entry, SequenceNumber recorded);
   /// An operation has moved directories on the replica.
   void note_displaced();
   /// What was known to have this name is known no more.

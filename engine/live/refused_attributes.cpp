@@ -12,13 +12,10 @@ namespace mirrorfs::live {
 void Reconciler::refuse(const Location& entry, const ObjectId& object, const Error& error) {
   // A directory without a place is walked when it has one.
   if (!entry.parent) return;
-  std::shared_ptr<journal::MarkJournal::Held> held;
   const bool is_root = object == state_.directories.root();
-  if (state_.journal != nullptr) {
-    held = std::make_shared<journal::MarkJournal::Held>(state_.journal->keep(entry, object));
-  }
   const auto now = state::Refusals::Clock::now();
   need_retries();
+  auto held = state_.keep_in_journal(entry, object);
   if (!state_.refusals.note(entry, object, error, std::move(held), now)) return;
   const std::string path = is_root ? "." : state_.directories.path_of(entry);
   state_.count_error(path + ": " + error.message());
@@ -31,9 +28,26 @@ Location Reconciler::own_entry(const ObjectId& directory) const {
   return state_.directories.where(directory).value_or(Location{});
 }
 
+/// An object whose attribute the replica does not take may live on under another name. A session
+/// that trusts the replica may not have met it: only a walk finds it then.
+void Reconciler::refusal_loses_name(const Location& entry, SequenceNumber recorded) {
+  const ObjectId* const noted = state_.refusals.find(entry);
+  if (noted == nullptr) return;
+  const ObjectId object = *noted;
+  if (const auto other = state_.links.any(object); other && *other != entry) {
+    return state_.refusals.renamed(entry, *other);
+  }
+  state_.refusals.gone(entry);
+  if (state_.directories.trusting()) state_.owed.add(object, recorded);
+}
+
 /// The entry is equal, but for what the replica does not take of it.
 void Reconciler::follow_refusals(const Location& entry, const ObjectId& object,
                                  const Error* refusal) {
+  const ObjectId* const noted = state_.refusals.find(entry);
+  if (noted != nullptr && *noted != object) {
+    refusal_loses_name(entry, state_.intake.last_recorded());
+  }
   if (refusal != nullptr) return refuse(entry, object, *refusal);
   for (const auto& other : state_.refusals.taken(entry)) {
     if (other.object == state_.directories.root()) {
@@ -59,7 +73,7 @@ void Reconciler::follow_refusals_in(const ObjectId& directory, const PassObserve
            observer.refusal_of(name) != nullptr;
   };
   for (const std::string& name : state_.refusals.names_in(directory)) {
-    if (!is_left(name)) state_.refusals.gone({directory, name});
+    if (!is_left(name)) refusal_loses_name({directory, name}, state_.intake.last_recorded());
   }
 }
 

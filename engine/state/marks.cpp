@@ -39,8 +39,20 @@ void Marks::leave(const Mark& mark) {
   --size_;
   if (mark.state == MarkState::kWaiting) --waiting_;
   if (!mark.cause.empty()) --failing_;
-  const auto count = since_.find(mark.since);
-  if (--count->second == 0) since_.erase(count);
+  remove(since_, mark.since);
+  if (mark.kept == nullptr) remove(not_kept_, mark.since);
+}
+
+void Marks::remove(Numbers& numbers, SequenceNumber since) {
+  const auto count = numbers.find(since);
+  if (--count->second == 0) numbers.erase(count);
+}
+
+void Marks::keep(const Location& entry, std::shared_ptr<void> kept) {
+  Mark* const mark = find_mutable(entry);
+  if (mark == nullptr || mark->kept != nullptr || kept == nullptr) return;
+  mark->kept = std::move(kept);
+  remove(not_kept_, mark->since);
 }
 
 bool Marks::request(const Location& entry, SequenceNumber since, Origin origin) {
@@ -51,6 +63,7 @@ bool Marks::request(const Location& entry, SequenceNumber since, Origin origin) 
     mark.since = since;
     mark.origin = origin;
     ++since_[since];
+    ++not_kept_[since];
     ++size_;
     return true;
   }

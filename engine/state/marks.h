@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -54,6 +55,7 @@ struct Mark {
   Clock::time_point due;           ///< with kWaiting
   std::string cause;               ///< why the replica cannot take it; empty: that is not known yet
   std::uint64_t last_request = 0;  ///< Marks::requests() as of the last request
+  std::shared_ptr<void> kept;      ///< the journal has it as long as it is marked
   std::uint64_t reading = 0;       ///< tells this reading from one of a mark that was here before
 };
 
@@ -103,11 +105,13 @@ class Marks {
   [[nodiscard]] bool clean_through(SequenceNumber number) const {
     return since_.empty() || since_.begin()->first > number;
   }
-  /// The first number that the replica may lack; nothing without marks.
-  [[nodiscard]] std::optional<SequenceNumber> first_since() const {
-    if (since_.empty()) return std::nullopt;
-    return since_.begin()->first;
+  /// The first number that the replica may lack, but for marks that are kept; nothing without any.
+  [[nodiscard]] std::optional<SequenceNumber> first_not_kept() const {
+    if (not_kept_.empty()) return std::nullopt;
+    return not_kept_.begin()->first;
   }
+  /// `kept` lives as long as the mark, and keeps it in the journal whatever is cleared there.
+  void keep(const Location& entry, std::shared_ptr<void> kept);
   /// Of each marked entry that lacks what completed up to `number` it is known that the replica
   /// cannot take it for now; what walks have left to reconciles is left out.
   [[nodiscard]] bool decided_through(SequenceNumber number) const;
@@ -122,7 +126,10 @@ class Marks {
   void leave(const Mark& mark);
 
   std::unordered_map<ObjectId, Entries> marks_;
-  std::map<SequenceNumber, std::size_t> since_;  ///< how many marks have this `since`
+  using Numbers = std::map<SequenceNumber, std::size_t>;
+  static void remove(Numbers& numbers, SequenceNumber since);
+  Numbers since_;     ///< how many marks have this `since`
+  Numbers not_kept_;  ///< the same of those that are not kept
   std::size_t size_ = 0, waiting_ = 0, failing_ = 0;
   std::uint64_t requests_ = 0, readings_ = 0;
 };

@@ -79,9 +79,11 @@ std::vector<std::string> Refusals::names_in(const ObjectId& directory) const {
   return names;
 }
 
-bool Refusals::contains(const Location& entry) const {
+const ObjectId* Refusals::find(const Location& entry) const {
   const auto directory = noted_.find(entry.parent);
-  return directory != noted_.end() && directory->second.contains(entry.name);
+  if (directory == noted_.end()) return nullptr;
+  const auto found = directory->second.find(entry.name);
+  return found == directory->second.end() ? nullptr : &found->second.object;
 }
 
 Refusals::Refused Refusals::try_one(Kind& kind) {

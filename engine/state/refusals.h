@@ -47,7 +47,9 @@ class Refusals {
   /// All names in the directory that something is noted of.
   [[nodiscard]] std::vector<std::string> names_in(const ObjectId& directory) const;
 
-  [[nodiscard]] bool contains(const Location& entry) const;
+  [[nodiscard]] bool contains(const Location& entry) const { return find(entry) != nullptr; }
+  /// The object that it was noted of; null: nothing is.
+  [[nodiscard]] const ObjectId* find(const Location& entry) const;
   [[nodiscard]] std::size_t size() const { return size_; }
   /// One of each kind whose time has come; its next is set.
   [[nodiscard]] std::vector<Refused> due(Clock::time_point now);

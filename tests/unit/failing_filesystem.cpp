@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <fuse3/fuse.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <fstream>
 #include <string>
 
 namespace mirrorfs {
@@ -176,9 +178,15 @@ FailingFilesystem::~FailingFilesystem() {
   if (fuse_ == nullptr) return;
   // Answered in their order: what was released before is released then, and nothing leaks.
   struct stat status{};
-  static_cast<void>(::stat(mount_point_.c_str(), &status));
+  const bool known = ::stat(mount_point_.c_str(), &status) == 0;
   fuse_exit(fuse_);
   fuse_unmount(fuse_);
+  // A descriptor that a killed mirror has left open would keep the connection, and the loop in
+  // read.
+  if (known) {
+    std::ofstream("/sys/fs/fuse/connections/" + std::to_string(minor(status.st_dev)) + "/abort")
+        << "1";
+  }
   loop_.join();
   fuse_destroy(fuse_);
 }

@@ -60,5 +60,30 @@ TEST_F(LiveFailingClose, G1AFileWhoseCloseFailsIsMarkedAndCopiedAgain) {
   EXPECT_TRUE(stop());
 }
 
+/// The mutant: a mark that fails is not kept in the journal by itself.
+TEST_F(LiveFailingClose, G1WhatCannotBeTakenForLongKeepsNothingElseInTheJournal) {
+  start();
+  ASSERT_TRUE(driver_->create("file"));
+  expect_equal();
+  filesystem_->fail_close_with(ENOSPC);
+  ASSERT_TRUE(driver_->write("file", 0, "refused for long"));
+  wait_for_error();
+  for (int look = 0; look < 1000 && mirror_->status().failed.empty(); ++look) {
+    std::this_thread::sleep_for(10ms);
+  }
+  ASSERT_EQ(mirror_->status().failed.size(), 1U);
+  for (const char* name : {"d1", "d2", "d3"}) ASSERT_TRUE(driver_->mkdir(name));
+  for (int look = 0; look < 1500 && mirror_->status().journal_marks > 1; ++look) {
+    std::this_thread::sleep_for(10ms);
+  }
+  EXPECT_EQ(mirror_->status().journal_marks, 1U);
+  crash();
+  filesystem_->fail_close_with(0);
+  start();
+  expect_equal();
+  EXPECT_LE(mirror_->status().recovery.objects, 1U);
+  EXPECT_TRUE(stop());
+}
+
 }  // namespace
 }  // namespace mirrorfs::testing

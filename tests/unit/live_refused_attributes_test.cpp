@@ -2,8 +2,8 @@
 //
 // The mutants: an apply_attributes() that ends at the first refusal, a refusal that is forgotten
 // with a rename, one that the journal does not keep, and one that marks the entry.
-#include <gmock/gmock.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+
 namespace mirrorfs::state {
 namespace {
 
@@ -117,6 +119,22 @@ TEST_F(MarksG1, AFailureWithARequestMeanwhileIsQueuedAtOnce) {
   EXPECT_EQ(state(), MarkState::kReadingAgain);
   EXPECT_TRUE(marks_.failed(kEntry, reading, {}, Clock::now()));
   EXPECT_EQ(state(), MarkState::kQueued);
+}
+
+TEST_F(MarksG1, AMarkThatIsKeptDoesNotStandForWhatMayBeCleared) {
+  make_queued();
+  EXPECT_TRUE(request({object(1), "g"}, 9));
+  ASSERT_EQ(marks_.first_not_kept()->value, 5U);
+  const auto kept = std::make_shared<int>();
+  marks_.keep(kEntry, kept);
+  marks_.keep(kEntry, std::make_shared<int>());
+  EXPECT_EQ(kept.use_count(), 2) << "the first is kept";
+  ASSERT_EQ(marks_.first_not_kept()->value, 9U);
+  EXPECT_FALSE(marks_.clean_through({5})) << "it is a mark all the same";
+  marks_.clear(kEntry);
+  EXPECT_EQ(kept.use_count(), 1);
+  marks_.forget_directory(object(1));
+  EXPECT_FALSE(marks_.first_not_kept());
 }
 
 }  // namespace
