@@ -77,9 +77,9 @@ int reopen(int fd, int flags) {
   return or_errno(::openat(process_folder(), name.c_str(), (flags & ~O_NOFOLLOW) | O_CLOEXEC));
 }
 
+// By descriptor and an empty name, which O_PATH descriptors take too: fchown(2) and futimens(3)
+// would fail on those first.
 int change_owner(int fd, uid_t uid, gid_t gid) {
-  if (::fchown(fd, uid, gid) == 0) return 0;
-  if (errno != EBADF) return -errno;
   return or_errno(::fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW));
 }
 
@@ -93,8 +93,6 @@ int change_mode(int fd, mode_t permissions) {
 }
 
 int change_times(int fd, const timespec (&times)[2]) {
-  if (::futimens(fd, times) == 0) return 0;
-  if (errno != EBADF) return -errno;
   // glibc's utimensat passes the empty name through.
   return or_errno(::utimensat(fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW));
 }
