@@ -139,7 +139,10 @@ struct Shown {
   double timeout = 0;  ///< seconds
 };
 
+// Who restores a directory looks at it between chown and chmod (fchmodat(3), which does not follow
+// links, opens it first): the look is made by the chown, so that the kernel need not ask.
 bool is_foreseen(const Change& change, const SeenAttributes* seen) {
+  if (change.node->is_directory() && change.asks(kOwnerBits)) return false;
   return foresees(change.fs, change.node, seen) &&
          is_kept_as_asked(change.fs, seen->metadata, change.wanted, change.to_set);
 }
@@ -167,7 +170,7 @@ Result<Changed<Shown>> set_attributes(Change& change, Admission admission) {
   if (done && foreseen) {
     seen->metadata = with_changes(seen->metadata, change.wanted, change.to_set);
     const Metadata after = seen->metadata;
-    change.node->seen = std::move(seen);
+    keep_seen(change.fs, change.node, std::move(seen));
     record_change(change, recording, after, before);
     return Changed<Shown>{{after, 0}, recording.complete()};
   }
@@ -178,7 +181,9 @@ Result<Changed<Shown>> set_attributes(Change& change, Admission admission) {
   record_change(change, recording, *after, before);
   Settlement settlement = recording.complete();
   if (!done) return std::unexpected(done.error());
-  if (seen) change.node->seen = remember(change.fs, change.node, *after);
+  if (seen || change.node->is_directory()) {
+    keep_seen(change.fs, change.node, remember(change.fs, change.node, *after));
+  }
   return Changed<Shown>{{*after, timeout}, std::move(settlement)};
 }
 

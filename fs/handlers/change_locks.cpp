@@ -34,7 +34,7 @@ ChangeLocks::ChangeLocks(Filesystem& fs, std::initializer_list<Node*> locked,
   }
   for (Node* const node : locked) {
     if (node == nullptr) continue;
-    auto seen = std::move(node->seen);
+    auto seen = node->is_directory() ? fs.directory_looks.take(node->id()) : std::move(node->seen);
     if (node == *locked.begin()) seen_ = std::move(seen);
   }
 }

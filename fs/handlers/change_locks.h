@@ -22,7 +22,7 @@ class ChangeLocks {
   void unlock() { locks_.reset(); }
 
   /// Of the one object: what was seen of it until now. Who can tell what the change did gives it
-  /// back to the node.
+  /// back (keep_seen()).
   [[nodiscard]] std::unique_ptr<SeenAttributes> take_seen() { return std::move(seen_); }
 
  private:

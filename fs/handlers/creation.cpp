@@ -7,6 +7,7 @@
 
 #include <array>
 
+#include "fs/handlers/foresight.h"
 #include "fs/handlers/handlers.h"
 #include "fs/nodes/reserved_name.h"
 
@@ -54,6 +55,7 @@ Result<Changed<Entry>> make_child(Filesystem& fs, const Caller& caller, Admissio
                                   const Make& make, const Describe& describe) {
   ChangeLocks locks(fs, at.parent);
   const int directory = at.directory->get();
+  keep_but_for_names(fs, at.parent, locks.take_seen());
   const bool inherits = has_default_acl(fs, directory);
   Recording recording(fs, std::move(admission), footprint_of(at));
   {
@@ -72,7 +74,11 @@ Result<Changed<Entry>> make_child(Filesystem& fs, const Caller& caller, Admissio
   Kept kept(fs, entry);
   recording.record(describe(entry));
   if (seen->fd) fs.nodes.give_descriptor(entry.node, std::move(seen->fd));
-  if (is_directory) fs.nodes.set_learnt(entry.node);
+  if (is_directory) {
+    fs.nodes.set_learnt(entry.node);
+    entry.node->lookup_missed = true;  // nothing is in it yet
+    if (!inherits) keep_seen(fs, entry.node, remember(fs, entry.node, entry.metadata));
+  }
   if (inherits && !entry.metadata.is_symlink()) {
     auto fd = fs.nodes.descriptor(entry.node);
     if (!fd) return pass_on(std::move(fd));

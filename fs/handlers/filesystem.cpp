@@ -54,17 +54,44 @@ fuse_entry_param to_entry(const Filesystem& fs, const Entry& entry) {
   return shown;
 }
 
+namespace {
+
+struct Found {
+  Metadata metadata;
+  UniqueFd fd;  ///< none: it was looked at by its name
+};
+
+/// A name that is not there is found missing by an open, without a look at anything. One that is
+/// there costs the open too, which serves whoever uses the node.
+Result<Found> find_child(const SourceTree& source, int directory, const char* name,
+                         bool opens_first) {
+  Found found;
+  if (opens_first) {
+    auto opened = source.open_path(directory, name);
+    if (!opened && opened.error().code == ENOENT) return pass_on(std::move(opened));
+    if (opened) found.fd = std::move(*opened);  // else there may be no descriptor left
+  }
+  auto metadata = found.fd ? source.stat(found.fd.get()) : source.stat_at(directory, name);
+  if (!metadata) return pass_on(std::move(metadata));
+  found.metadata = *metadata;
+  return found;
+}
+
+}  // namespace
+
 Result<Entry> resolve_child(Filesystem& fs, const NodeRef& parent, const char* name) {
   if (!is_single_component(name)) return fail(EINVAL, "lookup", name);
   if (fs.hides(*parent, name)) return fail(ENOENT, "lookup", name);
   auto directory = fs.nodes.descriptor(parent);
   if (!directory) return pass_on(std::move(directory));
   const NodeLocks locks(parent);
-  auto metadata = fs.source.stat_at((*directory)->get(), name);
-  if (!metadata) return pass_on(std::move(metadata));
-  Entry entry{.node = fs.nodes.acquire(*metadata), .metadata = *metadata};
+  auto found = find_child(fs.source, (*directory)->get(), name, parent->lookup_missed);
+  parent->lookup_missed = !found && found.error().code == ENOENT;
+  if (!found) return pass_on(std::move(found));
+  Entry entry{.node = fs.nodes.acquire(found->metadata), .metadata = found->metadata};
   fs.nodes.add_name(entry.node, parent, name);
   fs.nodes.add_lookup(entry.node);
+  if (found->fd) fs.nodes.give_descriptor(entry.node, std::move(found->fd));
   return entry;
 }
 

@@ -16,6 +16,7 @@
 #include "fs/nodes/extended_attributes.h"
 #include "fs/nodes/node_locks.h"
 #include "fs/nodes/node_table.h"
+#include "fs/nodes/recent_looks.h"
 #include "fs/nodes/source_tree.h"
 #include "mirrorfs/mirror.h"
 #include "mirrorfs/replicator.h"
@@ -66,6 +67,7 @@ struct Filesystem {
   NodeTable nodes;
   const Credentials own;
   Replicator& replicator;
+  RecentLooks directory_looks;
   OpenHandles<OpenFile> open_files;
   OpenHandles<DirectoryStream> open_directories;
   fuse_session* session = nullptr;                     ///< set before the first request

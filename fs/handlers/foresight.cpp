@@ -24,16 +24,32 @@ bool is_trusted(const Filesystem& fs, const SeenAttributes& seen) {
 
 std::unique_ptr<SeenAttributes> remember(Filesystem& fs, const NodeRef& node,
                                          const Metadata& seen) {
-  if (!node->is_regular() || seen.nlink != 1 || (seen.mode & kSetIdBits) != 0) return nullptr;
+  const bool has_one_name = node->is_directory() || (node->is_regular() && seen.nlink == 1);
+  if (!has_one_name || (seen.mode & kSetIdBits) != 0) return nullptr;
   if (seen.dev == fs.source.root_metadata().dev && shows_nanoseconds(seen.ctime)) {
     fs.source_keeps_nanoseconds.store(true, std::memory_order_relaxed);
   }
   return std::make_unique<SeenAttributes>(seen, SeenAttributes::Clock::now());
 }
 
+void keep_seen(Filesystem& fs, const NodeRef& node, std::unique_ptr<SeenAttributes> seen) {
+  if (!node->is_directory()) {
+    node->seen = std::move(seen);
+  } else if (seen) {
+    fs.directory_looks.keep(node->id(), std::move(seen));
+  }
+}
+
+void keep_but_for_names(Filesystem& fs, const NodeRef& directory,
+                        std::unique_ptr<SeenAttributes> seen) {
+  if (seen) seen->metadata.times_known = false;
+  keep_seen(fs, directory, std::move(seen));
+}
+
 bool foresees(Filesystem& fs, const NodeRef& node, const SeenAttributes* seen) {
-  return seen != nullptr && node->capabilities == FileCapabilities::kAbsent &&
-         is_trusted(fs, *seen) && fs.nodes.location(node).has_value();
+  const bool has_none = node->is_directory() || node->capabilities == FileCapabilities::kAbsent;
+  return seen != nullptr && has_none && is_trusted(fs, *seen) &&
+         fs.nodes.location(node).has_value();
 }
 
 bool surely_has_no_capabilities(Filesystem& fs, const NodeRef& node) {

@@ -1,4 +1,5 @@
-// The attributes of a file that is being written, told without another look at the source.
+// The attributes of a file that is being written, and of a directory that is being filled, told
+// without another look at the source.
 #pragma once
 
 #include <memory>
@@ -12,8 +13,17 @@ namespace mirrorfs::fs {
 [[nodiscard]] std::unique_ptr<SeenAttributes> remember(Filesystem& fs, const NodeRef& node,
                                                        const Metadata& seen);
 
+/// Until the next change of the object, under whose lock the caller is; null is nothing.
+void keep_seen(Filesystem& fs, const NodeRef& node, std::unique_ptr<SeenAttributes> seen);
+
+/// Names in the directory change: what `seen` has besides its times, its size and its count of
+/// links still holds.
+void keep_but_for_names(Filesystem& fs, const NodeRef& directory,
+                        std::unique_ptr<SeenAttributes> seen);
+
 /// Whether what a write or a change of attributes leaves behind can be told from `seen`: a regular
-/// file with one name that is known, without set-id bits and capabilities. Looks are trusted as
+/// file with one name that is known, without set-id bits and capabilities, or a directory without
+/// set-id bits. Looks are trusted as
 /// long as the kernel trusts them (--attr-timeout), so that changes made in the source itself show
 /// as soon as ever. Under the node's lock.
 [[nodiscard]] bool foresees(Filesystem& fs, const NodeRef& node, const SeenAttributes* seen);

@@ -111,6 +111,7 @@ Result<Changed<Created>> create_file(Filesystem& fs, Admission admission, const 
                                      const NewName& at, mode_t mode, int flags) {
   ChangeLocks locks(fs, at.parent);
   const int directory = at.directory->get();
+  keep_but_for_names(fs, at.parent, locks.take_seen());
   const bool inherits = has_default_acl(fs, directory);
   Recording recording(fs, std::move(admission), footprint_of(at));
   auto fd = [&]() -> Result<UniqueFd> {

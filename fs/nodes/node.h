@@ -58,6 +58,8 @@ class Node {
   /// Guarded by the node's lock.
   FileCapabilities capabilities = FileCapabilities::kUnknown;
   bool capabilities_taken = false;  ///< by the latest request for this object
+  /// Of a directory: the latest look-up in it found nothing, so that the next may well do so, too.
+  bool lookup_missed = false;
   /// Null unless the file is being written. Every change takes it away (ChangeLocks), and gives it
   /// back if it can tell what it did.
   std::unique_ptr<SeenAttributes> seen;

@@ -8,6 +8,7 @@
 #include "fs/handlers/credentials.h"
 #include "fs/io_policy/open_decision.h"
 #include "fs/nodes/kept_values.h"
+#include "fs/nodes/recent_looks.h"
 #include "fs/nodes/reserved_name.h"
 #include "fs/session/transport.h"
 
@@ -38,6 +39,36 @@ TEST(KeptValues, TimesThatSomeFilesystemCutsAreNotTrusted) {
   EXPECT_TRUE(is_within_every_range({.tv_sec = 1'700'000'000, .tv_nsec = 1}));
   EXPECT_FALSE(is_within_every_range({.tv_sec = -1, .tv_nsec = 0}));
   EXPECT_FALSE(is_within_every_range({.tv_sec = 2'147'483'647, .tv_nsec = 0})) << "2038";
+}
+
+std::unique_ptr<SeenAttributes> seen_with_size(std::uint64_t size) {
+  auto seen = std::make_unique<SeenAttributes>();
+  seen->metadata.size = size;
+  return seen;
+}
+
+TEST(RecentLooks, WhatWasTakenIsGone) {
+  RecentLooks looks;
+  looks.keep(NodeId{7}, seen_with_size(1));
+  looks.keep(NodeId{7}, seen_with_size(2));
+  const auto taken = looks.take(NodeId{7});
+  ASSERT_NE(taken, nullptr);
+  EXPECT_EQ(taken->metadata.size, 2U);
+  EXPECT_EQ(looks.take(NodeId{7}), nullptr);
+  EXPECT_EQ(looks.take(NodeId{8}), nullptr);
+}
+
+TEST(RecentLooks, TheOldestGivesWay) {
+  RecentLooks looks;
+  for (std::uint64_t id = 1; id <= RecentLooks::kMost; ++id) {
+    looks.keep(NodeId{id}, seen_with_size(id));
+  }
+  looks.keep(NodeId{1}, looks.take(NodeId{1}));
+  looks.keep(NodeId{1000}, seen_with_size(1000));
+  EXPECT_EQ(looks.take(NodeId{2}), nullptr);
+  EXPECT_NE(looks.take(NodeId{1}), nullptr);
+  EXPECT_NE(looks.take(NodeId{3}), nullptr);
+  EXPECT_NE(looks.take(NodeId{1000}), nullptr);
 }
 
 TEST(ParseGroups, NoGroupsAreNotNoLine) {
