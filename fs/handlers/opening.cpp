@@ -37,13 +37,20 @@ struct Opened {
   bool appends = false;
 };
 
+/// Nothing is written through it; or only by write(2), where what the source's filesystem has to
+/// say is said at once. Through a mapping, which needs both accesses, pages may be written as late
+/// as at close(2).
+bool has_nothing_to_flush(const Filesystem& fs, const OpenFile& open) {
+  if (!open.writable()) return true;
+  return !open.readable() && fs.source.says_nothing_at_close(open.node->object());
+}
+
 OpenFile& prepare(Filesystem& fs, const NodeRef& node, Opened opened, fuse_file_info& file) {
   const OpenDecision decision = decide(fs, *node, file.flags);
   (void)decision;  // one path so far: cached, written through
   auto open = std::make_unique<OpenFile>(OpenFile{
       .node = node, .fd = std::move(opened.fd), .flags = file.flags, .appends = opened.appends});
-  // Nothing was written through it, so closing it has nothing to report.
-  file.noflush = open->writable() ? 0U : 1U;
+  file.noflush = has_nothing_to_flush(fs, *open) ? 1U : 0U;
   OpenFile& kept = *open;
   file.fh = reinterpret_cast<std::uint64_t>(&kept);
   fs.open_files.keep(std::move(open));  // before the reply: release may come at once

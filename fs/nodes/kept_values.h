@@ -7,7 +7,8 @@
 namespace mirrorfs::fs {
 
 /// By the magic number of statfs(2): filesystems that take any mode and owner of the ordinary kind
-/// as given. Others may map or ignore what they accept (vfat, CIFS, FUSE).
+/// as given. Others may map or ignore what they accept (vfat, CIFS, FUSE). None of these has a
+/// flush operation (struct file_operations): close(2) never fails for what was written.
 [[nodiscard]] bool keeps_attributes(long filesystem_type);
 /// The same of the filesystem of `root`.
 [[nodiscard]] bool keeps_attributes(int root);

@@ -60,6 +60,11 @@ class SourceTree {
   /// The root's filesystem does (kept_values.h).
   [[nodiscard]] bool keeps_attributes() const { return keeps_attributes_; }
 
+  /// close(2) of such an object never fails for what was written (kept_values.h).
+  [[nodiscard]] bool says_nothing_at_close(const ObjectId& object) const {
+    return keeps_attributes_ && object.device == root_metadata_.id().device;
+  }
+
   [[nodiscard]] Result<Metadata> stat(int fd) const;
   [[nodiscard]] Result<Metadata> stat_at(int directory, const char* name) const;
 

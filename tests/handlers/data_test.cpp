@@ -214,6 +214,20 @@ TEST_F(Data, SharedMappingArrivesAtMsync) {
   EXPECT_EQ(read_file(source("file")), std::string(100, 'b') + std::string(8092, 'a'));
 }
 
+// Mutant: no file that is open for writing is flushed.
+TEST_F(Data, SharedMappingArrivesAtClose) {
+  make_file("file", std::string(4096, 'a'));
+  UniqueFd fd = open("file", O_RDWR);
+  void* const map = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  ASSERT_NE(map, MAP_FAILED);
+  (void)take();
+  std::memset(map, 'b', 100);
+  fd.reset();
+  EXPECT_EQ(read_file(source("file")), std::string(100, 'b') + std::string(3996, 'a'));
+  EXPECT_FALSE(take_only<Write>().empty());
+  ::munmap(map, 4096);
+}
+
 TEST_F(Data, NamelessFileIsHeardOfWhenItIsLinked) {
   const UniqueFd fd = open(".", O_TMPFILE | O_RDWR, 0640);
   ASSERT_EQ(::write(fd.get(), "x", 1), 1);
