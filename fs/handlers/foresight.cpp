@@ -47,9 +47,7 @@ void keep_but_for_names(Filesystem& fs, const NodeRef& directory,
 }
 
 bool foresees(Filesystem& fs, const NodeRef& node, const SeenAttributes* seen) {
-  const bool has_none = node->is_directory() || node->capabilities == FileCapabilities::kAbsent;
-  return seen != nullptr && has_none && is_trusted(fs, *seen) &&
-         fs.nodes.location(node).has_value();
+  return seen != nullptr && is_trusted(fs, *seen) && fs.nodes.location(node).has_value();
 }
 
 bool surely_has_no_capabilities(Filesystem& fs, const NodeRef& node) {

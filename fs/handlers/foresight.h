@@ -21,11 +21,10 @@ void keep_seen(Filesystem& fs, const NodeRef& node, std::unique_ptr<SeenAttribut
 void keep_but_for_names(Filesystem& fs, const NodeRef& directory,
                         std::unique_ptr<SeenAttributes> seen);
 
-/// Whether what a write or a change of attributes leaves behind can be told from `seen`: a regular
-/// file with one name that is known, without set-id bits and capabilities, or a directory without
-/// set-id bits. Looks are trusted as
-/// long as the kernel trusts them (--attr-timeout), so that changes made in the source itself show
-/// as soon as ever. Under the node's lock.
+/// Whether what a write or a change of attributes leaves behind can be told from `seen`: of a
+/// regular file with one name, or a directory, that has a known name and no set-id bits. Looks are
+/// trusted as long as the kernel trusts them (--attr-timeout), so that changes made in the source
+/// itself show as soon as ever. Under the node's lock.
 [[nodiscard]] bool foresees(Filesystem& fs, const NodeRef& node, const SeenAttributes* seen);
 
 /// Nothing security.capability-like stands there: known from a look that is still to be trusted.

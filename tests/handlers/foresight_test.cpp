@@ -2,9 +2,11 @@
 // source has. That nobody looked shows in a ctime which is not the source's any more. Mutants, each
 // seen to fail here: looks are trusted for ever; set-id bits, further names, unusual bits, other
 // filesystems, or what entries do to a directory are left out of account; what is foreseen is
-// answered as if it had been looked at; a write sets the size to its own end.
+// answered as if it had been looked at; a write sets the size to its own end; any request is
+// foreseen; a file that has capabilities is said to have none.
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -76,6 +78,20 @@ TEST_F(Foresight, SetIdBitsGoWithTheOwner) {
   expect_shown_as_it_is("file", "chown");
 }
 
+TEST_F(Foresight, SizesAndTheTimeOfNowAreLookedAt) {
+  const UniqueFd fd = create("file");
+  ASSERT_EQ(::write(fd.get(), "12345", 5), 5);
+  (void)take();
+  ASSERT_EQ(::ftruncate(fd.get(), 3), 0);
+  const auto cut = take_only<Truncate>();
+  ASSERT_EQ(cut.size(), 1U);
+  EXPECT_EQ(cut[0].after.size, 3U);
+  ASSERT_EQ(::futimens(fd.get(), nullptr), 0);
+  const auto set = take_one<SetAttributes>();
+  EXPECT_TRUE(set.after.times_known);
+  EXPECT_TRUE(same_time(set.after.mtime, look("file").mtime));
+}
+
 TEST_F(Foresight, BitsBeyondTheOrdinaryAreLookedAt) {
   const UniqueFd fd = create("file");
   (void)take();
@@ -98,10 +114,30 @@ TEST_F(Foresight, OnAnotherFilesystemEverythingIsLookedAt) {
   {
     const UniqueFd fd = create("other/file");
     (void)take();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // its times are coarse
     ASSERT_EQ(::fchmod(fd.get(), 0640), 0);
     EXPECT_FALSE(nobody_looked(take_one<SetAttributes>().after, "other/file"));
   }
   EXPECT_EQ(::umount2(source("other").c_str(), MNT_DETACH), 0);
+}
+
+// A mapping leaves capabilities alone: the file is known to have them, and was just looked at.
+TEST_F(Foresight, CapabilitiesAreShownWhileTheFileIsWritten) {
+  const UniqueFd fd = open("file", O_RDWR | O_CREAT | O_EXCL, 0700);
+  ASSERT_EQ(::ftruncate(fd.get(), 4096), 0);
+  vfs_cap_data value{};
+  value.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE;
+  value.data[0].permitted = 1U << CAP_NET_RAW;
+  ASSERT_EQ(::fsetxattr(fd.get(), "security.capability", &value, sizeof value, 0), 0);
+  void* const map = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  ASSERT_NE(map, MAP_FAILED);
+  static_cast<char*>(map)[0] = 'x';
+  ASSERT_EQ(::msync(map, 4096, MS_SYNC), 0);
+  ::munmap(map, 4096);
+  EXPECT_EQ(::getxattr(source("file").c_str(), "security.capability", nullptr, 0),
+            static_cast<ssize_t>(sizeof value));
+  EXPECT_EQ(::fgetxattr(fd.get(), "security.capability", nullptr, 0),
+            static_cast<ssize_t>(sizeof value));
 }
 
 TEST_F(ForesightSoonForgotten, WhatTheSourceWasChangedToShowsOnceLooksAreOld) {
