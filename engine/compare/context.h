@@ -1,6 +1,7 @@
 // What every function here needs, and the directory it works in.
 #pragma once
 
+#include "engine/compare/boundaries.h"
 #include "engine/compare/observer.h"
 #include "engine/copy/context.h"
 #include "engine/ring/task.h"
@@ -19,6 +20,7 @@ struct Context {
   Observer& observer;
   copy::Limits& limits;
   objects::Rights rights;
+  const Boundaries* boundaries = nullptr;  ///< none: everything is mirrored
 
   /// The same without the observer: what copying needs.
   [[nodiscard]] copy::Context copying() const {

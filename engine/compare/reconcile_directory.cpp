@@ -83,7 +83,7 @@ void note_failure(Work& work, std::string&& name, Error&& error) {
 
 void note_result(Work& work, std::string&& name, EntryResult&& entry) {
   work.result.changed |= entry.changed;
-  if (!entry.is_directory) return;
+  if (!entry.is_directory || !entry.source) return;
   work.result.children.push_back({.name = std::move(name),
                                   .source = *entry.source,
                                   .replica = entry.replica_directory,

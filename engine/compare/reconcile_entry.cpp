@@ -124,8 +124,13 @@ ring::Task<Result<Reconciled>> attempt(EntryPair& entry, Known source, Known rep
   if (!looked) co_return pass_on(std::move(looked));
   result = EntryResult{};
   entry.transfer.refused.reset();
-  result.source = source.metadata;
   entry.replica = replica.metadata;
+  if (context.boundaries != nullptr &&
+      context.boundaries->leaves_alone(directory.source, directory.id, entry.name,
+                                       source.metadata ? &*source.metadata : nullptr)) {
+    co_return Reconciled::kEqual;
+  }
+  result.source = source.metadata;
   if (!source.metadata) {
     ring::Task<Result<Reconciled>> removal = remove_extraneous(entry);
     co_return co_await std::move(removal);

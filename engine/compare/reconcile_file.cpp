@@ -30,9 +30,12 @@ bool must_reread(const EntryPair& entry) {
   return happened_since(entry.replica->ctime, entry.policy.reread_since);
 }
 
+/// Somebody else changed the replica's file: whatever its size and mtime say now.
+bool is_foreign(const EntryPair& entry) { return entry.context.writer.keeps(*entry.replica); }
+
 /// Whether to read both files where size and mtime do not decide it.
 bool must_compare_content(const EntryPair& entry) {
-  return entry.policy.compare == Compare::kFull || must_reread(entry) ||
+  return entry.policy.compare == Compare::kFull || must_reread(entry) || is_foreign(entry) ||
          happened_since(entry.source.ctime, entry.policy.changed_since);
 }
 
@@ -103,7 +106,7 @@ std::string describe(const FileDifference& found, const EntryPair& entry) {
 
 /// Where the object must stay the same (other names) or copying all of it is expensive.
 bool wants_update_in_place(const EntryPair& entry) {
-  if (!entry.policy.update_in_place) return false;
+  if (!entry.policy.update_in_place || is_foreign(entry)) return false;
   return entry.replica->nlink > 1 ||
          (entry.source.size >= copy::kUpdateInPlace && entry.replica->size > 0);
 }

@@ -53,8 +53,11 @@ class NodeObserver final : public Observer {
 class Walk final : public copy::ReplicaDirectories {
  public:
   Walk(ring::Ring& ring, copy::Staging* staging, const Policy& policy, WalkListener& listener,
-       const objects::DescriptorBudget& budget, const std::atomic<bool>* interrupted)
+       const objects::DescriptorBudget& budget, const std::atomic<bool>* interrupted,
+       replica::Keeper* keeper, const Boundaries* boundaries)
       : ring_(ring),
+        boundaries_(boundaries),
+        writer_(ring, keeper),
         staging_(staging),
         policy_(policy),
         listener_(listener),
@@ -85,7 +88,7 @@ class Walk final : public copy::ReplicaDirectories {
   void add_children(const std::shared_ptr<WalkNode>& node, std::vector<ChildDirectory>& children);
 
   Context context_for(Observer& observer) {
-    return {ring_, writer_, staging_, links_, observer, limits_, rights_};
+    return {ring_, writer_, staging_, links_, observer, limits_, rights_, boundaries_};
   }
   static DirectoryPair pair_of(const WalkNode& node, const OpenPair& open) {
     return {.id = node.source.id(),
@@ -95,7 +98,8 @@ class Walk final : public copy::ReplicaDirectories {
   }
 
   ring::Ring& ring_;
-  replica::Writer writer_{ring_};
+  const Boundaries* const boundaries_;
+  replica::Writer writer_;
   copy::Staging* const staging_;
   Policy policy_;
   WalkListener& listener_;
@@ -322,7 +326,8 @@ ring::Task<Result<void>> look_at_roots(ring::Ring& ring, WalkNode& root,
 }  // namespace
 
 Result<void> walk_trees(const Roots& roots, const Policy& policy, WalkListener& listener,
-                        const std::atomic<bool>* interrupted) {
+                        const std::atomic<bool>* interrupted, replica::Keeper* keeper,
+                        const Boundaries* boundaries) {
   Result<std::shared_ptr<WalkNode>> root = open_roots(roots);
   if (!root) return pass_on(std::move(root));
   const objects::DescriptorBudget budget = objects::DescriptorBudget::of_process();
@@ -339,7 +344,8 @@ Result<void> walk_trees(const Roots& roots, const Policy& policy, WalkListener& 
     staging->learn_owner();
     (*root)->touched = staging->made_reserved();
   }
-  Walk walk(**ring, staging ? &*staging : nullptr, policy, listener, budget, interrupted);
+  Walk walk(**ring, staging ? &*staging : nullptr, policy, listener, budget, interrupted, keeper,
+            boundaries);
   Result<void> walked = (*ring)->run_task(walk.run(std::move(*root), roots.replica));
   listener.ring_used((*ring)->counters());
   return walked;

@@ -50,6 +50,8 @@ struct Roots {
 /// set: then what was begun is ended, and nothing else.
 [[nodiscard]] Result<void> walk_trees(const Roots& roots, const Policy& policy,
                                       WalkListener& listener,
-                                      const std::atomic<bool>* interrupted = nullptr);
+                                      const std::atomic<bool>* interrupted = nullptr,
+                                      replica::Keeper* keeper = nullptr,
+                                      const Boundaries* boundaries = nullptr);
 
 }  // namespace mirrorfs::compare

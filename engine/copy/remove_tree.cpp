@@ -3,6 +3,7 @@
 #include "engine/copy/remove_tree.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 
 #include <cerrno>
 #include <string>
@@ -61,6 +62,32 @@ ring::Task<Result<void>> move_away(Removal& removal, int dirfd, const char* name
   co_return Result<void>{};
 }
 
+/// Whether something below must not be lost. Stops at the first.
+ring::Task<Result<bool>> holds_what_is_kept(const Context& context, int dirfd, std::string name) {
+  std::vector<std::string> waiting{std::move(name)};
+  while (!waiting.empty()) {
+    const std::string path = std::move(waiting.back());
+    waiting.pop_back();
+    Result<UniqueFd> directory =
+        co_await context.ring.open(dirfd, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!directory) co_return pass_on(std::move(directory));
+    Result<std::vector<objects::Dirent>> children =
+        co_await objects::list_directory(context.ring, directory->get());
+    if (!children) co_return pass_on(std::move(children));
+    for (const objects::Dirent& child : *children) {
+      Result<Metadata> found = co_await context.ring.statx(directory->get(), child.name.c_str());
+      if (!found && found.error().code == ENOENT) continue;
+      if (!found) co_return pass_on(std::move(found));
+      if (found->is_directory()) {
+        waiting.push_back(path + "/" + child.name);
+      } else if (context.writer.keeps(*found)) {
+        co_return true;
+      }
+    }
+  }
+  co_return false;
+}
+
 ring::Task<void> remove_child(Removal& removal, int dirfd, const objects::Dirent& child,
                               ring::Permit permit) {
   const ring::Permit held = std::move(permit);
@@ -98,6 +125,14 @@ ring::Task<Result<void>> empty_directory(Removal& removal, const std::string& na
 
 ring::Task<Result<void>> remove_tree(Context context, int dirfd, const char* name) {
   Removal removal{context, {}, {}};
+  if (context.writer.has_keeper() && dirfd != context.staging->dirfd()) {
+    Result<bool> holds = co_await holds_what_is_kept(context, dirfd, name);
+    if (!holds) co_return pass_on(std::move(holds));
+    Result<void> movable;
+    if (*holds) movable = co_await make_movable(context, dirfd, name);
+    if (!movable) co_return movable;
+    if (*holds) co_return context.writer.keep_tree(dirfd, name);
+  }
   Result<void> moved = co_await move_away(removal, dirfd, name, dirfd != context.staging->dirfd());
   if (!moved) co_return moved;
   while (!removal.waiting.empty()) {

@@ -1,47 +1,156 @@
 #include "engine/journal/pair_record.h"
 
 #include <fcntl.h>
-#include <sys/vfs.h>
+#include <fmt/core.h>
+#include <sys/random.h>
 
+#include <array>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
+#include "engine/journal/json_text.h"
 #include "engine/journal/small_file.h"
 #include "mirrorfs/mirror.h"
 
 namespace mirrorfs::journal {
 namespace {
 
-constexpr int kVersion = 1;
+using nlohmann::json;
+
+constexpr int kVersion = 2;
 constexpr const char* kFileName = "pair";
+
+json to_json(const TreeIdentity& identity) {
+  return {{"path", path_text(identity.path)},
+          {"filesystem", identity.filesystem},
+          {"handle", identity.handle},
+          {"inode", identity.inode},
+          {"birth", time_json({identity.birth_seconds, identity.birth_nanoseconds})},
+          {"filesystem_id", identity.filesystem_id},
+          {"overlay", identity.overlay},
+          {"device", path_text(identity.device)},
+          {"mount_root", identity.mount_root}};
+}
+
+TreeIdentity identity_from(const json& body) {
+  const timespec birth = time_from(body.at("birth"));
+  return {.filesystem = body.at("filesystem").get<std::string>(),
+          .handle = body.at("handle").get<std::string>(),
+          .inode = body.at("inode").get<std::uint64_t>(),
+          .birth_seconds = birth.tv_sec,
+          .birth_nanoseconds = birth.tv_nsec,
+          .filesystem_id = body.at("filesystem_id").get<std::uint64_t>(),
+          .overlay = body.at("overlay").get<bool>(),
+          .device = path_from(body.value("device", "")),
+          .mount_root = body.at("mount_root").get<bool>(),
+          .path = path_from(body.at("path").get<std::string>())};
+}
+
+json to_json(const SessionNote& session) {
+  return {{"nonce", session.nonce},
+          {"ended", session.ended},
+          {"time", time_json(session.time)},
+          {"source_since", time_json(session.source_since)},
+          {"host", path_text(session.host)}};
+}
+
+SessionNote session_from(const json& body) {
+  return {.nonce = body.at("nonce").get<std::string>(),
+          .ended = body.at("ended").get<bool>(),
+          .time = time_from(body.at("time")),
+          .source_since = time_from(body.at("source_since")),
+          .host = path_from(body.at("host").get<std::string>())};
+}
+
+/// Of a mirrorfs that knew no roles: it named the source only.
+PairRecord from_first_version(const json& body) {
+  const json& source = body.at("source");
+  PairRecord record;
+  record.pair_id = body.at("pair_id").get<std::string>();
+  record.peer = {.filesystem = {},
+                 .handle = {},
+                 .inode = source.at("inode").get<std::uint64_t>(),
+                 .birth_seconds = source.at("birth_seconds").get<std::int64_t>(),
+                 .birth_nanoseconds = source.at("birth_nanoseconds").get<std::int64_t>(),
+                 .filesystem_id = source.at("filesystem").get<std::uint64_t>(),
+                 .device = {},
+                 .path = source.at("path").get<std::string>()};
+  return record;
+}
+
+PairRecord from_json(const json& body) {
+  PairRecord record;
+  record.pair_id = body.at("pair_id").get<std::string>();
+  record.role = body.at("role").get<std::string>() == "source" ? Role::kSource : Role::kReplica;
+  record.generation = body.at("generation").get<std::uint64_t>();
+  record.role_since = time_from(body.at("role_since"));
+  record.used = time_from(body.at("used"));
+  record.own = identity_from(body.at("own"));
+  record.peer = identity_from(body.at("peer"));
+  record.session = session_from(body.at("session"));
+  record.peer_ctime = time_from(body.at("peer_ctime"));
+  for (const json& window : body.at("foreign")) {
+    record.foreign.push_back({time_from(window.at(0)), time_from(window.at(1))});
+  }
+  record.one_file_system = body.at("one_file_system").get<bool>();
+  for (const json& path : body.at("inner_mounts")) {
+    record.inner_mounts.push_back(path_from(path.get<std::string>()));
+  }
+  return record;
+}
 
 }  // namespace
 
-bool SourceIdentity::same_tree(const SourceIdentity& other) const {
-  if (inode != other.inode || birth_seconds != other.birth_seconds ||
-      birth_nanoseconds != other.birth_nanoseconds) {
-    return false;
+std::string random_id() {
+  std::array<unsigned char, 16> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    throw std::system_error(errno, std::generic_category(), "getrandom");
   }
-  return birth_seconds != 0 || filesystem == other.filesystem;
+  std::string text;
+  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
 }
 
-SourceIdentity identity_of(const TreeRoot& source) {
-  SourceIdentity identity;
-  identity.inode = source.metadata.ino;
-  identity.birth_seconds = source.metadata.btime.tv_sec;
-  identity.birth_nanoseconds = source.metadata.btime.tv_nsec;
-  identity.path = source.path.string();
-  struct statfs filesystem{};
-  if (::fstatfs(source.fd.get(), &filesystem) == 0) {
-    static_assert(sizeof filesystem.f_fsid == sizeof identity.filesystem);
-    std::memcpy(&identity.filesystem, &filesystem.f_fsid, sizeof identity.filesystem);
+std::string to_text(const PairRecord& record) {
+  json foreign = json::array();
+  for (const Window& window : record.foreign) {
+    foreign.push_back({time_json(window.since), time_json(window.until)});
   }
-  return identity;
+  json mounts = json::array();
+  for (const std::string& path : record.inner_mounts) mounts.push_back(path_text(path));
+  const json body = {{"version", kVersion},
+                     {"pair_id", record.pair_id},
+                     {"role", record.role == Role::kSource ? "source" : "replica"},
+                     {"generation", record.generation},
+                     {"role_since", time_json(record.role_since)},
+                     {"used", time_json(record.used)},
+                     {"own", to_json(record.own)},
+                     {"peer", to_json(record.peer)},
+                     {"session", to_json(record.session)},
+                     {"peer_ctime", time_json(record.peer_ctime)},
+                     {"foreign", std::move(foreign)},
+                     {"one_file_system", record.one_file_system},
+                     {"inner_mounts", std::move(mounts)}};
+  return body.dump(2) + "\n";
 }
 
-StartUp<std::optional<PairRecord>> read_pair_record(int replica_root) {
+StartUp<PairRecord> pair_record_from(std::string_view text) {
+  try {
+    const json body = json::parse(text);
+    const int version = body.at("version").get<int>();
+    if (version == 1) return from_first_version(body);
+    if (version == kVersion) return from_json(body);
+    return std::unexpected("its pairing record is of another version of mirrorfs");
+  } catch (const json::exception& error) {
+    return std::unexpected(std::string("its pairing record cannot be read (") + error.what() +
+                           "): remove its " + kReservedName + " and give --adopt");
+  }
+}
+
+StartUp<std::optional<PairRecord>> read_pair_record(int tree_root) {
   const UniqueFd reserved(
-      ::openat(replica_root, kReservedName, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+      ::openat(tree_root, kReservedName, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (!reserved) {
     if (errno == ENOENT) return std::nullopt;
     return std::unexpected(std::string("cannot open its ") + kReservedName + ": " +
@@ -50,37 +159,13 @@ StartUp<std::optional<PairRecord>> read_pair_record(int replica_root) {
   auto content = read_small_file(reserved.get(), kFileName);
   if (!content) return std::unexpected(content.error().message());
   if (!*content) return std::nullopt;
-  try {
-    const auto json = nlohmann::json::parse(**content);
-    if (json.at("version").get<int>() != kVersion) {
-      return std::unexpected("its pairing record is of another version of mirrorfs");
-    }
-    const auto& source = json.at("source");
-    return PairRecord{
-        .pair_id = json.at("pair_id").get<std::string>(),
-        .source = {.inode = source.at("inode").get<std::uint64_t>(),
-                   .birth_seconds = source.at("birth_seconds").get<std::int64_t>(),
-                   .birth_nanoseconds = source.at("birth_nanoseconds").get<std::int64_t>(),
-                   .filesystem = source.at("filesystem").get<std::uint64_t>(),
-                   .path = source.at("path").get<std::string>()}};
-  } catch (const nlohmann::json::exception& error) {
-    return std::unexpected(std::string("its pairing record cannot be read (") + error.what() +
-                           "): remove its " + kReservedName + " and give --adopt");
-  }
+  auto record = pair_record_from(**content);
+  if (!record) return std::unexpected(record.error());
+  return std::move(*record);
 }
 
 StartUp<void> write_pair_record(int reserved_directory, const PairRecord& record) {
-  // A path may hold bytes that are not UTF-8; JSON may not.
-  const nlohmann::json json = {{"version", kVersion},
-                               {"pair_id", record.pair_id},
-                               {"source",
-                                {{"inode", record.source.inode},
-                                 {"birth_seconds", record.source.birth_seconds},
-                                 {"birth_nanoseconds", record.source.birth_nanoseconds},
-                                 {"filesystem", record.source.filesystem},
-                                 {"path", record.source.path}}}};
-  const std::string text = json.dump(2, ' ', true, nlohmann::json::error_handler_t::replace);
-  if (auto written = replace_small_file(reserved_directory, kFileName, text + "\n"); !written) {
+  if (auto written = replace_small_file(reserved_directory, kFileName, to_text(record)); !written) {
     return std::unexpected("cannot write the pairing record: " + written.error().message());
   }
   return {};

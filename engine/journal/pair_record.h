@@ -1,36 +1,68 @@
-// The pairing record in the replica's reserved directory.
+// What a tree's reserved directory says of the pair that it belongs to.
 #pragma once
+
+#include <time.h>
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
-#include "engine/journal/pairing.h"
+#include "engine/journal/tree_identity.h"
+#include "engine/journal/tree_root.h"
 
 namespace mirrorfs::journal {
 
-/// Distinguishes one source directory from every other across reboots: its inode number and birth
-/// time (an empty mount point, or another disk mounted there, has others). Filesystem ids are not
-/// used where a birth time exists: XFS derives its from the device number, which changes.
-struct SourceIdentity {
-  std::uint64_t inode = 0;
-  std::int64_t birth_seconds = 0;
-  std::int64_t birth_nanoseconds = 0;
-  std::uint64_t filesystem = 0;  ///< f_fsid (statfs(2)), compared only without a birth time
-  std::string path;              ///< for messages only
-
-  [[nodiscard]] bool same_tree(const SourceIdentity& other) const;
+/// Of the tree that holds the record.
+enum class Role {
+  kReplica,
+  kSource,  ///< it was promoted, or mounted as a source: the peer is older from then on
 };
 
+/// Between two times, exclusively; by the tree's clock.
+struct Window {
+  timespec since, until;
+};
+
+/// The last session that wrote to this tree as a replica.
+struct SessionNote {
+  std::string nonce;  ///< drawn for each session: a record elsewhere with another one is of another
+  bool ended = false;       ///< cleanly
+  timespec time{};          ///< by the tree's own clock: when it ended, or began if it has not
+  timespec source_since{};  ///< what the source changed (ctime) before is here; 0: nothing is known
+  std::string host;
+};
+
+/// DST/.mirrorfs/pair, and a copy of it in the state directory. A tree that was only ever a source
+/// has none: its peer's tells.
 struct PairRecord {
-  std::string pair_id;
-  SourceIdentity source;
+  std::string pair_id;  ///< random: the same for both roles and all generations of a pair
+  Role role = Role::kReplica;
+  std::uint64_t generation = 1;  ///< counted up at each change of roles
+  timespec role_since{};
+  timespec used{};    ///< as a source: promoted, or mounted, for the last time
+  TreeIdentity own;   ///< as of the last session: a copy of this tree has another
+  TreeIdentity peer;  ///< its source; after a promotion, what was its source
+  SessionNote session;
+  /// Of the peer's root, which every session touches at its begin and end. A clone or an older
+  /// state of the peer has an earlier one. 0: not known, or its filesystem cannot tell.
+  timespec peer_ctime{};
+  std::vector<Window>
+      foreign;  ///< when somebody else may have changed the tree, not looked for yet
+  bool one_file_system = false;
+  std::vector<std::string> inner_mounts;  ///< filesystems mounted in the source, relative paths
 };
-
-[[nodiscard]] SourceIdentity identity_of(const TreeRoot& source);
 
 /// No record: nullopt. A record that cannot be read or parsed is an error, not «no record».
-[[nodiscard]] StartUp<std::optional<PairRecord>> read_pair_record(int replica_root);
+[[nodiscard]] StartUp<std::optional<PairRecord>> read_pair_record(int tree_root);
 [[nodiscard]] StartUp<void> write_pair_record(int reserved_directory, const PairRecord& record);
+
+/// The same as text.
+[[nodiscard]] std::string to_text(const PairRecord& record);
+[[nodiscard]] StartUp<PairRecord> pair_record_from(std::string_view text);
+
+/// 32 hex digits.
+[[nodiscard]] std::string random_id();
 
 }  // namespace mirrorfs::journal

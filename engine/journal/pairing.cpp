@@ -4,18 +4,22 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/file.h>
-#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
 #include <string_view>
-#include <system_error>
-#include <vector>
 
-#include "engine/journal/pair_record.h"
+#include "engine/journal/inner_mounts.h"
+#include "engine/journal/known_pairs.h"
+#include "engine/journal/promotion.h"
 #include "mirrorfs/error.h"
+#include "mirrorfs/log.h"
 #include "mirrorfs/mirror.h"
+#include "mirrorfs/object_calls.h"
 
 namespace mirrorfs::journal {
 namespace {
@@ -25,44 +29,6 @@ constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 std::unexpected<std::string> refuse(std::string line) { return std::unexpected(std::move(line)); }
 
 std::string reason() { return std::strerror(errno); }
-
-Result<Metadata> stat_fd(int fd) {
-  struct statx raw{};
-  if (::statx(fd, "", AT_EMPTY_PATH, Metadata::kStatxMask, &raw) != 0) return fail_errno("statx");
-  return Metadata::from(raw);
-}
-
-bool same_directory(const Metadata& a, const Metadata& b) {
-  return a.dev == b.dev && a.ino == b.ino;
-}
-
-/// Whether `inner` lies strictly below `outer`.
-StartUp<bool> lies_below(const TreeRoot& inner, const TreeRoot& outer) {
-  UniqueFd at(::openat(inner.fd.get(), ".", kDirectoryFlags));
-  Metadata here = inner.metadata;
-  while (at) {
-    UniqueFd above(::openat(at.get(), "..", kDirectoryFlags | O_PATH));
-    if (!above) break;
-    const auto metadata = stat_fd(above.get());
-    if (!metadata) return refuse(metadata.error().message());
-    if (same_directory(*metadata, here)) return false;  // the root of the namespace
-    if (same_directory(*metadata, outer.metadata)) return true;
-    here = *metadata;
-    at = std::move(above);
-  }
-  return refuse(fmt::format("cannot look above {}: {}", inner.path.string(), reason()));
-}
-
-StartUp<void> refuse_below(const TreeRoot& inner, const char* inner_role, const TreeRoot& outer,
-                           const char* outer_role) {
-  const auto below = lies_below(inner, outer);
-  if (!below) return refuse(below.error());
-  if (*below) {
-    return refuse(fmt::format("{} {} lies inside {} {}: choose separate directories", inner_role,
-                              inner.path.string(), outer_role, outer.path.string()));
-  }
-  return {};
-}
 
 using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
 
@@ -77,162 +43,238 @@ StartUp<bool> is_empty_directory(int parent, const char* name) {
   return true;
 }
 
-std::string random_id() {
-  std::array<unsigned char, 16> bytes{};
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-    throw std::system_error(errno, std::generic_category(), "getrandom");
-  }
-  std::string text;
-  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
-  return text;
+timespec now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_REALTIME, &time);
+  return time;
 }
 
-StartUp<UniqueFd> take_lock(int reserved, const TreeRoot& replica) {
-  UniqueFd lock(::openat(reserved, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!lock) {
-    return refuse(
-        fmt::format("cannot open the lock of replica {}: {}", replica.path.string(), reason()));
-  }
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) {
-      return refuse(fmt::format("replica {} is in use by another mirrorfs: stop that one first",
-                                replica.path.string()));
-    }
-    return refuse(fmt::format("cannot lock replica {}: {}", replica.path.string(), reason()));
-  }
-  return lock;
-}
-
-}  // namespace
-
-StartUp<TreeRoot> open_root(const std::filesystem::path& path, const char* role) {
-  TreeRoot root;
-  root.fd = UniqueFd(::open(path.c_str(), kDirectoryFlags));
-  if (!root.fd) {
-    return refuse(
-        fmt::format("{} {}: {}: give an existing directory", role, path.string(), reason()));
-  }
-  const auto metadata = stat_fd(root.fd.get());
-  if (!metadata) return refuse(metadata.error().message());
-  root.metadata = *metadata;
-  std::error_code error;
-  root.path = std::filesystem::canonical(path, error);
-  if (error) root.path = std::filesystem::absolute(path, error);
-  return root;
-}
-
-StartUp<void> check_nesting(const TreeRoot& source, const TreeRoot& replica,
-                            const TreeRoot* mount_point) {
-  if (same_directory(source.metadata, replica.metadata)) {
-    return refuse(fmt::format("source and replica are the same directory, {}: choose two",
-                              source.path.string()));
-  }
-  struct Pair {
-    const TreeRoot* inner;
-    const char* inner_role;
-    const TreeRoot* outer;
-    const char* outer_role;
-  };
-  std::vector<Pair> pairs = {{&replica, "replica", &source, "source"},
-                             {&source, "source", &replica, "replica"}};
-  if (mount_point != nullptr) {
-    if (same_directory(mount_point->metadata, replica.metadata)) {
-      return refuse(
-          fmt::format("mount point and replica are the same directory, {}", replica.path.string()));
-    }
-    pairs.push_back({mount_point, "mount point", &replica, "replica"});
-    pairs.push_back({&replica, "replica", mount_point, "mount point"});
-    if (!same_directory(mount_point->metadata, source.metadata)) {
-      pairs.push_back({mount_point, "mount point", &source, "source"});
-      pairs.push_back({&source, "source", mount_point, "mount point"});
-    }
-  }
-  for (const Pair& pair : pairs) {
-    if (auto checked = refuse_below(*pair.inner, pair.inner_role, *pair.outer, pair.outer_role);
-        !checked) {
-      return checked;
-    }
-  }
-  return {};
-}
-
-StartUp<void> check_outside(const std::filesystem::path& directory, const char* role,
-                            const TreeRoot& tree, const char* tree_role) {
-  std::error_code error;
-  std::filesystem::path existing = std::filesystem::absolute(directory, error);
-  while (existing.has_relative_path() && !std::filesystem::is_directory(existing, error)) {
-    existing = existing.parent_path();
-  }
-  const auto place = open_root(existing, role);
-  if (!place) return refuse(place.error());
-  const auto below = lies_below(*place, tree);
-  if (!below) return refuse(below.error());
-  if (!*below && !same_directory(place->metadata, tree.metadata)) return {};
-  return refuse(fmt::format("{} {} lies inside {} {}", role, directory.string(), tree_role,
-                            tree.path.string()));
-}
-
-StartUp<bool> is_empty_replica(const TreeRoot& replica) {
-  const int fd = ::openat(replica.fd.get(), ".", kDirectoryFlags);
+StartUp<bool> is_empty_tree(const TreeRoot& tree, const char* role) {
+  const int fd = ::openat(tree.fd.get(), ".", kDirectoryFlags);
   const Directory listing(fd < 0 ? nullptr : ::fdopendir(fd), ::closedir);
   if (!listing) {
-    return refuse(fmt::format("cannot list replica {}: {}", replica.path.string(), reason()));
+    return refuse(fmt::format("cannot list {} {}: {}", role, tree.path.string(), reason()));
   }
   while (const dirent* entry = ::readdir(listing.get())) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == ".." || name == kReservedName) continue;
     if (name != "lost+found") return false;
-    const auto empty = is_empty_directory(replica.fd.get(), "lost+found");
+    const auto empty = is_empty_directory(tree.fd.get(), "lost+found");
     if (!empty || !*empty) return false;
   }
   return true;
 }
 
-StartUp<Pairing> Pairing::acquire(const TreeRoot& source, const TreeRoot& replica,
-                                  const Request& request) {
-  auto record = read_pair_record(replica.fd.get());
-  if (!record) return refuse(fmt::format("replica {}: {}", replica.path.string(), record.error()));
-  const SourceIdentity identity = identity_of(source);
-  Pairing pairing;
-  pairing.was_paired_ = *record && (*record)->source.same_tree(identity);
-  if (!pairing.was_paired_ && !request.adopt) {
-    if (*record) {
-      return refuse(fmt::format(
-          "replica {} is paired with another source ({}): mirroring would delete what {} lacks; "
-          "give --adopt if that is intended",
-          replica.path.string(), (*record)->source.path, source.path.string()));
-    }
-    const auto empty = is_empty_replica(replica);
-    if (!empty) return refuse(empty.error());
-    if (!*empty) {
-      return refuse(fmt::format(
-          "replica {} is not empty and was never paired with {}: mirroring would delete what the "
-          "source lacks; give --adopt if that is intended",
-          replica.path.string(), source.path.string()));
-    }
+StartUp<TreeFacts> facts_of(const TreeRoot& tree, const char* role) {
+  auto record = read_pair_record(tree.fd.get());
+  if (!record) {
+    return refuse(fmt::format("{} {}: {}", role, tree.path.string(), record.error()));
   }
+  const auto empty = is_empty_tree(tree, role);
+  if (!empty) return refuse(empty.error());
+  return TreeFacts{.identity = identity_of(tree),
+                   .record = std::move(*record),
+                   .ctime = tree.metadata.ctime,
+                   .empty = *empty};
+}
+
+StartUp<UniqueFd> in_use(const TreeRoot& tree, const char* role) {
+  return refuse(fmt::format("{} {} is in use by another mirrorfs: stop that one first", role,
+                            tree.path.string()));
+}
+
+StartUp<UniqueFd> open_reserved(const TreeRoot& tree) {
+  UniqueFd reserved(::openat(tree.fd.get(), kReservedName, kDirectoryFlags | O_NOFOLLOW));
+  if (reserved) return reserved;
+  return refuse(fmt::format("cannot open {}/{}: {}", tree.path.string(), kReservedName, reason()));
+}
+
+/// By the directory itself, so that a tree without a reserved directory is locked too and nothing
+/// is written to a source. Network filesystems refuse it; there the lock file has to do.
+StartUp<UniqueFd> lock_root(const TreeRoot& tree, const char* role) {
+  UniqueFd root(::openat(tree.fd.get(), ".", kDirectoryFlags));
+  if (!root || ::flock(root.get(), LOCK_EX | LOCK_NB) == 0) return root;
+  if (errno == EWOULDBLOCK) return in_use(tree, role);
+  log_debug("{} {} cannot be locked by its root: {}", role, tree.path.string(), reason());
+  return root;
+}
+
+bool same_record(const std::optional<PairRecord>& a, const std::optional<PairRecord>& b) {
+  if (a.has_value() != b.has_value()) return false;
+  return !a || to_text(*a) == to_text(*b);
+}
+
+/// Those that are mounted now, and those that were and whose copies are still there.
+StartUp<std::vector<std::string>> mounts_to_mind(const TreeRoot& source, const TreeRoot& replica,
+                                                 const PairRecord& record) {
+  std::vector<std::string> paths;
+  const std::vector<InnerMount> mounts = inner_mounts(source);
+  if (!record.one_file_system) {
+    if (auto once = refuse_met_twice(mounts, source); !once) return refuse(once.error());
+  }
+  for (const InnerMount& mount : mounts) {
+    if (!mount.path.empty()) paths.push_back(mount.path);
+  }
+  for (const std::string& path : record.inner_mounts) {
+    const UniqueFd copy(calls::open_beneath(replica.fd.get(), path.c_str(), O_PATH));
+    if (copy && std::ranges::find(paths, path) == paths.end()) paths.push_back(path);
+  }
+  return paths;
+}
+
+/// Between the decision and the locks somebody else may have worked with the replica.
+StartUp<void> check_still(const TreeRoot& replica, const Ruling& ruling) {
+  const auto now_there = read_pair_record(replica.fd.get());
+  if (now_there && same_record(*now_there, ruling.found)) return {};
+  return refuse(
+      fmt::format("replica {}: another mirrorfs has just changed its pairing record: try "
+                  "again",
+                  replica.path.string()));
+}
+
+}  // namespace
+
+StartUp<UniqueFd> lock_tree(int reserved_directory, const TreeRoot& tree, const char* role) {
+  UniqueFd lock(
+      ::openat(reserved_directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) {
+    return refuse(
+        fmt::format("cannot open the lock of {} {}: {}", role, tree.path.string(), reason()));
+  }
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno == EWOULDBLOCK) return in_use(tree, role);
+  return refuse(fmt::format("cannot lock {} {}: {}", role, tree.path.string(), reason()));
+}
+
+Result<timespec> clock_of(int reserved_directory) {
+  const UniqueFd file(::openat(reserved_directory, "clock",
+                               O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+  if (!file) return fail_errno("open", "clock");
+  if (::futimens(file.get(), nullptr) != 0) return fail_errno("futimens", "clock");
+  struct stat status{};
+  if (::fstat(file.get(), &status) != 0) return fail_errno("fstat", "clock");
+  return status.st_ctim;
+}
+
+StartUp<bool> is_empty_replica(const TreeRoot& replica) {
+  return is_empty_tree(replica, "replica");
+}
+
+StartUp<Ruling> Pairing::decide(const TreeRoot& source, const TreeRoot& replica,
+                                const Request& request) {
+  auto of_source = facts_of(source, "source");
+  if (!of_source) return refuse(of_source.error());
+  auto of_replica = facts_of(replica, "replica");
+  if (!of_replica) return refuse(of_replica.error());
+  Roles roles{.source = std::move(*of_source),
+              .replica = std::move(*of_replica),
+              .known_here = {},
+              .adopt = request.adopt,
+              .mounts = request.mounts,
+              .now = now()};
+  if (request.state_directory >= 0) {
+    roles.known_here = known_replica_at(request.state_directory, roles.replica.identity.path);
+  }
+  auto ruling = rule(roles);
+  if (!ruling) return ruling;
+  ruling->same_replica =
+      roles.replica.record && roles.replica.record->own.same_tree(roles.replica.identity);
+  ruling->record.one_file_system = request.one_file_system.value_or(ruling->record.one_file_system);
+  auto mounts = mounts_to_mind(source, replica, ruling->record);
+  if (!mounts) return refuse(mounts.error());
+  ruling->record.inner_mounts = std::move(*mounts);
+  ruling->found = std::move(roles.replica.record);
+  ruling->record.own = std::move(roles.replica.identity);
+  ruling->record.peer = std::move(roles.source.identity);
+  return ruling;
+}
+
+/// Of a source that is, or was, somebody's replica the lock file too.
+StartUp<void> Pairing::lock_source(const TreeRoot& source) {
+  auto root = lock_root(source, "source");
+  if (!root) return refuse(root.error());
+  locks_.push_back(std::move(*root));
+  source_reserved_ =
+      UniqueFd(::openat(source.fd.get(), kReservedName, kDirectoryFlags | O_NOFOLLOW));
+  if (!source_reserved_ || ::faccessat(source_reserved_.get(), "lock", F_OK, 0) != 0) return {};
+  auto lock = lock_tree(source_reserved_.get(), source, "source");
+  if (!lock) return refuse(lock.error());
+  locks_.push_back(std::move(*lock));
+  return {};
+}
+
+/// The reserved directory is made only by whoever holds the root.
+StartUp<void> Pairing::lock_replica(const TreeRoot& replica) {
+  auto root = lock_root(replica, "replica");
+  if (!root) return refuse(root.error());
+  locks_.push_back(std::move(*root));
   if (::mkdirat(replica.fd.get(), kReservedName, 0700) != 0 && errno != EEXIST) {
     return refuse(fmt::format("cannot write to replica {}: {}", replica.path.string(), reason()));
   }
-  pairing.reserved_ =
-      UniqueFd(::openat(replica.fd.get(), kReservedName, kDirectoryFlags | O_NOFOLLOW));
-  if (!pairing.reserved_) {
-    return refuse(
-        fmt::format("cannot open {}/{}: {}", replica.path.string(), kReservedName, reason()));
-  }
-  auto lock = take_lock(pairing.reserved_.get(), replica);
+  auto reserved = open_reserved(replica);
+  if (!reserved) return refuse(reserved.error());
+  reserved_ = std::move(*reserved);
+  auto lock = lock_tree(reserved_.get(), replica, "replica");
   if (!lock) return refuse(lock.error());
-  pairing.lock_ = std::move(*lock);
-  if (pairing.was_paired_) {
-    pairing.id_ = (*record)->pair_id;
-    return pairing;
+  locks_.push_back(std::move(*lock));
+  return {};
+}
+
+StartUp<Pairing> Pairing::take(const TreeRoot& source, const TreeRoot& replica,
+                               const Request& request, Ruling ruling) {
+  Pairing pairing;
+  if (request.mounts) {
+    if (auto locked = pairing.lock_source(source); !locked) return refuse(locked.error());
   }
-  pairing.id_ = random_id();
-  const PairRecord fresh{.pair_id = pairing.id_, .source = identity};
-  if (auto written = write_pair_record(pairing.reserved_.get(), fresh); !written) {
-    return refuse(fmt::format("replica {}: {}", replica.path.string(), written.error()));
+  if (auto locked = pairing.lock_replica(replica); !locked) return refuse(locked.error());
+  if (auto still = check_still(replica, ruling); !still) return refuse(still.error());
+  if (request.mounts && ruling.promotes_source) {
+    const auto promoted =
+        promote_tree(source, pairing.source_reserved_.get(), request.state_directory);
+    if (!promoted) return refuse(promoted.error());
+    log_warn("'{}' was the replica of '{}' and is a source from now on (generation {})",
+             source.path.string(), promoted->peer.path, promoted->generation);
+  }
+  if (request.mounts && pairing.source_reserved_) {
+    auto noted = note_use(source, pairing.source_reserved_.get(), request.state_directory);
+    if (!noted) return refuse(noted.error());
+  }
+  pairing.was_paired_ =
+      ruling.kind == Ruling::Kind::kKnownPair || ruling.kind == Ruling::Kind::kTurned;
+  pairing.same_replica_ = ruling.same_replica && ruling.kind == Ruling::Kind::kKnownPair;
+  pairing.kind_ = ruling.kind;
+  pairing.mounts_ = request.mounts;
+  pairing.record_ = std::move(ruling.record);
+  if (ruling.kind == Ruling::Kind::kKnownPair) return pairing;
+  if (auto begun = pairing.write_first_record(); !begun) {
+    return refuse(fmt::format("replica {}: {}", replica.path.string(), begun.error()));
   }
   return pairing;
+}
+
+/// As long as no session has written another, whatever is in the replica counts as older.
+StartUp<void> Pairing::write_first_record() {
+  PairRecord first = record_;
+  if (!was_paired_) {
+    const auto time = clock_of(reserved_.get());
+    if (!time) return refuse(time.error().message());
+    first.session = {.nonce = random_id(), .time = *time, .host = host_name()};
+    record_ = first;
+  }
+  return write_pair_record(reserved_.get(), first);
+}
+
+StartUp<Pairing> Pairing::acquire(const TreeRoot& source, const TreeRoot& replica,
+                                  const Request& request) {
+  auto ruling = decide(source, replica, request);
+  if (!ruling) return refuse(ruling.error());
+  return take(source, replica, request, std::move(*ruling));
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "?";
+  return name.data();
 }
 
 }  // namespace mirrorfs::journal

@@ -1,68 +1,81 @@
-// Which replica belongs to which source (G8): checks before anything is changed, the pairing
-// record, the lock. Start-up only: the one place of the engine where paths are resolved.
+// Which replica belongs to which source (G8): what is decided before anything is changed, the
+// pairing record, the locks. Start-up only.
 #pragma once
 
-#include <expected>
-#include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "mirrorfs/metadata.h"
+#include "engine/journal/pair_record.h"
+#include "engine/journal/roles.h"
+#include "engine/journal/tree_root.h"
+#include "mirrorfs/error.h"
 #include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::journal {
-
-/// Errors are one line for the user: what failed, on which file, why, and what to do.
-template <class T>
-using StartUp = std::expected<T, std::string>;
-
-/// An opened root directory of a tree.
-struct TreeRoot {
-  std::filesystem::path path;  ///< absolute, for messages only
-  UniqueFd fd;                 ///< O_RDONLY | O_DIRECTORY
-  Metadata metadata;
-};
-
-/// `role` is "source", "replica" or "mount point".
-[[nodiscard]] StartUp<TreeRoot> open_root(const std::filesystem::path& path, const char* role);
-
-/// Refuses a replica inside the source and the like, by identity of the directories above each
-/// root. The mount point may be the source itself.
-[[nodiscard]] StartUp<void> check_nesting(const TreeRoot& source, const TreeRoot& replica,
-                                          const TreeRoot* mount_point);
-
-/// Refuses a directory, there already or still to be made, that is or lies inside the tree.
-[[nodiscard]] StartUp<void> check_outside(const std::filesystem::path& directory, const char* role,
-                                          const TreeRoot& tree, const char* tree_role);
 
 /// The replica's reserved directory, locked and paired with the source.
 class Pairing {
  public:
   struct Request {
     bool adopt = false;
-    bool create = true;  ///< make the record when the replica is empty or adopted
+    /// Applications will write to the source: nobody else may mirror it, and a source that was a
+    /// replica is one no more.
+    bool mounts = false;
+    /// Filesystems mounted in the source are not mirrored; a sync goes by the pair's record.
+    std::optional<bool> one_file_system = {};
+    int state_directory = -1;  ///< -1: nothing is known of disks that are not mounted
   };
 
-  /// Refuses a non-empty replica that is not paired with this source, unless `adopt`; refuses when
-  /// another process holds the lock. Nothing is changed in the replica when it refuses.
+  /// Decides without changing anything. The descriptors stay the caller's.
+  [[nodiscard]] static StartUp<Ruling> decide(const TreeRoot& source, const TreeRoot& replica,
+                                              const Request& request);
+  /// Takes the locks and writes the record that was decided on. Refuses when another process holds
+  /// a lock, or has changed the record meanwhile; then nothing is changed but that the replica may
+  /// have a reserved directory.
+  [[nodiscard]] static StartUp<Pairing> take(const TreeRoot& source, const TreeRoot& replica,
+                                             const Request& request, Ruling ruling);
+  /// Both.
   [[nodiscard]] static StartUp<Pairing> acquire(const TreeRoot& source, const TreeRoot& replica,
                                                 const Request& request);
 
   /// Identifies the pair across restarts: names the state file.
-  [[nodiscard]] const std::string& id() const { return id_; }
+  [[nodiscard]] const std::string& id() const { return record_.pair_id; }
   /// False: the replica was empty, or has just been adopted; nothing is known of its content.
   [[nodiscard]] bool was_paired() const { return was_paired_; }
+  /// As it was found, or as it was decided on.
+  [[nodiscard]] const PairRecord& record() const { return record_; }
+  [[nodiscard]] Ruling::Kind kind() const { return kind_; }
+  /// The replica is the very directory that its last session wrote to, not a copy of it.
+  [[nodiscard]] bool same_replica() const { return same_replica_; }
+  /// Asked for with Request::mounts.
+  [[nodiscard]] bool mounts() const { return mounts_; }
   [[nodiscard]] int reserved_directory() const { return reserved_.get(); }
 
  private:
   Pairing() = default;
-  UniqueFd reserved_;
-  UniqueFd lock_;
-  std::string id_;
+  [[nodiscard]] StartUp<void> lock_source(const TreeRoot& source);
+  [[nodiscard]] StartUp<void> lock_replica(const TreeRoot& replica);
+  [[nodiscard]] StartUp<void> write_first_record();
+  UniqueFd reserved_, source_reserved_;
+  std::vector<UniqueFd> locks_;
+  PairRecord record_;
+  Ruling::Kind kind_ = Ruling::Kind::kNewPair;
   bool was_paired_ = false;
+  bool same_replica_ = false;
+  bool mounts_ = false;
 };
 
 /// Whether a directory holds nothing but our reserved name and an empty lost+found.
 [[nodiscard]] StartUp<bool> is_empty_replica(const TreeRoot& replica);
+
+/// The reserved directory's lock: one mirrorfs works with a tree. Refuses when it is held.
+[[nodiscard]] StartUp<UniqueFd> lock_tree(int reserved_directory, const TreeRoot& tree,
+                                          const char* role);
+
+/// What a file that is changed now in the directory gets as its ctime.
+[[nodiscard]] Result<timespec> clock_of(int reserved_directory);
+
+[[nodiscard]] std::string host_name();
 
 }  // namespace mirrorfs::journal

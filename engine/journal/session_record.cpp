@@ -2,14 +2,19 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/random.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "engine/journal/json_text.h"
+#include "engine/journal/known_pairs.h"
 #include "engine/journal/small_file.h"
 #include "mirrorfs/log.h"
 
@@ -17,6 +22,9 @@ namespace mirrorfs::journal {
 namespace {
 
 StartUp<std::filesystem::path> default_directory() {
+  if (const char* asked = std::getenv("MIRRORFS_STATE_DIR"); asked != nullptr && *asked == '/') {
+    return asked;
+  }
   if (::geteuid() == 0) return "/var/lib/mirrorfs";
   if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
     return std::filesystem::path(state) / "mirrorfs";
@@ -29,17 +37,40 @@ StartUp<std::filesystem::path> default_directory() {
       "--state-dir");
 }
 
-/// In the replica's reserved directory.
+// How often signs of life are written, and how much later what was under way then may show.
+constexpr long kLifeInterval = 20'000'000;  // ns
+constexpr long kLifeSlack = 100'000'000;    // ns
+
+/// In the replica's reserved directory: the nonce of the last session.
 constexpr const char* kReplicaFile = "session";
 
-Result<std::string> random_text() {
-  std::array<unsigned char, 16> bytes{};
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-    return fail_errno("getrandom");
+timespec later(timespec time, long nanoseconds) {
+  time.tv_nsec += nanoseconds;
+  if (time.tv_nsec >= 1'000'000'000) {
+    time.tv_nsec -= 1'000'000'000;
+    ++time.tv_sec;
   }
-  std::string text;
-  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
-  return text;
+  return time;
+}
+
+/// Whether the root's ctime stays what it was when the filesystem is mounted again.
+bool keeps_ctimes(int fd) {
+  constexpr std::array<std::uint32_t, 5> kKnown = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, TMPFS_MAGIC,
+                                                   BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC};
+  struct statfs filesystem{};
+  if (::fstatfs(fd, &filesystem) != 0) return false;
+  return std::ranges::find(kKnown, static_cast<std::uint32_t>(filesystem.f_type)) != kKnown.end();
+}
+
+/// Gives the root a ctime of now and changes nothing else (chown(2) with -1, -1), durably. Returns
+/// it; 0 where it cannot be, as on a source mounted read-only.
+timespec touch(int root) {
+  if (!keeps_ctimes(root)) return {};
+  constexpr auto kSame = static_cast<uid_t>(-1);
+  if (::fchown(root, kSame, static_cast<gid_t>(kSame)) != 0) return {};
+  struct stat status{};
+  if (::fsync(root) != 0 || ::fstat(root, &status) != 0) return {};
+  return status.st_ctim;
 }
 
 }  // namespace
@@ -67,78 +98,200 @@ StartUp<StateDirectory> StateDirectory::open(const std::filesystem::path& direct
   return opened;
 }
 
-StartUp<SessionRecord> SessionRecord::open(StateDirectory directory, const std::string& pair_id,
-                                           int reserved_directory) {
+StartUp<SessionRecord> SessionRecord::open(StateDirectory directory, const Pairing& pairing,
+                                           int source_root) {
   SessionRecord record;
   record.directory_ = std::move(directory.fd);
-  record.reserved_directory_ = reserved_directory;
-  record.pair_id_ = pair_id;
-  record.file_name_ = pair_id + ".session";
+  record.pair_ = pairing.record();
+  record.file_name_ = pairing.id() + ".session";
+  record.reserved_ = UniqueFd(::fcntl(pairing.reserved_directory(), F_DUPFD_CLOEXEC, 0));
+  if (pairing.mounts()) {
+    record.source_root_ = UniqueFd(::fcntl(source_root, F_DUPFD_CLOEXEC, 0));
+  }
+  if (!record.reserved_ || (pairing.mounts() && !record.source_root_)) {
+    return std::unexpected(fmt::format("no descriptors: {}", std::strerror(errno)));
+  }
   auto content = read_small_file(record.directory_.get(), record.file_name_.c_str());
   if (!content) {
     return std::unexpected(
         fmt::format("state directory {}: {}", directory.path.string(), content.error().message()));
   }
-  auto last_user = read_small_file(reserved_directory, kReplicaFile);
+  auto last_user = read_small_file(record.reserved_.get(), kReplicaFile);
   if (!last_user) {
     return std::unexpected(
         fmt::format("the replica's record of its last session: {}", last_user.error().message()));
   }
-  if (!*content) return record;
+  const SessionNote& last = record.pair_.session;
+  if (!last.nonce.empty() && pairing.was_paired()) record.foreign_since_ = last.time;
+  if (pairing.kind() == Ruling::Kind::kTurned) {
+    // The replica was the source of that session: what it changed since may never have got over.
+    record.foreign_since_ = last.source_since;
+    record.pair_.foreign.clear();
+    return record;
+  }
+  if (!*content || !pairing.was_paired() || !pairing.same_replica()) return record;
+  record.believe(**content, last_user->value_or(""));
+  return record;
+}
+
+/// What the state directory says of the last session, if it is the one that the replica knows.
+void SessionRecord::believe(const std::string& text, const std::string& nonce_there) {
+  BootClock then;
   try {
-    const auto json = nlohmann::json::parse(**content);
-    record.unclean_since_ = {.tv_sec = json.at("since_seconds").get<time_t>(),
-                             .tv_nsec = json.at("since_nanoseconds").get<long>()};
-    record.nonce_ = json.value("nonce", std::string());
-    record.clean_ = json.at("clean").get<bool>();
-    record.ended_ = {.tv_sec = json.value("ended_seconds", time_t{}),
-                     .tv_nsec = json.value("ended_nanoseconds", 0L)};
+    const auto json = nlohmann::json::parse(text);
+    unclean_since_ = {.tv_sec = json.at("since_seconds").get<time_t>(),
+                      .tv_nsec = json.at("since_nanoseconds").get<long>()};
+    nonce_ = json.value("nonce", std::string());
+    clean_ = json.at("clean").get<bool>();
+    ended_ = {.tv_sec = json.value("ended_seconds", time_t{}),
+              .tv_nsec = json.value("ended_nanoseconds", 0L)};
+    then = {.boot = json.value("boot", ""), .offset = json.value("offset", std::int64_t{0})};
   } catch (const nlohmann::json::exception& parse_error) {
     log_warn("the session record of this pair cannot be read ({}): everything is compared",
              parse_error.what());
+    return forget();
   }
-  if (record.nonce_.empty() || !*last_user || **last_user != record.nonce_) {
-    if (record.clean_) {
-      log_warn(
-          "the replica was used with another state directory since the last session recorded "
-          "here: comparing both trees");
-    }
-    record.clean_ = false;
-    record.nonce_.clear();
+  if (nonce_.empty() || nonce_there != nonce_) {
+    log_warn(
+        "the replica was used with another state directory since the last session recorded here: "
+        "comparing both trees");
+    return forget();
   }
-  return record;
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  const timespec& latest = clean_ ? ended_ : unclean_since_;
+  if (clock_.again().was_set_back_since(then) || is_before(now, latest)) {
+    log_warn("the clock was set back since the last session began: everything is compared");
+    if (foreign_since_) foreign_since_ = timespec{};
+    return forget();
+  }
+  const auto life = last_sign_of_life();
+  if (!clean_ && life && foreign_since_) foreign_since_ = *life;
+}
+
+void SessionRecord::forget() {
+  unclean_since_ = ended_ = {};
+  clean_ = false;
+  nonce_.clear();
+}
+
+std::vector<Window> SessionRecord::foreign_until(timespec now) const {
+  std::vector<Window> windows = pair_.foreign;
+  if (foreign_since_) windows.push_back({*foreign_since_, now});
+  return windows;
 }
 
 Result<void> SessionRecord::begin(timespec now) {
   if (clean_) unclean_since_ = now;
   clean_ = false;
-  auto nonce = random_text();
-  if (!nonce) return pass_on(std::move(nonce));
-  nonce_ = std::move(*nonce);
+  nonce_ = random_id();
+  pair_.session.nonce = nonce_;
+  pair_.session.source_since = unclean_since_;
   // First here: should this process die in between, the old nonce there is nobody's.
   if (auto written = write(false); !written) return written;
-  if (auto told = replace_small_file(reserved_directory_, kReplicaFile, nonce_); !told) {
+  if (auto told = replace_small_file(reserved_.get(), kReplicaFile, nonce_); !told) {
     log_warn("the replica does not take the record of this session: {}", told.error().message());
-    ::unlinkat(reserved_directory_, kReplicaFile, 0);  // no nonce is nobody's
+    ::unlinkat(reserved_.get(), kReplicaFile, 0);  // no nonce is nobody's
   }
+  if (auto written = write_pair(false); !written) {
+    log_warn("the pair's record on the replica: {}", written.error().message());
+  }
+  open_life();
   return {};
 }
 
 Result<void> SessionRecord::end_clean(timespec now) {
   ended_ = now;
+  pair_.session.source_since = now;
+  if (auto written = write_pair(true); !written) return written;
   return write(true);
 }
 
 Result<void> SessionRecord::write(bool clean) const {
+  const BootClock clock = clock_.again();
   const nlohmann::json json = {{"version", 2},
-                               {"pair_id", pair_id_},
+                               {"pair_id", pair_.pair_id},
                                {"nonce", nonce_},
                                {"clean", clean},
                                {"since_seconds", unclean_since_.tv_sec},
                                {"since_nanoseconds", unclean_since_.tv_nsec},
                                {"ended_seconds", ended_.tv_sec},
-                               {"ended_nanoseconds", ended_.tv_nsec}};
+                               {"ended_nanoseconds", ended_.tv_nsec},
+                               {"boot", clock.boot},
+                               {"offset", clock.offset}};
   return replace_small_file(directory_.get(), file_name_, json.dump(2) + "\n");
+}
+
+/// The pair's record, on the replica and beside the session's.
+Result<void> SessionRecord::write_pair(bool ended) {
+  if (!source_root_) return {};
+  const auto time = clock_of(reserved_.get());
+  if (!time) return std::unexpected(time.error());
+  if (!ended) pair_.foreign = foreign_until(*time);
+  pair_.session.ended = ended;
+  pair_.session.time = *time;
+  pair_.session.host = host_name();
+  pair_.peer_ctime = touch(source_root_.get());
+  if (auto written = replace_small_file(reserved_.get(), "pair", to_text(pair_)); !written) {
+    return written;
+  }
+  return remember_pair(directory_.get(), pair_);
+}
+
+void SessionRecord::open_life() {
+  if (!source_root_) return;
+  const std::string name = pair_.pair_id + ".life";
+  life_ = UniqueFd(
+      ::openat(directory_.get(), name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  last_life_ = {};
+  note_life();
+}
+
+std::optional<timespec> SessionRecord::last_sign_of_life() const {
+  const std::string name = pair_.pair_id + ".life";
+  const UniqueFd file(::openat(directory_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  timespec last{};
+  if (!file || ::pread(file.get(), &last, sizeof last, 0) != sizeof last) return std::nullopt;
+  if (is_before(last, pair_.session.time)) return std::nullopt;  // of an earlier session
+  return later(last, kLifeInterval + kLifeSlack);
+}
+
+void SessionRecord::note_life() {
+  if (!life_) return;
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (is_before(now, last_life_)) {
+    log_warn(
+        "the clock was set back: the next start compares everything unless this session ends "
+        "cleanly");
+    unclean_since_ = {};
+    if (auto written = write(false); !written) log_error("{}", written.error().message());
+  } else if (is_before(now, later(last_life_, kLifeInterval))) {
+    return;
+  }
+  last_life_ = now;
+  // A failure costs precision: more is taken for somebody else's.
+  static_cast<void>(::pwrite(life_.get(), &now, sizeof now, 0) == sizeof now);
+}
+
+StartUp<void> note_sync(const Pairing& pairing, int state_directory, timespec began) {
+  const auto time = clock_of(pairing.reserved_directory());
+  if (!time) return std::unexpected(time.error().message());
+  PairRecord record = pairing.record();
+  record.foreign.clear();
+  record.session = {.nonce = random_id(),
+                    .ended = true,
+                    .time = *time,
+                    .source_since = began,
+                    .host = host_name()};
+  if (auto written = write_pair_record(pairing.reserved_directory(), record); !written) {
+    return written;
+  }
+  if (state_directory < 0) return {};
+  if (auto noted = remember_pair(state_directory, record); !noted) {
+    return std::unexpected(noted.error().message());
+  }
+  return {};
 }
 
 }  // namespace mirrorfs::journal

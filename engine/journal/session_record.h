@@ -1,5 +1,4 @@
-// The mark that covers everything: «this pair was not stopped cleanly», kept apart from the
-// replica.
+// The mark that covers everything: «this pair was not stopped cleanly».
 #pragma once
 
 #include <time.h>
@@ -7,7 +6,9 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "engine/journal/boot_clock.h"
 #include "engine/journal/pairing.h"
 #include "mirrorfs/error.h"
 #include "mirrorfs/unique_fd.h"
@@ -19,8 +20,8 @@ struct StateDirectory {
   std::filesystem::path path;
   UniqueFd fd;
 
-  /// What was asked for, or else /var/lib/mirrorfs for root, $XDG_STATE_HOME/mirrorfs or
-  /// ~/.local/state/mirrorfs for others.
+  /// What was asked for, or else $MIRRORFS_STATE_DIR, /var/lib/mirrorfs for root,
+  /// $XDG_STATE_HOME/mirrorfs or ~/.local/state/mirrorfs for others.
   [[nodiscard]] static StartUp<std::filesystem::path> choose(const std::filesystem::path& asked);
   /// Opens or makes it.
   [[nodiscard]] static StartUp<StateDirectory> open(const std::filesystem::path& directory);
@@ -31,13 +32,12 @@ struct StateDirectory {
 /// may not be. It becomes «clean» only after the queue was applied, no mark was left and the
 /// replica synced. Each session has a nonce, here and on the replica: where the two differ,
 /// somebody else has used the replica since (another or a restored state directory), and «clean» is
-/// not believed.
+/// not believed. The pair's record is kept up with it.
 class SessionRecord {
  public:
-  /// `reserved_directory`: the replica's, which stays the caller's and outlives the record.
-  [[nodiscard]] static StartUp<SessionRecord> open(StateDirectory directory,
-                                                   const std::string& pair_id,
-                                                   int reserved_directory);
+  /// The descriptor of the source's root stays the caller's.
+  [[nodiscard]] static StartUp<SessionRecord> open(StateDirectory directory, const Pairing& pairing,
+                                                   int source_root);
 
   /// True: the last session ended cleanly. False also when there is no record.
   [[nodiscard]] bool clean() const { return clean_; }
@@ -49,21 +49,43 @@ class SessionRecord {
   /// this.
   [[nodiscard]] const std::string& nonce() const { return nonce_; }
   [[nodiscard]] int state_directory() const { return directory_.get(); }
+  /// Objects of the replica with a ctime within one of these were changed by somebody else, since
+  /// the last session that has looked at everything. By the replica's clock, of which it is `now`.
+  [[nodiscard]] std::vector<Window> foreign_until(timespec now) const;
+  /// This session has looked at everything.
+  void note_walk() { pair_.foreign.clear(); }
 
   /// Records «unclean since now», or keeps the earlier time if it was unclean already. Durable.
   [[nodiscard]] Result<void> begin(timespec now);
   [[nodiscard]] Result<void> end_clean(timespec now);
 
+  /// Something was just done to the replica. Cheap; ring thread. A later session takes what has
+  /// a later ctime for somebody else's. Notices a clock that was set back, too.
+  void note_life();
+
  private:
   [[nodiscard]] Result<void> write(bool clean) const;
+  [[nodiscard]] Result<void> write_pair(bool ended);
+  void believe(const std::string& text, const std::string& nonce_there);
+  void forget();
+  void open_life();
+  [[nodiscard]] std::optional<timespec> last_sign_of_life() const;
+
   UniqueFd directory_;
-  int reserved_directory_ = -1;
+  UniqueFd reserved_;     ///< the replica's
+  UniqueFd source_root_;  ///< to touch; not valid: the pair's record is not kept up
+  UniqueFd life_;
   std::string file_name_;
-  std::string pair_id_;
+  PairRecord pair_;
+  BootClock clock_ = BootClock::now();
   std::string nonce_;
   bool clean_ = false;
-  timespec unclean_since_{};
-  timespec ended_{};
+  timespec unclean_since_{}, ended_{}, last_life_{};
+  std::optional<timespec> foreign_since_;
 };
+
+/// A sync or repair without a failure has ended: the pair's record says so, in both places.
+/// `began`: what the source changed later may be missing.
+[[nodiscard]] StartUp<void> note_sync(const Pairing& pairing, int state_directory, timespec began);
 
 }  // namespace mirrorfs::journal

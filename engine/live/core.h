@@ -31,6 +31,8 @@ class Core {
     stream::Intake& intake;
     journal::SessionRecord& session;
     std::shared_ptr<journal::MarkJournal> journal;  ///< null: none is kept
+    std::unique_ptr<replica::Keeper> keeper;        ///< none: nothing has to be kept
+    compare::Boundaries boundaries;
     ObjectId root;
     int source_root;
     int replica_root;
@@ -75,6 +77,8 @@ class Core {
   std::unique_ptr<ring::Ring> ring_;
   copy::Staging staging_;
   journal::SessionRecord& session_;
+  const std::unique_ptr<replica::Keeper> keeper_;
+  const compare::Boundaries boundaries_;
   LiveState state_;
   Reconciler reconciler_;
   Recovery recovery_;

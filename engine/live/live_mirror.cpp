@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/objects/file_clock.h"
+#include "engine/replica/kept.h"
 #include "mirrorfs/log.h"
 #include "mirrorfs/object_calls.h"
 
@@ -72,6 +73,14 @@ Core::Beginning LiveMirror::choose_beginning() {
   policy.reread_since =
       known ? policy.changed_since : timespec{.tv_sec = 0, .tv_nsec = clean ? 0 : 1};
   if (opened_.options.check == Check::kFull) policy.compare = compare::Compare::kFull;
+  if (opened_.pairing.kind() == journal::Ruling::Kind::kTurned) {
+    // The source was the replica then: what it had at that time is equal.
+    policy.changed_since = opened_.pairing.record().session.time;
+    policy.reread_since = {};
+    if (policy.changed_since.tv_sec == 0) policy.compare = compare::Compare::kFull;
+    log_info("the roles have changed: comparing both trees");
+    return beginning;
+  }
   if (clean) {
     if (opened_.options.check == Check::kNone) beginning.policy.reset();
     return beginning;
@@ -87,11 +96,25 @@ Core::Beginning LiveMirror::choose_beginning() {
   return beginning;
 }
 
+/// Absent: there is no earlier session whose end could be told from what came later.
+Result<std::unique_ptr<replica::Keeper>> LiveMirror::make_keeper() const {
+  const auto now = journal::clock_of(opened_.pairing.reserved_directory());
+  if (!now) return std::unexpected(now.error());
+  std::vector<replica::Kept::Window> windows;
+  for (const journal::Window& window : opened_.session.foreign_until(*now)) {
+    windows.push_back({window.since, window.until});
+  }
+  if (windows.empty()) return std::unique_ptr<replica::Keeper>();
+  return std::make_unique<replica::Kept>(replica_root(), std::move(windows));
+}
+
 Result<void> LiveMirror::start() {
   if (auto prepared = calls::prepare(); !prepared) return prepared;
   auto ring = ring::Ring::create();
   if (!ring) return pass_on(std::move(ring));
-  if (auto made = make_core(std::move(*ring)); !made) return made;
+  auto keeper = make_keeper();
+  if (!keeper) return pass_on(std::move(keeper));
+  if (auto made = make_core(std::move(*ring), std::move(*keeper)); !made) return made;
   std::packaged_task<void()> task([core = core_, beginning = std::move(beginning_)]() mutable {
     core->run(std::move(beginning));
   });
@@ -123,17 +146,23 @@ Result<void> LiveMirror::make_journal(const std::string& pair_id) {
   return {};
 }
 
-Result<void> LiveMirror::make_core(std::unique_ptr<ring::Ring> ring) {
+Result<void> LiveMirror::make_core(std::unique_ptr<ring::Ring> ring,
+                                   std::unique_ptr<replica::Keeper> keeper) {
   beginning_ = choose_beginning();
   if (auto begun = opened_.session.begin(objects::file_time_now()); !begun) return begun;
   if (auto made = make_journal(opened_.pairing.id()); !made) return made;
   auto staging = copy::Staging::open(replica_root());
   if (!staging) return pass_on(std::move(staging));
+  const journal::PairRecord& pair = opened_.pairing.record();
+  compare::Boundaries boundaries(pair.one_file_system);
+  for (const std::string& path : pair.inner_mounts) boundaries.learn(source_root(), path);
   owned_core_ = std::make_unique<Core>(Core::Parts{.ring = std::move(ring),
                                                    .staging = std::move(*staging),
                                                    .intake = intake_,
                                                    .session = opened_.session,
                                                    .journal = journal_,
+                                                   .keeper = std::move(keeper),
+                                                   .boundaries = std::move(boundaries),
                                                    .root = opened_.source.metadata.id(),
                                                    .source_root = source_root(),
                                                    .replica_root = replica_root()});

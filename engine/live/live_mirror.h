@@ -32,7 +32,8 @@ class LiveMirror final : public Mirror, public Replicator {
   /// start() without a thread: run_core() has to be called on the thread that called this. For
   /// simulations, which bring a ring of their own; wait(), pause(), status() and stop() would wait
   /// for that thread.
-  [[nodiscard]] Result<void> make_core(std::unique_ptr<ring::Ring> ring);
+  [[nodiscard]] Result<void> make_core(std::unique_ptr<ring::Ring> ring,
+                                       std::unique_ptr<replica::Keeper> keeper = nullptr);
   void run_core() { core_->run(std::move(beginning_)); }
   [[nodiscard]] Core& core() { return *core_; }
   [[nodiscard]] stream::Intake& intake() { return intake_; }
@@ -67,6 +68,7 @@ class LiveMirror final : public Mirror, public Replicator {
   [[nodiscard]] Core::Beginning choose_beginning();
   [[nodiscard]] std::optional<journal::JournalContent> marks_of_last_session() const;
   [[nodiscard]] Result<void> make_journal(const std::string& pair_id);
+  [[nodiscard]] Result<std::unique_ptr<replica::Keeper>> make_keeper() const;
   void end_thread(bool by_force);
 
   Opened opened_;

@@ -7,6 +7,7 @@
 
 #include "engine/compare/reconcile.h"
 #include "engine/journal/mark_journal.h"
+#include "engine/journal/session_record.h"
 #include "engine/ring/ring.h"
 #include "engine/ring/sync.h"
 #include "engine/state/directory_table.h"
@@ -35,9 +36,13 @@ struct Totals {
 struct LiveState {
   LiveState(ring::Ring& engine_ring, stream::Intake& operations,
             std::shared_ptr<journal::MarkJournal> marks_on_disk, ObjectId root, int source_root,
-            int replica_root, std::size_t most_open, objects::Rights process_rights)
+            int replica_root, std::size_t most_open, objects::Rights process_rights,
+            replica::Keeper* keeper, journal::SessionRecord& its_session,
+            const compare::Boundaries& its_boundaries)
       : ring(engine_ring),
-        writer(engine_ring),
+        writer(engine_ring, keeper),
+        session(its_session),
+        boundaries(its_boundaries),
         intake(operations),
         journal(std::move(marks_on_disk)),
         rights(process_rights),
@@ -47,6 +52,8 @@ struct LiveState {
 
   ring::Ring& ring;
   replica::Writer writer;
+  journal::SessionRecord& session;
+  const compare::Boundaries& boundaries;
   stream::Intake& intake;
   const std::shared_ptr<journal::MarkJournal> journal;  ///< null: none is kept
   const objects::Rights rights;
@@ -107,6 +114,7 @@ struct LiveState {
 
   /// Wakes those that wait for progress: operations applied, marks cleared.
   void progressed() {
+    session.note_life();
     progress.set();
     progress.reset();
     unsynced.set();

@@ -1,8 +1,11 @@
 // Start-up: everything that can be refused is refused before anything is changed.
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <utility>
 
+#include "engine/compare/removals.h"
 #include "engine/journal/boot.h"
 #include "engine/live/live_mirror.h"
 #include "engine/ring/ring.h"
@@ -39,6 +42,31 @@ journal::StartUp<journal::StateDirectory> open_state(const std::filesystem::path
   return journal::StateDirectory::open(*place);
 }
 
+/// Of a session that did not end: since when the replica may lack what the mount did.
+std::optional<timespec> unfinished_since(const journal::PairRecord& record) {
+  const journal::SessionNote& last = record.session;
+  if (last.ended || last.nonce.empty()) return std::nullopt;
+  return last.source_since.tv_sec != 0 ? last.source_since : last.time;
+}
+
+journal::StartUp<void> check_removals(const MirrorOptions& options,
+                                      const journal::PairRecord& record,
+                                      const journal::TreeRoot& source,
+                                      const journal::TreeRoot& replica, int state_directory) {
+  // After a kill a walk of all names would take longer than the recovery.
+  const std::string marks = record.pair_id + ".marks";
+  const bool has_marks = ::faccessat(state_directory, marks.c_str(), F_OK, 0) == 0;
+  return compare::check_removals({.source = source.fd.get(),
+                                  .replica = replica.fd.get(),
+                                  .source_path = source.path.string(),
+                                  .replica_path = replica.path.string(),
+                                  .limit = options.max_delete,
+                                  .one_file_system = record.one_file_system,
+                                  .inner_mounts = record.inner_mounts,
+                                  .excused_since = unfinished_since(record),
+                                  .no_count = has_marks && unfinished_since(record)});
+}
+
 }  // namespace
 
 journal::StartUp<std::unique_ptr<Mirror>> Mirror::open(const MirrorOptions& options) {
@@ -59,10 +87,19 @@ journal::StartUp<std::unique_ptr<Mirror>> Mirror::open(const MirrorOptions& opti
   if (auto probed = probe_io_uring(); !probed) return std::unexpected(probed.error());
   auto state = open_state(options.state_dir, *source, *replica, mount);
   if (!state) return std::unexpected(state.error());
-  auto pairing = journal::Pairing::acquire(*source, *replica, {.adopt = options.adopt});
+  const journal::Pairing::Request request{.adopt = options.adopt,
+                                          .mounts = true,
+                                          .one_file_system = options.one_file_system,
+                                          .state_directory = state->fd.get()};
+  auto ruling = journal::Pairing::decide(*source, *replica, request);
+  if (!ruling) return std::unexpected(ruling.error());
+  if (auto few = check_removals(options, ruling->record, *source, *replica, state->fd.get());
+      !few) {
+    return std::unexpected(few.error());
+  }
+  auto pairing = journal::Pairing::take(*source, *replica, request, std::move(*ruling));
   if (!pairing) return std::unexpected(pairing.error());
-  auto session =
-      journal::SessionRecord::open(std::move(*state), pairing->id(), pairing->reserved_directory());
+  auto session = journal::SessionRecord::open(std::move(*state), *pairing, source->fd.get());
   if (!session) return std::unexpected(session.error());
   return std::make_unique<live::LiveMirror>(live::LiveMirror::Opened{.options = options,
                                                                      .source = std::move(*source),

@@ -167,6 +167,10 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::reconcile_held(
     parent_is_damaged(entry);
     co_return pass_on(std::move(replica));
   }
+  if (state_.boundaries.leaves_alone(source->get(), entry.parent, entry.name,
+                                     now ? &*now : nullptr)) {
+    co_return now;
+  }
   PassObserver observer(progress_, state_.totals);
   const compare::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
   auto room = co_await make_room(entry, now ? &*now : nullptr, pair);

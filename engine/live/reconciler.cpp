@@ -29,7 +29,8 @@ compare::Context Reconciler::context(compare::Observer& observer) {
           .hardlinks = hardlinks_,
           .observer = observer,
           .limits = limits_,
-          .rights = state_.rights};
+          .rights = state_.rights,
+          .boundaries = &state_.boundaries};
 }
 
 void Reconciler::start_baseline(compare::Policy policy) {
@@ -130,6 +131,11 @@ void Reconciler::after_work() {
     progress_.running = false;
     log_info("baseline done: {} objects, {} bytes looked at", progress_.files_done,
              progress_.bytes_done);
+    // From now on the replica is what this session has made it.
+    if (state_.clean()) {
+      state_.writer.keep_no_more();
+      state_.session.note_walk();
+    }
   }
   if (state_.catching_up && state_.nothing_marked()) {
     state_.catching_up = false;

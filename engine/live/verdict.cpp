@@ -86,6 +86,7 @@ bool can_link_from(const LiveState& state, const Location& existing,
 Verdict judge_learnt(const LiveState& state, const LearnDirectory& learn,
                      const stream::Recorded& recorded) {
   if (state.directories.contains(learn.object)) return Verdict::kSkip;
+  if (state.boundaries.leaves_alone(learn.where, learn.object)) return Verdict::kSkip;
   if (!state.directories.is_known(learn.where.parent)) return Verdict::kSkip;
   if (state.marks.is_marked(learn.where)) return Verdict::kSkip;
   const bool untouched = state.readings.relation(learn.where, recorded) == Relation::kAfter;
@@ -106,8 +107,11 @@ Verdict judge(const LiveState& state, const stream::Recorded& recorded) {
     if (!standing.all_clean || standing.other_object) return Verdict::kSkip;
     return state.links.is_split(*object) ? Verdict::kMark : Verdict::kApply;
   }
-  bool exact =
-      standing.all_clean && !standing.any_read && std::visit(AgreesWithTable(state), operation);
+  const bool at_a_boundary =
+      std::ranges::any_of(stream::touched_entries(operation),
+                          [&](const Location& entry) { return state.boundaries.concerns(entry); });
+  bool exact = !at_a_boundary && standing.all_clean && !standing.any_read &&
+               std::visit(AgreesWithTable(state), operation);
   if (const auto* link = std::get_if<Link>(&operation); link != nullptr && link->existing) {
     exact = exact && can_link_from(state, *link->existing, recorded);
   }

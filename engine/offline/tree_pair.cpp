@@ -4,9 +4,15 @@
 #include <optional>
 #include <utility>
 
+#include "engine/compare/keeping.h"
+#include "engine/compare/removals.h"
 #include "engine/journal/pairing.h"
+#include "engine/journal/session_record.h"
 #include "engine/journal/sync_history.h"
 #include "engine/objects/rights.h"
+#include "engine/offline/pair_boundaries.h"
+#include "engine/replica/kept.h"
+#include "mirrorfs/log.h"
 
 namespace mirrorfs::offline {
 namespace {
@@ -23,6 +29,9 @@ bool worth_waiting(const SyncReport& report) {
 struct Opened {
   journal::TreeRoot source, replica;
   std::optional<journal::Pairing> pairing;      ///< for_change
+  UniqueFd state_directory;                     ///< not valid: nothing is kept on this machine
+  std::unique_ptr<replica::Keeper> keeper;      ///< for_change, of a replica that had a session
+  timespec began{};                             ///< by the clock that stamps the source's files
   std::optional<journal::SyncHistory> history;  ///< with `pairing`
 };
 
@@ -32,7 +41,11 @@ class OpenedPair final : public TreePair {
 
   Result<VerifyReport> verify(const VerifyOptions& options) override {
     if (options.repair && !opened_.pairing) return fail(EINVAL, "verify (not opened for change)");
-    return verify_trees(opened_.source.fd.get(), opened_.replica.fd.get(), options);
+    const compare::Boundaries boundaries = boundaries_now();
+    auto report = compare::verify_keeping(opened_.source.fd.get(), opened_.replica.fd.get(),
+                                          options, opened_.keeper.get(), &boundaries);
+    if (report && options.repair && report->failures.empty()) note_end();
+    return report;
   }
 
   Result<SyncReport> sync(SyncOptions options) override {
@@ -40,13 +53,34 @@ class OpenedPair final : public TreePair {
     options.source_root = opened_.source.metadata;
     if (opened_.history)
       options.unchanged_since = opened_.history->unchanged_since(*opened_.pairing);
+    const compare::Boundaries boundaries = boundaries_now();
     Result<SyncReport> report =
-        sync_trees(opened_.source.fd.get(), opened_.replica.fd.get(), options);
+        compare::sync_keeping(opened_.source.fd.get(), opened_.replica.fd.get(), options,
+                              options.dry_run ? nullptr : opened_.keeper.get(), &boundaries);
     if (report && !options.dry_run) remember(*report);
+    if (report && !options.dry_run && report->failures.empty()) note_end();
     return report;
   }
 
  private:
+  [[nodiscard]] compare::Boundaries boundaries_now() const {
+    if (!opened_.pairing) return boundaries_of(opened_.source.fd.get(), opened_.replica.fd.get());
+    const journal::PairRecord& record = opened_.pairing->record();
+    compare::Boundaries boundaries(record.one_file_system);
+    for (const std::string& path : record.inner_mounts) {
+      boundaries.learn(opened_.source.fd.get(), path);
+    }
+    return boundaries;
+  }
+
+  /// Whatever is on the replica now was put there by us, or found equal.
+  void note_end() const {
+    const auto noted =
+        journal::note_sync(*opened_.pairing, opened_.state_directory.get(), opened_.began);
+    if (!noted) log_warn("the pair's record cannot be written: {}", noted.error());
+    if (opened_.keeper) opened_.keeper->end();
+  }
+
   void remember(const SyncReport& report) const {
     if (!report.failures.empty() || report.mounts_inside) return;
     // What cannot be recorded is looked at again by the next sync.
@@ -56,13 +90,53 @@ class OpenedPair final : public TreePair {
   const Opened opened_;
 };
 
-journal::StartUp<void> take_for_change(Opened& opened, const timespec& began, bool adopt) {
+/// What this machine knows of disks that are not mounted; without a place to keep it, nothing.
+UniqueFd open_state_directory() {
+  const auto place = journal::StateDirectory::choose({});
+  if (!place) return {};
+  auto state = journal::StateDirectory::open(*place);
+  return state ? std::move(state->fd) : UniqueFd();
+}
+
+journal::StartUp<void> make_keeper(Opened& opened) {
+  const journal::SessionNote& last = opened.pairing->record().session;
+  if (!opened.pairing->was_paired() || last.nonce.empty()) return {};
+  const auto now = journal::clock_of(opened.pairing->reserved_directory());
+  if (!now) return std::unexpected(now.error().message());
+  const bool turned = opened.pairing->kind() == journal::Ruling::Kind::kTurned;
+  std::vector<replica::Kept::Window> windows;
+  for (const journal::Window& window : opened.pairing->record().foreign) {
+    if (!turned) windows.push_back({window.since, window.until});
+  }
+  windows.push_back({turned ? last.source_since : last.time, *now});
+  opened.keeper = std::make_unique<replica::Kept>(opened.replica.fd.get(), std::move(windows));
+  return {};
+}
+
+journal::StartUp<void> take_for_change(Opened& opened, const timespec& began,
+                                       const TreePairOptions& options) {
+  opened.began = began;
+  opened.state_directory = open_state_directory();
+  const journal::Pairing::Request request{.adopt = options.adopt,
+                                          .mounts = false,
+                                          .one_file_system = {},
+                                          .state_directory = opened.state_directory.get()};
+  auto ruling = journal::Pairing::decide(opened.source, opened.replica, request);
+  if (!ruling) return std::unexpected(ruling.error());
+  auto few = compare::check_removals({.source = opened.source.fd.get(),
+                                      .replica = opened.replica.fd.get(),
+                                      .source_path = opened.source.path.string(),
+                                      .replica_path = opened.replica.path.string(),
+                                      .limit = options.max_delete,
+                                      .one_file_system = ruling->record.one_file_system,
+                                      .inner_mounts = ruling->record.inner_mounts});
+  if (!few) return few;
   opened.history.emplace(began, opened.source, opened.replica,
                          objects::Rights::current().trusted_xattrs);
-  auto pairing = journal::Pairing::acquire(opened.source, opened.replica, {.adopt = adopt});
+  auto pairing = journal::Pairing::take(opened.source, opened.replica, request, std::move(*ruling));
   if (!pairing) return std::unexpected(pairing.error());
   opened.pairing.emplace(std::move(*pairing));
-  return {};
+  return make_keeper(opened);
 }
 
 }  // namespace
@@ -84,7 +158,7 @@ std::expected<std::unique_ptr<TreePair>, std::string> TreePair::open(
     return std::unexpected(apart.error());
   }
   if (options.for_change) {
-    auto taken = offline::take_for_change(opened, began, options.adopt);
+    auto taken = offline::take_for_change(opened, began, options);
     if (!taken) return std::unexpected(taken.error());
   }
   return std::make_unique<offline::OpenedPair>(std::move(opened));

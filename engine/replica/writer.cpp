@@ -63,44 +63,62 @@ ring::PlainRequest Writer::discard(int staging, const char* name, int flags) {
   return ring_.unlinkat(staging, name, flags);
 }
 
-ring::PlainRequest Writer::unlink(int directory, const char* name) {
-  about_to_destroy({.how = Destruction::kUnlink, .directory = directory, .name = name});
-  return ring_.unlinkat(directory, name, 0);
+void Writer::keep_no_more() {
+  if (keeper_ != nullptr) keeper_->end();
+  keeper_ = nullptr;
 }
 
-ring::PlainRequest Writer::remove_directory(int directory, const char* name) {
-  about_to_destroy({.how = Destruction::kRemoveDirectory, .directory = directory, .name = name});
-  return ring_.unlinkat(directory, name, AT_REMOVEDIR);
+ring::Task<Result<void>> Writer::unlink(int directory, const char* name) {
+  auto kept = about_to_destroy({.how = Destruction::kUnlink, .directory = directory, .name = name});
+  if (!kept) co_return kept;
+  co_return co_await ring_.unlinkat(directory, name, 0);
 }
 
-ring::PlainRequest Writer::replace(int from, const char* from_name, int to, const char* name) {
-  about_to_destroy({.how = Destruction::kReplace, .directory = to, .name = name});
-  return ring_.renameat2(from, from_name, to, name, 0);
+ring::Task<Result<void>> Writer::remove_directory(int directory, const char* name) {
+  auto kept = about_to_destroy(
+      {.how = Destruction::kRemoveDirectory, .directory = directory, .name = name});
+  if (!kept) co_return kept;
+  co_return co_await ring_.unlinkat(directory, name, AT_REMOVEDIR);
 }
 
-ring::PlainRequest Writer::take_away(int directory, const char* name, int staging,
-                                     const char* new_name) {
-  about_to_destroy({.how = Destruction::kTakeAway, .directory = directory, .name = name});
-  return ring_.renameat2(directory, name, staging, new_name, 0);
+ring::Task<Result<void>> Writer::replace(int from, const char* from_name, int to,
+                                         const char* name) {
+  auto kept = about_to_destroy({.how = Destruction::kReplace, .directory = to, .name = name});
+  if (!kept) co_return kept;
+  co_return co_await ring_.renameat2(from, from_name, to, name, 0);
+}
+
+ring::Task<Result<void>> Writer::take_away(int directory, const char* name, int staging,
+                                           const char* new_name) {
+  auto kept =
+      about_to_destroy({.how = Destruction::kTakeAway, .directory = directory, .name = name});
+  if (!kept) co_return kept;
+  co_return co_await ring_.renameat2(directory, name, staging, new_name, 0);
 }
 
 ring::Task<Result<void>> Writer::overwrite(int fd, std::span<const std::byte> data,
                                            std::uint64_t offset) {
-  about_to_destroy({.how = Destruction::kOverwrite, .fd = fd, .range = {offset, data.size()}});
-  return ring_.write_all(fd, data, offset);
+  auto kept =
+      about_to_destroy({.how = Destruction::kOverwrite, .fd = fd, .range = {offset, data.size()}});
+  if (!kept) co_return kept;
+  ring::Task<Result<void>> written = ring_.write_all(fd, data, offset);
+  co_return co_await std::move(written);
 }
 
-ring::PlainRequest Writer::truncate(int fd, std::uint64_t size) {
+ring::Task<Result<void>> Writer::truncate(int fd, std::uint64_t size) {
   constexpr std::uint64_t kEnd = std::numeric_limits<std::int64_t>::max();
-  about_to_destroy({.how = Destruction::kTruncate, .fd = fd, .range = {size, kEnd - size}});
-  return ring_.ftruncate(fd, size);
+  auto kept =
+      about_to_destroy({.how = Destruction::kTruncate, .fd = fd, .range = {size, kEnd - size}});
+  if (!kept) co_return kept;
+  co_return co_await ring_.ftruncate(fd, size);
 }
 
-ring::PlainRequest Writer::allocate(int fd, int mode, ByteRange range) {
+ring::Task<Result<void>> Writer::allocate(int fd, int mode, ByteRange range) {
   if ((mode & ~FALLOC_FL_KEEP_SIZE) != 0) {
-    about_to_destroy({.how = Destruction::kPunch, .fd = fd, .range = range});
+    auto kept = about_to_destroy({.how = Destruction::kPunch, .fd = fd, .range = range});
+    if (!kept) co_return kept;
   }
-  return ring_.fallocate(fd, mode, range);
+  co_return co_await ring_.fallocate(fd, mode, range);
 }
 
 Result<void> Writer::set_owner(int fd, uid_t uid, gid_t gid, objects::Rights rights) {

@@ -39,12 +39,19 @@ struct Doomed {
   ByteRange range{};
 };
 
-/// Where history will keep what is about to go. Ring thread; it may look, but not wait.
+/// Whoever keeps what is about to go. Ring thread; it may look, but not wait.
 class Keeper {
  public:
   virtual ~Keeper() = default;
-  /// Called before each destroying call; what it names is still there.
-  virtual void about_to_destroy(const Doomed& doomed) = 0;
+  /// Called before each destroying call; what it names is still there. After an error that call is
+  /// not made, and fails with it.
+  [[nodiscard]] virtual Result<void> about_to_destroy(const Doomed& doomed) = 0;
+  /// Whether the object must not be lost: then it is not overwritten in place, but replaced.
+  [[nodiscard]] virtual bool keeps(const Metadata& object) const = 0;
+  /// Takes a directory away as a whole, with what must not be lost below it.
+  [[nodiscard]] virtual Result<void> keep_tree(int directory, const char* name) = 0;
+  /// Nothing is to be kept any more.
+  virtual void end() = 0;
 };
 
 /// Ring thread. Names, buffers and descriptors are the caller's and stay until the co_await has
@@ -58,6 +65,17 @@ class Writer {
   [[nodiscard]] ring::Ring& ring() const { return ring_; }
   /// Destroying calls so far.
   [[nodiscard]] std::uint64_t destroyed() const { return destroyed_; }
+
+  /// Somebody keeps what goes; where nobody does, nobody need look.
+  [[nodiscard]] bool has_keeper() const { return keeper_ != nullptr; }
+  [[nodiscard]] bool keeps(const Metadata& object) const {
+    return keeper_ != nullptr && keeper_->keeps(object);
+  }
+  /// With a keeper. The directory leaves the tree and is not lost.
+  [[nodiscard]] Result<void> keep_tree(int directory, const char* name) {
+    return keeper_->keep_tree(directory, name);
+  }
+  void keep_no_more();
 
   // Objects that are new: nothing is lost.
   /// The name must not exist. `access`: O_RDWR or O_WRONLY.
@@ -84,14 +102,15 @@ class Writer {
   ring::PlainRequest discard(int staging, const char* name, int flags);
 
   // Something is lost: each passes about_to_destroy().
-  ring::PlainRequest unlink(int directory, const char* name);
-  ring::PlainRequest remove_directory(int directory, const char* name);
-  ring::PlainRequest replace(int from, const char* from_name, int to, const char* name);
-  ring::PlainRequest take_away(int directory, const char* name, int staging, const char* new_name);
+  ring::Task<Result<void>> unlink(int directory, const char* name);
+  ring::Task<Result<void>> remove_directory(int directory, const char* name);
+  ring::Task<Result<void>> replace(int from, const char* from_name, int to, const char* name);
+  ring::Task<Result<void>> take_away(int directory, const char* name, int staging,
+                                     const char* new_name);
   ring::Task<Result<void>> overwrite(int fd, std::span<const std::byte> data, std::uint64_t offset);
-  ring::PlainRequest truncate(int fd, std::uint64_t size);
+  ring::Task<Result<void>> truncate(int fd, std::uint64_t size);
   /// fallocate(2). Only modes that change bytes destroy something.
-  ring::PlainRequest allocate(int fd, int mode, ByteRange range);
+  ring::Task<Result<void>> allocate(int fd, int mode, ByteRange range);
 
   // Attributes (objects/attributes.h, xattrs.h), by descriptors that may be O_PATH.
   [[nodiscard]] Result<void> set_owner(int fd, uid_t uid, gid_t gid, objects::Rights rights);
@@ -110,13 +129,14 @@ class Writer {
 
  private:
   /// The one place that everything passes of which the replica is about to lose something.
-  void about_to_destroy(const Doomed& doomed) {
+  [[nodiscard]] Result<void> about_to_destroy(const Doomed& doomed) {
     ++destroyed_;
-    if (keeper_ != nullptr) keeper_->about_to_destroy(doomed);
+    if (keeper_ == nullptr) return {};
+    return keeper_->about_to_destroy(doomed);
   }
 
   ring::Ring& ring_;
-  Keeper* const keeper_;
+  Keeper* keeper_;
   std::uint64_t destroyed_ = 0;
 };
 

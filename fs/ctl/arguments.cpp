@@ -38,6 +38,12 @@ constexpr Option kStats{"--stats", "",
 constexpr Option kAdopt{"--adopt", "",
                         [](Arguments& a, const std::string&) { return a.adopt = true; }};
 
+constexpr Option kMaxDelete{"--max-delete", "a number of objects, or a percentage such as 50%",
+                            [](Arguments& a, const std::string& value) {
+                              const auto limit = parse_removal_limit(value);
+                              a.max_delete = limit.value_or(RemovalLimit{});
+                              return limit.has_value();
+                            }};
 constexpr Option kTimeout{"--timeout", "seconds, such as 30 or 0.5",
                           [](Arguments& a, const std::string& value) {
                             a.timeout = parse_seconds(value);
@@ -57,21 +63,25 @@ struct CommandRule {
 };
 
 constexpr std::array kStatusOptions = {kJson, kWatch};
+constexpr std::array kPairsOptions = {kJson};
 constexpr std::array kWaitOptions = {kTimeout};
-constexpr std::array kVerifyOptions = {kFull, kJson, kRepair};
-constexpr std::array kSyncOptions = {kCheck, kDryRun, kProgress, kStats, kJson, kAdopt};
+constexpr std::array kVerifyOptions = {kFull, kJson, kRepair, kMaxDelete};
+constexpr std::array kSyncOptions = {kCheck, kDryRun, kProgress, kStats, kJson, kAdopt, kMaxDelete};
 
 constexpr std::array kCommands = {
     CommandRule{"status", Command::kStatus, "[MNT] [--json] [--watch]", 0, 1, kStatusOptions},
     CommandRule{"wait", Command::kWait, "MNT [--timeout=SECONDS]", 1, 1, kWaitOptions},
-    CommandRule{"verify", Command::kVerify, "MNT | SRC DST [--full] [--json] [--repair]", 1, 2,
+    CommandRule{"verify", Command::kVerify,
+                "MNT | SRC DST [--full] [--json] [--repair] [--max-delete=N|N%]", 1, 2,
                 kVerifyOptions},
-    CommandRule{
-        "sync", Command::kSync,
-        "SRC DST [--check=quick|full] [--dry-run] [--progress] [--stats] [--json] [--adopt]", 2, 2,
-        kSyncOptions},
+    CommandRule{"sync", Command::kSync,
+                "SRC DST [--check=quick|full] [--dry-run] [--progress] [--stats] [--json] "
+                "[--adopt] [--max-delete=N|N%]",
+                2, 2, kSyncOptions},
     CommandRule{"pause", Command::kPause, "MNT", 1, 1, {}},
     CommandRule{"resume", Command::kResume, "MNT", 1, 1, {}},
+    CommandRule{"pairs", Command::kPairs, "[--json]", 0, 0, kPairsOptions},
+    CommandRule{"promote", Command::kPromote, "DST", 1, 1, {}},
 };
 
 std::string usage_of(const CommandRule& rule) {
@@ -105,9 +115,10 @@ Outcome apply_option(Arguments& result, const CommandRule& rule,
 Outcome check_paths(const Arguments& arguments, const CommandRule& rule) {
   const std::size_t count = arguments.paths.size();
   if (count < rule.fewest_paths) {
-    const char* const missing = rule.command != Command::kSync ? "MNT"
-                                : count == 0                   ? "SRC and DST"
-                                                               : "DST";
+    const char* const missing = rule.command == Command::kPromote ? "DST"
+                                : rule.command != Command::kSync  ? "MNT"
+                                : count == 0                      ? "SRC and DST"
+                                                                  : "DST";
     return std::unexpected(fmt::format("{}: {} missing; {}", rule.name, missing, usage_of(rule)));
   }
   if (count > rule.most_paths) {
@@ -156,7 +167,7 @@ std::expected<Arguments, std::string> parse_arguments(const std::vector<std::str
   Arguments result;
   if (words.empty()) {
     return std::unexpected(
-        "no command; it must be status, wait, verify, sync, pause or resume "
+        "no command; it must be status, wait, verify, sync, pause, resume, pairs or promote "
         "(see mirrorctl --help)");
   }
   if (words[0] == "-h" || words[0] == "--help" || words[0] == "help") return result;
@@ -168,7 +179,7 @@ std::expected<Arguments, std::string> parse_arguments(const std::vector<std::str
   if (rule == kCommands.end()) {
     return std::unexpected(
         fmt::format("'{}': unknown command; it must be status, wait, verify, sync, "
-                    "pause or resume",
+                    "pause, resume, pairs or promote",
                     words[0]));
   }
   return parse_command(*rule, words);
@@ -186,6 +197,8 @@ wait     returns when all that completed before the call is durable on the repli
 verify   compares the trees of a mount, or any two; --full: the content too, --repair: make DST equal
 sync     copies SRC to DST once, with all attributes; what SRC lacks is removed from DST
 pause    stops applying; operations queue up until resume
+pairs    every pair this machine knows, with roles and generations
+promote  DST is the source from now on; what it mirrored is older
 
 Exit codes: 0 done or identical; 1 the answer is no (differences, timeout, objects that could not be
 copied); 2 usage or failure.

@@ -7,16 +7,30 @@
 #include <string>
 #include <vector>
 
+#include "mirrorfs/removal_limit.h"
+
 namespace mirrorfs::ctl {
 
 struct Arguments {
-  enum class Command { kHelp, kVersion, kStatus, kWait, kVerify, kSync, kPause, kResume };
+  enum class Command {
+    kHelp,
+    kVersion,
+    kStatus,
+    kWait,
+    kVerify,
+    kSync,
+    kPause,
+    kResume,
+    kPairs,
+    kPromote
+  };
   Command command = Command::kHelp;
   std::vector<std::filesystem::path> paths;  ///< MNT, or SRC and DST
   bool json = false, watch = false;
   bool full = false, repair = false;
   bool dry_run = false, progress = false, stats = false, adopt = false;
   std::optional<double> timeout;  ///< seconds
+  RemovalLimit max_delete;
 };
 
 /// `arguments` without the program's name. The error is one line.

@@ -16,6 +16,8 @@ enum ExitCode : int { kExitYes = 0, kExitNo = 1, kExitFailed = 2 };
 [[nodiscard]] int run_pause(const Arguments& arguments);
 [[nodiscard]] int run_resume(const Arguments& arguments);
 [[nodiscard]] int run_verify(const Arguments& arguments);
+[[nodiscard]] int run_pairs(const Arguments& arguments);
+[[nodiscard]] int run_promote(const Arguments& arguments);
 [[nodiscard]] int run_sync(const Arguments& arguments);
 
 /// "mirrorctl: LINE" on standard error; returns kExitFailed.

@@ -33,6 +33,8 @@ int run(const std::vector<std::string>& words) {
     case Command::kSync: return run_sync(*arguments);
     case Command::kPause: return run_pause(*arguments);
     case Command::kResume: return run_resume(*arguments);
+    case Command::kPairs: return run_pairs(*arguments);
+    case Command::kPromote: return run_promote(*arguments);
   }
   return kExitFailed;
 }

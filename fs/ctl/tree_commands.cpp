@@ -33,7 +33,8 @@ Answer<std::unique_ptr<TreePair>> open_pair(const Arguments& arguments, bool for
   return TreePair::open({.source = arguments.paths[0],
                          .replica = arguments.paths[1],
                          .for_change = for_change,
-                         .adopt = arguments.adopt});
+                         .adopt = arguments.adopt,
+                         .max_delete = arguments.max_delete});
 }
 
 int print_verify(const Arguments& arguments, const VerifyReport& report,

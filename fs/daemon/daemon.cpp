@@ -14,6 +14,7 @@
 #include "fs/control/requests.h"
 #include "fs/control/socket_path.h"
 #include "fs/daemon/notices.h"
+#include "fs/daemon/open_files.h"
 #include "fs/daemon/service_manager.h"
 #include "mirrorfs/log.h"
 
@@ -94,6 +95,9 @@ Daemon::Outcome Daemon::open_and_mount() {
                                                options_.mount_point.native());
   if (!socket) return std::unexpected(socket.error());
   socket_ = std::move(*socket);
+  if (options_.mount_point == options_.mirror.source) {
+    for (const std::string& line : writers_below(options_.mirror.source)) log_warn("{}", line);
+  }
   auto session = Session::mount(session_options(), mirror_->source_root(), mirror_->replicator());
   if (!session) {
     return std::unexpected(fmt::format("cannot mount '{}': {}", options_.mount_point.native(),

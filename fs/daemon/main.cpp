@@ -17,6 +17,7 @@
 #include "fs/control/socket_path.h"
 #include "fs/daemon/about.h"
 #include "fs/daemon/daemon.h"
+#include "fs/daemon/open_files.h"
 #include "fs/daemon/options.h"
 #include "fs/daemon/path_checks.h"
 #include "fs/daemon/readiness.h"
@@ -113,9 +114,20 @@ int daemonize(const DaemonOptions& options) {
     return complain(logging.error());
   auto pipe = ReadinessPipe::create();
   if (!pipe) return complain(pipe.error().message());
+  // For who has mounted; the daemon's own go to the log.
+  std::vector<std::string> writers;
+  if (options.mount_point == options.mirror.source) {
+    writers = writers_below(options.mirror.source);
+  }
   const pid_t child = fork();
   if (child < 0) return complain(std::string("fork: ") + std::strerror(errno));
-  return child == 0 ? run_as_child(options, *pipe) : wait_for_child(options, *pipe);
+  if (child == 0) return run_as_child(options, *pipe);
+  const int exit_code = wait_for_child(options, *pipe);
+  if (exit_code != kExitDone) return exit_code;
+  for (const std::string& line : writers) {
+    std::fprintf(stderr, "mirrorfs: warning: %s\n", line.c_str());
+  }
+  return exit_code;
 }
 
 int mount_and_run(DaemonOptions options) {

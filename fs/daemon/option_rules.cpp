@@ -121,6 +121,16 @@ bool set_entry_timeout(DaemonOptions& options, const std::string& value) {
 
 bool set_adopt(DaemonOptions& options, const std::string&) { return options.mirror.adopt = true; }
 
+bool set_one_file_system(DaemonOptions& options, const std::string&) {
+  return options.mirror.one_file_system = true;
+}
+
+bool set_max_delete(DaemonOptions& options, const std::string& value) {
+  const auto limit = parse_removal_limit(value);
+  options.mirror.max_delete = limit.value_or(RemovalLimit{});
+  return limit.has_value();
+}
+
 bool set_foreground(DaemonOptions& options, const std::string&) {
   return options.foreground = true;
 }
@@ -139,6 +149,9 @@ constexpr std::array kRules = {
     OptionRule{"check", true, "none, quick or full", set_check},
     OptionRule{"journal", true, "fast or durable", set_journal},
     OptionRule{"adopt", false, "", set_adopt},
+    OptionRule{"one-file-system", false, "", set_one_file_system},
+    OptionRule{"max-delete", true, "a number of objects, or a percentage such as 50%",
+               set_max_delete},
     OptionRule{"state-dir", true, "a directory", set_state_dir},
     OptionRule{"threads", true, "a number from 1 to 1024", set_threads},
     OptionRule{"drain-timeout", true, "whole SECONDS, at most 30 days", set_drain_timeout},

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "mirrorfs/error.h"
+#include "mirrorfs/removal_limit.h"
 #include "mirrorfs/replicator.h"
 #include "mirrorfs/status.h"
 #include "mirrorfs/unique_fd.h"
@@ -38,6 +39,8 @@ struct MirrorOptions {
   JournalKind journal = JournalKind::kFast;
   std::uint64_t queue_size = 256ULL << 20;  ///< bytes
   bool adopt = false;
+  bool one_file_system = false;  ///< nothing is mirrored that is mounted inside the source
+  RemovalLimit max_delete;       ///< of the baseline
 };
 
 /// Lives from before the mount until after it. Members are safe from any thread.

@@ -17,6 +17,7 @@ struct TreePairOptions {
   /// belongs to another source (G8).
   bool for_change = false;
   bool adopt = false;  ///< with for_change: take over a replica that is not of this source
+  RemovalLimit max_delete = {};  ///< with for_change
 };
 
 /// One thread at a time.

@@ -221,6 +221,12 @@ TEST_F(Adoption, AnotherSourceForAPairedReplicaIsRefused) {
   const Snapshot before = snapshot(mirror.replica());
   std::vector<std::string> command = mirror.command();
   command.at(command.size() - 3) = (mirror.base() / "another").string();
+  // Empty, it is most likely a mount point: no advice may wipe the replica.
+  const Finished empty = run(command, {.timeout = milliseconds(20'000)});
+  EXPECT_EQ(empty.exit_code, 2) << empty.err;
+  EXPECT_EQ(empty.err.find("--adopt"), std::string::npos) << empty.err;
+  EXPECT_NE(empty.err.find("mounted?"), std::string::npos) << empty.err;
+  write_file(mirror.base() / "another/file", "another");
   const Finished finished = run(command, {.timeout = milliseconds(20'000)});
   EXPECT_EQ(finished.exit_code, 2) << finished.err;
   EXPECT_NE(finished.err.find("--adopt"), std::string::npos) << finished.err;

@@ -136,6 +136,10 @@ TEST_P(SyncAgain, AnotherSourceThatTheReplicaIsGivenTo) {
     ::usleep(150'000);
     ASSERT_EQ(run({MIRRORCTL_PROGRAM, "sync", first, replica_, "--adopt"}).exit_code, 0);
   }
+  EXPECT_EQ(run({MIRRORCTL_PROGRAM, "sync", source_, replica_, "--adopt"}).exit_code, 2);
+  // The pair is given up, but not what the last sync of it has recorded.
+  unlink_file(replica_ / ".mirrorfs/pair");
+  run_or_throw({"sh", "-c", "rm /var/lib/mirrorfs/*.pair"});
   sync({"--adopt"});
 }
 

@@ -26,8 +26,7 @@ std::expected<LiveMirror::Opened, std::string> open_pair(const MirrorOptions& op
   if (!state) return std::unexpected(state.error());
   auto pairing = journal::Pairing::acquire(*source, *replica, {.adopt = options.adopt});
   if (!pairing) return std::unexpected(pairing.error());
-  auto session =
-      journal::SessionRecord::open(std::move(*state), pairing->id(), pairing->reserved_directory());
+  auto session = journal::SessionRecord::open(std::move(*state), *pairing, source->fd.get());
   if (!session) return std::unexpected(session.error());
   return LiveMirror::Opened{.options = options,
                             .source = std::move(*source),

@@ -4,8 +4,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "engine/journal/pair_record.h"
 #include "engine/journal/session_record.h"
@@ -26,13 +31,6 @@ class JournalFiles : public ::testing::Test {
   }
   ~JournalFiles() override { fs::remove_all(base_); }
 
-  /// The replica's reserved directory is base_.
-  [[nodiscard]] StartUp<SessionRecord> open_record(const fs::path& directory) const {
-    auto state = StateDirectory::open(directory);
-    if (!state) return std::unexpected(state.error());
-    return SessionRecord::open(std::move(*state), "pair", dir_.get());
-  }
-
   fs::path base_;
   UniqueFd dir_;
 };
@@ -51,52 +49,149 @@ TEST_F(JournalFiles, G7ASymlinkInItsPlaceIsNotFollowed) {
   EXPECT_FALSE(read_small_file(dir_.get(), "f"));
 }
 
-TEST_F(JournalFiles, G1ASessionIsUncleanUntilItEndsCleanly) {
+/// A pair of trees with a state directory, each session of which is opened anew.
+class Sessions : public JournalFiles {
+ protected:
+  Sessions() {
+    for (const char* name : {"source", "replica", "state"}) fs::create_directory(base_ / name);
+    source_ = *open_root(base_ / "source", "source");
+    replica_ = *open_root(base_ / "replica", "replica");
+  }
+
+  StartUp<SessionRecord> open_session(const char* state = "state") {
+    pairing_.reset();
+    source_ = *open_root(base_ / "source", "source");
+    auto directory = StateDirectory::open(base_ / state);
+    if (!directory) return std::unexpected(directory.error());
+    auto pairing = Pairing::acquire(source_, replica_,
+                                    {.mounts = true, .state_directory = directory->fd.get()});
+    if (!pairing) return std::unexpected(pairing.error());
+    pairing_.emplace(std::move(*pairing));
+    return SessionRecord::open(std::move(*directory), *pairing_, source_.fd.get());
+  }
+  static timespec file_time() {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    return now;
+  }
+  /// The windows in which somebody else may have changed the replica, up to now.
+  std::vector<Window> foreign(const SessionRecord& record) {
+    return record.foreign_until(*clock_of(pairing_->reserved_directory()));
+  }
+  fs::path session_file() { return base_ / "state" / (pairing_->id() + ".session"); }
+
+  TreeRoot source_, replica_;
+  std::optional<Pairing> pairing_;
+};
+
+TEST_F(Sessions, G1ASessionIsUncleanUntilItEndsCleanly) {
   const timespec start{.tv_sec = 1000, .tv_nsec = 5};
   {
-    auto record = open_record(base_ / "state");
+    auto record = open_session();
     ASSERT_TRUE(record) << record.error();
     EXPECT_FALSE(record->clean());
     ASSERT_TRUE(record->begin(start));
     ASSERT_TRUE(record->end_clean(start));
   }
   {
-    auto record = open_record(base_ / "state");
+    auto record = open_session();
+    ASSERT_TRUE(record) << record.error();
     EXPECT_TRUE(record->clean());
     ASSERT_TRUE(record->begin(start));
   }  // and dies
-  auto record = open_record(base_ / "state");
+  auto record = open_session();
   EXPECT_FALSE(record->clean());
   EXPECT_EQ(record->unclean_since().tv_sec, 1000);
   EXPECT_EQ(record->unclean_since().tv_nsec, 5);
   ASSERT_TRUE(record->begin({.tv_sec = 2000, .tv_nsec = 0}));  // and dies again
-  EXPECT_EQ(open_record(base_ / "state")->unclean_since().tv_sec, 1000);
+  EXPECT_EQ(open_session()->unclean_since().tv_sec, 1000);
 }
 
-TEST_F(JournalFiles, ADamagedSessionRecordMeansUnclean) {
-  fs::create_directory(base_ / "state");
-  std::ofstream(base_ / "state/pair.session") << "{ torn";
-  auto record = open_record(base_ / "state");
+TEST_F(Sessions, ADamagedSessionRecordMeansUnclean) {
+  ASSERT_TRUE(open_session()->begin({.tv_sec = 1000, .tv_nsec = 0}));
+  std::ofstream(session_file()) << "{ torn";
+  auto record = open_session();
   ASSERT_TRUE(record);
   EXPECT_FALSE(record->clean());
   EXPECT_EQ(record->unclean_since().tv_sec, 0);
+}
+
+/// The mutant: a stop that is believed whatever the replica's nonce says.
+TEST_F(Sessions, G8AStopRecordInAnotherStateDirectoryIsNotBelieved) {
+  {
+    auto record = open_session();
+    ASSERT_TRUE(record->begin({.tv_sec = 1000, .tv_nsec = 0}));
+    ASSERT_TRUE(record->end_clean(file_time()));
+  }
+  ASSERT_TRUE(open_session("other")->begin({.tv_sec = 2000, .tv_nsec = 0}));  // and dies
+  auto record = open_session();
+  EXPECT_FALSE(record->clean());
+  EXPECT_EQ(record->unclean_since().tv_sec, 0);
+}
+
+/// The mutant: a start that does not compare the clocks.
+TEST_F(Sessions, G1AClockThatWasSetBackMeansThatEverythingIsCompared) {
+  {
+    auto record = open_session();
+    ASSERT_TRUE(record->begin({.tv_sec = 500, .tv_nsec = 0}));
+    ASSERT_TRUE(record->end_clean(file_time()));
+  }
+  ASSERT_TRUE(open_session()->begin({.tv_sec = 1000, .tv_nsec = 0}));  // and dies
+  EXPECT_EQ(open_session()->unclean_since().tv_sec, 1000);
+  std::ifstream file(session_file());
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  const std::string key = "\"offset\": ";
+  const auto at = text.find(key);
+  ASSERT_NE(at, std::string::npos);
+  const auto end = text.find_first_of(",\n", at);
+  const long long offset = std::stoll(text.substr(at + key.size(), end - at - key.size()));
+  text.replace(at, end - at, key + std::to_string(offset + 10'000'000'000));  // 10 s ahead, then
+  std::ofstream(session_file()) << text;
+  auto record = open_session();
+  EXPECT_FALSE(record->clean());
+  EXPECT_EQ(record->unclean_since().tv_sec, 0);
+  EXPECT_EQ(foreign(*record).back().since.tv_sec, 0) << "ctimes say nothing any more";
+}
+
+TEST_F(Sessions, G8WhatIsChangedAfterTheEndIsForeign) {
+  {
+    auto record = open_session();
+    EXPECT_TRUE(foreign(*record).empty()) << "nothing is known of a new pair";
+    ASSERT_TRUE(record->begin({.tv_sec = 1000, .tv_nsec = 0}));
+    ASSERT_TRUE(record->end_clean(file_time()));
+  }
+  std::ofstream(base_ / "replica/file") << "x";
+  struct stat status{};
+  ASSERT_EQ(::stat((base_ / "replica/file").c_str(), &status), 0);
+  const auto is_foreign = [&](const SessionRecord& session) {
+    for (const Window& window : foreign(session)) {
+      if (is_before(window.since, status.st_ctim) && is_before(status.st_ctim, window.until)) {
+        return true;
+      }
+    }
+    return false;
+  };
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  {
+    auto record = open_session();
+    EXPECT_TRUE(is_foreign(*record));
+    ASSERT_TRUE(record->begin({.tv_sec = 1000, .tv_nsec = 0}));
+    ASSERT_TRUE(record->end_clean(file_time()));
+  }  // which looked at what was marked, and nothing else
+  {
+    auto record = open_session();
+    EXPECT_TRUE(is_foreign(*record));
+    ASSERT_TRUE(record->begin({.tv_sec = 1000, .tv_nsec = 0}));
+    record->note_walk();
+    ASSERT_TRUE(record->end_clean(file_time()));
+  }
+  EXPECT_FALSE(is_foreign(*open_session()));
 }
 
 TEST_F(JournalFiles, G8ADamagedPairingRecordIsAnErrorNotAnEmptyReplica) {
   fs::create_directory(base_ / kReservedName);
   std::ofstream(base_ / kReservedName / "pair") << "garbage";
   EXPECT_FALSE(read_pair_record(dir_.get()));
-}
-
-TEST_F(JournalFiles, G8IdentityIsTheInodeAndItsBirth) {
-  SourceIdentity a{
-      .inode = 2, .birth_seconds = 10, .birth_nanoseconds = 1, .filesystem = 1, .path = "/a"};
-  SourceIdentity b = a;
-  b.filesystem = 9;
-  b.path = "/b";
-  EXPECT_TRUE(a.same_tree(b));
-  b.birth_nanoseconds = 2;
-  EXPECT_FALSE(a.same_tree(b));
 }
 
 TEST_F(JournalFiles, G8AnEmptyLostAndFoundIsNoContent) {

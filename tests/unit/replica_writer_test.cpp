@@ -39,13 +39,18 @@ class Writers : public ring::RingFixture, public Keeper {
   }
 
   /// Notes the call and what the object holds at that moment.
-  void about_to_destroy(const Doomed& doomed) override {
+  Result<void> about_to_destroy(const Doomed& doomed) override {
     announced_.push_back(doomed.how);
     std::string now = "-";
     if (doomed.fd >= 0) now = content(doomed.fd);
     if (doomed.fd < 0 && std::filesystem::exists(path_ / doomed.name)) now = "there";
     state_then_.push_back(now);
+    if (refuses_) return fail(ENOSPC, "keep", doomed.name);
+    return {};
   }
+  bool keeps(const Metadata&) const override { return false; }
+  Result<void> keep_tree(int, const char*) override { return {}; }
+  void end() override {}
 
   static std::string content(int fd) {
     std::array<char, 64> bytes{};
@@ -62,6 +67,7 @@ class Writers : public ring::RingFixture, public Keeper {
   }
 
   std::optional<Writer> writer_;
+  bool refuses_ = false;
   std::vector<Destruction> announced_;
   std::vector<std::string> state_then_;
 };
@@ -134,6 +140,28 @@ TEST_F(Writers, ANameThatExistsIsNotCreatedAgain) {
     EXPECT_TRUE(!again && again.error().code == EEXIST);
   });
   EXPECT_EQ(content(file.get()), "content");
+}
+
+/// The mutant: a Writer that goes on after the keeper's error.
+TEST_F(Writers, G8WhatCannotBeKeptIsNotDestroyed) {
+  const UniqueFd file = file_with("file", "precious");
+  file_with("other", "other");
+  refuses_ = true;
+  run([&]() -> ring::Task<> {
+    for (int call = 0; call < 3; ++call) {
+      Result<void> done;
+      if (call == 0) done = co_await writer_->unlink(dir(), "file");
+      if (call == 1) done = co_await writer_->replace(dir(), "other", dir(), "file");
+      if (call == 2) done = co_await writer_->overwrite(file.get(), bytes_of("lost"), 0);
+      EXPECT_FALSE(done) << call;
+      if (!done) {
+        EXPECT_EQ(done.error().code, ENOSPC) << call;
+      }
+    }
+  });
+  EXPECT_EQ(content(file.get()), "precious");
+  EXPECT_TRUE(std::filesystem::exists(path_ / "file"));
+  EXPECT_TRUE(std::filesystem::exists(path_ / "other"));
 }
 
 }  // namespace

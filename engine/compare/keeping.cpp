@@ -1,23 +1,26 @@
-#include "mirrorfs/tree_tools.h"
+#include "engine/compare/keeping.h"
 
 #include <limits>
 
 #include "engine/compare/report.h"
 #include "engine/compare/walk.h"
 
-namespace mirrorfs {
+namespace mirrorfs::compare {
 
-Result<VerifyReport> verify_trees(int source_root, int replica_root, const VerifyOptions& options) {
+Result<VerifyReport> verify_keeping(int source_root, int replica_root, const VerifyOptions& options,
+                                    replica::Keeper* keeper, const Boundaries* boundaries) {
   compare::ReportListener listener(options.most_differences, nullptr);
   const compare::Policy policy{
       .compare = options.full ? compare::Compare::kFull : compare::Compare::kQuick,
       .dry_run = !options.repair};
-  Result<void> walked = compare::walk_trees({source_root, replica_root}, policy, listener);
+  Result<void> walked = compare::walk_trees({source_root, replica_root}, policy, listener, nullptr,
+                                            keeper, boundaries);
   if (!walked) return pass_on(std::move(walked));
   return listener.verify_report();
 }
 
-Result<SyncReport> sync_trees(int source_root, int replica_root, const SyncOptions& options) {
+Result<SyncReport> sync_keeping(int source_root, int replica_root, const SyncOptions& options,
+                                replica::Keeper* keeper, const Boundaries* boundaries) {
   // Only a dry run lists what differs.
   const std::size_t most = options.dry_run ? std::numeric_limits<std::size_t>::max() : 0;
   compare::ReportListener listener(most, options.on_progress);
@@ -28,10 +31,11 @@ Result<SyncReport> sync_trees(int source_root, int replica_root, const SyncOptio
       .sight_device = {},
       .unchanged_since = options.unchanged_since,
       .update_in_place = false};
-  Result<void> walked = compare::walk_trees({source_root, replica_root, options.source_root},
-                                            policy, listener, options.interrupted);
+  Result<void> walked =
+      compare::walk_trees({source_root, replica_root, options.source_root}, policy, listener,
+                          options.interrupted, keeper, boundaries);
   if (!walked) return pass_on(std::move(walked));
   return listener.sync_report();
 }
 
-}  // namespace mirrorfs
+}  // namespace mirrorfs::compare

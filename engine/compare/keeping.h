@@ -1,0 +1,19 @@
+// verify_trees() and sync_trees() for a pair: something of the replica may have to be
+// kept, and not all of the source be mirrored.
+#pragma once
+
+#include "engine/compare/boundaries.h"
+#include "engine/replica/writer.h"
+#include "mirrorfs/tree_tools.h"
+
+namespace mirrorfs::compare {
+
+[[nodiscard]] Result<VerifyReport> verify_keeping(int source_root, int replica_root,
+                                                  const VerifyOptions& options,
+                                                  replica::Keeper* keeper,
+                                                  const Boundaries* boundaries);
+[[nodiscard]] Result<SyncReport> sync_keeping(int source_root, int replica_root,
+                                              const SyncOptions& options, replica::Keeper* keeper,
+                                              const Boundaries* boundaries);
+
+}  // namespace mirrorfs::compare

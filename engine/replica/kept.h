@@ -1,0 +1,51 @@
+// What somebody else changed on the replica since the last session is kept before it goes (G8).
+#pragma once
+
+#include <time.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/replica/writer.h"
+#include "mirrorfs/metadata.h"
+#include "mirrorfs/unique_fd.h"
+
+namespace mirrorfs::replica {
+
+/// In DST/.mirrorfs/kept/TIME/, with their paths: by a further link where the filesystem has links,
+/// else by renaming or copying. Ring thread.
+class Kept final : public Keeper {
+ public:
+  /// Times by the replica's clock, exclusively.
+  struct Window {
+    timespec since, until;
+  };
+  /// Objects with a ctime within a window are somebody else's; the last one ends now. The
+  /// descriptor stays the caller's and outlives this.
+  Kept(int replica_root, std::vector<Window> windows);
+
+  [[nodiscard]] bool keeps(const Metadata& object) const override;
+  /// An error: it could not be kept, so it must stay where it is.
+  [[nodiscard]] Result<void> about_to_destroy(const Doomed& doomed) override;
+  [[nodiscard]] Result<void> keep_tree(int directory, const char* name) override;
+  void end() override;
+
+ private:
+  [[nodiscard]] Result<void> keep_name(const Doomed& doomed);
+  [[nodiscard]] Result<void> keep_content(const Doomed& doomed);
+  /// The folder below `kept` for what stands in `directory`; -1: not open.
+  [[nodiscard]] Result<UniqueFd> folder_for(int directory);
+  [[nodiscard]] Result<void> open_top();
+  [[nodiscard]] std::string path_of(int directory) const;
+  void tell(const std::string& path);
+
+  const int root_;
+  const std::vector<Window> windows_;
+  bool over_ = false;
+  UniqueFd top_;  ///< opened with the first object
+  std::string top_name_, root_path_;
+  std::uint64_t count_ = 0;
+};
+
+}  // namespace mirrorfs::replica
