@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "engine/journal/json_text.h"
 #include "engine/journal/known_pairs.h"
@@ -222,10 +224,22 @@ Result<void> SessionRecord::write(bool clean) const {
   return replace_small_file(directory_.get(), file_name_, json.dump(2) + "\n");
 }
 
+/// A later time than `own`, so that what others change from now on is told from our own changes:
+/// within a tick of the replica's clock, some 10 ms at most.
+Result<timespec> SessionRecord::clock_after(timespec own) const {
+  for (int tries = 0; tries < 50; ++tries) {
+    const auto now = clock_of(reserved_.get());
+    if (!now || is_before(own, *now)) return now;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return own;
+}
+
 /// The pair's record, on the replica and beside the session's.
 Result<void> SessionRecord::write_pair(bool ended) {
   if (!source_root_) return {};
-  const auto time = clock_of(reserved_.get());
+  auto time = clock_of(reserved_.get());
+  if (ended && time) time = clock_after(*time);
   if (!time) return std::unexpected(time.error());
   if (!ended) pair_.foreign = foreign_until(*time);
   pair_.session.ended = ended;

@@ -68,6 +68,7 @@ class SessionRecord {
   [[nodiscard]] Result<void> write_pair(bool ended);
   void believe(const std::string& text, const std::string& nonce_there);
   void forget();
+  [[nodiscard]] Result<timespec> clock_after(timespec own) const;
   void open_life();
   [[nodiscard]] std::optional<timespec> last_sign_of_life() const;
 

@@ -119,7 +119,7 @@ Kept::Kept(int replica_root, std::vector<Window> windows)
 
 bool Kept::keeps(const Metadata& object) const {
   return !over_ && std::ranges::any_of(windows_, [&object](const Window& window) {
-    return is_before(window.since, object.ctime) && is_before(object.ctime, window.until);
+    return !is_before(object.ctime, window.since) && is_before(object.ctime, window.until);
   });
 }
 

@@ -17,7 +17,7 @@ namespace mirrorfs::replica {
 /// else by renaming or copying. Ring thread.
 class Kept final : public Keeper {
  public:
-  /// Times by the replica's clock, exclusively.
+  /// From one time to before another, by the replica's clock.
   struct Window {
     timespec since, until;
   };
