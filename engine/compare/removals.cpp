@@ -158,7 +158,7 @@ std::expected<void, std::string> check_removals(const RemovalCheck& check) {
                                  const auto& paths = boundaries.left_alone();
                                  return std::ranges::find(paths, path) != paths.end();
                                },
-                           .excused_since = check.excused_since};
+                           .excused_since = nothing_there ? std::nullopt : check.excused_since};
   const auto removals = count_removals(check.source, check.replica, rules);
   if (!removals) {
     return std::unexpected(fmt::format("replica '{}' cannot be compared with source '{}': {}",

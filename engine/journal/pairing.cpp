@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <thread>
 
 #include "engine/journal/inner_mounts.h"
 #include "engine/journal/known_pairs.h"
@@ -156,6 +158,19 @@ Result<timespec> clock_of(int reserved_directory) {
   return status.st_ctim;
 }
 
+Result<timespec> clock_past(int reserved_directory) {
+  constexpr int kTries = 50;
+  auto first = clock_of(reserved_directory);
+  for (int tries = 0; first && tries < kTries; ++tries) {
+    const auto now = clock_of(reserved_directory);
+    if (!now || is_before(*first, *now)) return now;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  if (first && ++first->tv_nsec == 1'000'000'000)
+    *first = {.tv_sec = first->tv_sec + 1, .tv_nsec = 0};
+  return first;
+}
+
 StartUp<bool> is_empty_replica(const TreeRoot& replica) {
   return is_empty_tree(replica, "replica");
 }
@@ -244,12 +259,20 @@ StartUp<Pairing> Pairing::take(const TreeRoot& source, const TreeRoot& replica,
   pairing.same_replica_ = ruling.same_replica && ruling.kind == Ruling::Kind::kKnownPair;
   pairing.kind_ = ruling.kind;
   pairing.mounts_ = request.mounts;
+  pairing.asked_to_adopt_ = request.adopt;
   pairing.record_ = std::move(ruling.record);
   if (ruling.kind == Ruling::Kind::kKnownPair) return pairing;
   if (auto begun = pairing.write_first_record(); !begun) {
     return refuse(fmt::format("replica {}: {}", replica.path.string(), begun.error()));
   }
   return pairing;
+}
+
+std::optional<std::string> Pairing::needless_adopt() const {
+  if (!asked_to_adopt_ || !mounts_ || !was_paired_) return std::nullopt;
+  return fmt::format(
+      "--adopt has no effect: '{}' is the replica of '{}' already (since {}); leave it out",
+      record_.own.path, record_.peer.path, in_words(record_.role_since));
 }
 
 /// As long as no session has written another, whatever is in the replica counts as older.

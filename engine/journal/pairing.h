@@ -51,6 +51,8 @@ class Pairing {
   /// Asked for with Request::mounts.
   [[nodiscard]] bool mounts() const { return mounts_; }
   [[nodiscard]] int reserved_directory() const { return reserved_.get(); }
+  /// Asked for a mount where there is nothing to adopt: one line for the user.
+  [[nodiscard]] std::optional<std::string> needless_adopt() const;
 
  private:
   Pairing() = default;
@@ -64,6 +66,7 @@ class Pairing {
   bool was_paired_ = false;
   bool same_replica_ = false;
   bool mounts_ = false;
+  bool asked_to_adopt_ = false;
 };
 
 /// Whether a directory holds nothing but our reserved name and an empty lost+found.
@@ -75,6 +78,10 @@ class Pairing {
 
 /// What a file that is changed now in the directory gets as its ctime.
 [[nodiscard]] Result<timespec> clock_of(int reserved_directory);
+/// A later time than the ctime of whatever was changed there before the call, and not later than
+/// that of what is changed afterwards: to tell the two apart. Waits for the clock's next tick;
+/// where that takes longer than 50 ms, what is changed up to the tick counts as before.
+[[nodiscard]] Result<timespec> clock_past(int reserved_directory);
 
 [[nodiscard]] std::string host_name();
 

@@ -39,11 +39,6 @@ bool is_another_state(const Roles& roles, const PairRecord& record) {
 StartUp<Ruling> rule_for_its_replica(const Roles& roles, const PairRecord& record) {
   const std::string& source = path(roles.source);
   const std::string& replica = path(roles.replica);
-  if (roles.adopt && roles.mounts) {
-    return refuse(
-        "--adopt: '{}' is the replica of '{}' already (since {}): it is done, leave --adopt out",
-        replica, source, in_words(record.role_since));
-  }
   if (is_another_state(roles, record)) {
     return refuse(
         "source '{}' is an older state, or a clone, of what '{}' is the replica of: it was last "
@@ -65,8 +60,9 @@ std::unexpected<std::string> refuse_other_source(const Roles& roles, const PairR
   }
   return refuse(
       "replica '{}' belongs to another source ('{}', generation {}) than '{}': is the right disk "
-      "mounted? To give the replica up, remove '{}/{}', then give --adopt once",
-      replica, record.peer.path, record.generation, source, replica, kReservedName);
+      "mounted? To give the replica up, remove '{}/{}', and {}.pair from the state directory, then "
+      "give --adopt",
+      replica, record.peer.path, record.generation, source, replica, kReservedName, record.pair_id);
 }
 
 /// The tree that is to be the replica was promoted, or mounted as a source.
@@ -167,11 +163,23 @@ StartUp<Ruling> rule_for_replica(const Roles& roles) {
   return refuse_other_source(roles, *record);
 }
 
+/// A line in fstab that asks for adoption outlives it. There it has no effect, but whoever wrote it
+/// did not mean a disk that is not mounted, whatever --max-delete says.
+bool adopts_for_an_empty_source(const Roles& roles) {
+  return roles.adopt && roles.mounts && roles.source.empty && !roles.replica.empty;
+}
+
 }  // namespace
 
 StartUp<Ruling> rule(const Roles& roles) {
   auto ruling = rule_for_replica(roles);
   if (!ruling) return ruling;
+  if (adopts_for_an_empty_source(roles)) {
+    return refuse(
+        "source '{}' is empty, but its replica '{}' is not: is the source's disk mounted? Nothing "
+        "was changed; if it was emptied on purpose, leave --adopt out",
+        path(roles.source), path(roles.replica));
+  }
   const auto& ours = roles.source.record;
   ruling->promotes_source = ours && ours->role == Role::kReplica;
   if (ruling->kind == Ruling::Kind::kTurned) {

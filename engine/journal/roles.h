@@ -21,7 +21,7 @@ struct Roles {
   /// A pair whose replica stood at this path when this machine last saw it.
   std::optional<PairRecord> known_here;
   bool adopt = false;
-  bool mounts = false;  ///< a line that asks for adoption again may stand in fstab for years
+  bool mounts = false;  ///< applications will write to the source
   timespec now{};
 };
 

@@ -98,7 +98,7 @@ Core::Beginning LiveMirror::choose_beginning() {
 
 /// Absent: there is no earlier session whose end could be told from what came later.
 Result<std::unique_ptr<replica::Keeper>> LiveMirror::make_keeper() const {
-  const auto now = journal::clock_of(opened_.pairing.reserved_directory());
+  const auto now = journal::clock_past(opened_.pairing.reserved_directory());
   if (!now) return std::unexpected(now.error());
   std::vector<replica::Kept::Window> windows;
   for (const journal::Window& window : opened_.session.foreign_until(*now)) {
@@ -106,6 +106,12 @@ Result<std::unique_ptr<replica::Keeper>> LiveMirror::make_keeper() const {
   }
   if (windows.empty()) return std::unique_ptr<replica::Keeper>();
   return std::make_unique<replica::Kept>(replica_root(), std::move(windows));
+}
+
+std::vector<std::string> LiveMirror::warnings() const {
+  std::vector<std::string> lines;
+  if (auto line = opened_.pairing.needless_adopt()) lines.push_back(std::move(*line));
+  return lines;
 }
 
 Result<void> LiveMirror::start() {

@@ -28,6 +28,7 @@ class LiveMirror final : public Mirror, public Replicator {
   explicit LiveMirror(Opened opened);
   ~LiveMirror() override;
 
+  [[nodiscard]] std::vector<std::string> warnings() const override;
   [[nodiscard]] Result<void> start() override;
   /// start() without a thread: run_core() has to be called on the thread that called this. For
   /// simulations, which bring a ring of their own; wait(), pause(), status() and stop() would wait

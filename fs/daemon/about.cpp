@@ -30,7 +30,7 @@ Returns when the mount answers. Unmount with: umount MNT (or fusermount3 -u MNT)
   --check=none|quick|full      what is compared at the start for a known DST (default quick)
   --journal=fast|durable       marks survive kill -9 (fast, default), or a power cut too (durable)
   --adopt                      take over a DST that is not empty; what SRC lacks is deleted there;
-                               once: refused where DST belongs to a pair already
+                               no effect where DST is this SRC's replica already
   --one-file-system            leave out filesystems that are mounted inside SRC
   --max-delete=N|N%            refuse to start where more objects of DST than that would be removed
                                (default: any where SRC is empty; more than half of 100 or more)

@@ -91,6 +91,10 @@ Daemon::Outcome Daemon::open_and_mount() {
   auto mirror = Mirror::open(options_.mirror);
   if (!mirror) return std::unexpected(mirror.error());
   mirror_ = std::move(*mirror);
+  for (const std::string& line : mirror_->warnings()) {
+    log_warn("{}", line);
+    listener_.warned(line);
+  }
   auto socket = control::ControlSocket::listen(control::own_socket_directory(),
                                                options_.mount_point.native());
   if (!socket) return std::unexpected(socket.error());

@@ -18,12 +18,14 @@
 
 namespace mirrorfs {
 
-/// Told at most once, by either function.
+/// ready() or failed() is called at most once.
 struct StartListener {
   /// The mount answers; any thread. An error ends the daemon: this mount is no longer wanted.
   std::function<Result<void>()> ready;
   /// One line fit for the user. Nothing is mounted (any more).
   std::function<void(const std::string& line)> failed;
+  /// Before either: one line for whoever mounts, which is in the log as well.
+  std::function<void(const std::string& line)> warned;
 };
 
 enum ExitCode : int { kExitDone = 0, kExitNotDrained = 1, kExitFailed = 2 };

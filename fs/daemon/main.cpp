@@ -38,6 +38,10 @@ int complain(const std::string& line) {
   return kExitFailed;
 }
 
+void warn(const std::string& line) {
+  std::fprintf(stderr, "mirrorfs: warning: %s\n", line.c_str());
+}
+
 /// Descriptors 0 to 2 must be taken, or one of ours would become "standard output".
 bool have_standard_descriptors() {
   int fd = -1;
@@ -79,8 +83,13 @@ LogSettings log_settings(const DaemonOptions& options) {
 }
 
 int run_in_foreground(const DaemonOptions& options) {
+  // The log goes to standard error itself, unless to a file.
+  const auto warned = [&options](const std::string& line) {
+    if (!options.log_file.empty()) warn(line);
+  };
   Daemon daemon(options, {.ready = [] { return Result<void>(); },
-                          .failed = [](const std::string& line) { complain(line); }});
+                          .failed = [](const std::string& line) { complain(line); },
+                          .warned = warned});
   return daemon.run();
 }
 
@@ -95,7 +104,8 @@ int run_as_child(const DaemonOptions& options, ReadinessPipe& pipe) {
     return pipe.report_ready();
   };
   const auto failed = [&pipe](const std::string& line) { pipe.report_failure(line); };
-  Daemon daemon(options, {.ready = ready, .failed = failed});
+  // Until it has detached, standard error is still that of whoever mounts.
+  Daemon daemon(options, {.ready = ready, .failed = failed, .warned = warn});
   return daemon.run();
 }
 
@@ -125,7 +135,7 @@ int daemonize(const DaemonOptions& options) {
   const int exit_code = wait_for_child(options, *pipe);
   if (exit_code != kExitDone) return exit_code;
   for (const std::string& line : writers) {
-    std::fprintf(stderr, "mirrorfs: warning: %s\n", line.c_str());
+    warn(line);
   }
   return exit_code;
 }

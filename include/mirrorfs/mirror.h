@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "mirrorfs/error.h"
 #include "mirrorfs/removal_limit.h"
@@ -52,6 +53,9 @@ class Mirror {
   [[nodiscard]] static std::expected<std::unique_ptr<Mirror>, std::string> open(
       const MirrorOptions& options);
   virtual ~Mirror() = default;
+
+  /// What open() met that is harmless but not meant: one line each, fit for the user.
+  [[nodiscard]] virtual std::vector<std::string> warnings() const { return {}; }
 
   /// Starts the engine's threads and the baseline.
   [[nodiscard]] virtual Result<void> start() = 0;

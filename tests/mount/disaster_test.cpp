@@ -39,6 +39,8 @@ class Disaster : public testing::Test {
   void SetUp() override {
     MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
     check(::mount("none", "/mnt", "tmpfs", 0, nullptr), "mount", "/mnt");
+    // The control sockets are told apart by mount points, and all of these tests use the same.
+    check(::mount("none", "/run", "tmpfs", 0, nullptr), "mount", "/run");
     for (const char* name : {"/mnt/disk1", "/mnt/disk2", "/mnt/disk3", "/mnt/app"}) {
       make_directory(name);
     }
@@ -59,6 +61,7 @@ class Disaster : public testing::Test {
     static_cast<void>(
         eventually([] { return run({MIRRORCTL_PROGRAM, "status", "/mnt/app"}).exit_code != 0; }));
     unmount_all_below("/mnt");
+    ::umount2("/run", MNT_DETACH);
   }
 
   /// Runs the block and expects 0.

@@ -1,7 +1,9 @@
 // G8: a failover, and every way back. What is newer is refused or kept aside, whatever the line in
 // fstab says.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <string>
 #include <thread>
@@ -230,6 +232,16 @@ TEST_F(Failover, PairsTellsRolesAndGenerations) {
   const std::string before = pair.ctl({"pairs", "--json"}).out;
   EXPECT_NE(before.find("\"generation\":1"), std::string::npos) << before;
   EXPECT_NE(before.find("\"promoted\":false"), std::string::npos) << before;
+  EXPECT_NE(before.find("\"last_session_ended\":true"), std::string::npos) << before;
+  EXPECT_NE(before.find("\"seen\":true"), std::string::npos) << before;
+  std::array<char, 256> host{};
+  check(::gethostname(host.data(), host.size() - 1), "gethostname", {});
+  EXPECT_NE(before.find(std::string("\"host\":\"") + host.data() + "\""), std::string::npos)
+      << before;
+  pair.mount();
+  const std::string during = pair.ctl({"pairs", "--json"}).out;
+  EXPECT_NE(during.find("\"last_session_ended\":false"), std::string::npos) << during;
+  pair.unmount();
   ASSERT_EQ(pair.ctl({"promote", "d"}).exit_code, 0);
   const std::string after = pair.ctl({"pairs", "--json"}).out;
   EXPECT_NE(after.find("\"generation\":2"), std::string::npos) << after;

@@ -78,18 +78,21 @@ TEST_P(Fstab, MountsAndMirrors) {
                        << ",state-dir=" << (base.path() / "state").string()
                        << ",log-file=" << (base.path() / "log").string() << " 0 0\n";
   const std::string mount_point = (base.path() / "m").string();
-  const Finished mounted = run({"mount", "-T", fstab.string(), mount_point});
-  ASSERT_EQ(mounted.exit_code, 0) << mounted.out << mounted.err;
-  write_file(base.path() / "m" / "new", "new");
-  EXPECT_EQ(run({MIRRORCTL_PROGRAM, "wait", mount_point, "--timeout=30"}).exit_code, 0);
-  EXPECT_EQ(run({MIRRORCTL_PROGRAM, "verify", "--full", mount_point}).exit_code, 0);
-  const std::string status = run({MIRRORCTL_PROGRAM, "status", mount_point, "--json"}).out;
-  EXPECT_NE(status.find("\"fsync\""), std::string::npos) << status;
-  EXPECT_EQ(compare_trees(base.path() / "s", replica), "");
-  const Finished unmounted = run({"umount", mount_point});
-  EXPECT_EQ(unmounted.exit_code, 0) << unmounted.err;
-  EXPECT_TRUE(eventually(
-      [&] { return run({MIRRORCTL_PROGRAM, "status", mount_point, "--json"}).exit_code != 0; }));
+  for (const char* const boot : {"first", "second"}) {
+    SCOPED_TRACE(boot);
+    const Finished mounted = run({"mount", "-T", fstab.string(), mount_point});
+    ASSERT_EQ(mounted.exit_code, 0) << mounted.out << mounted.err;
+    write_file(base.path() / "m" / boot, "new");
+    EXPECT_EQ(run({MIRRORCTL_PROGRAM, "wait", mount_point, "--timeout=30"}).exit_code, 0);
+    EXPECT_EQ(run({MIRRORCTL_PROGRAM, "verify", "--full", mount_point}).exit_code, 0);
+    const std::string status = run({MIRRORCTL_PROGRAM, "status", mount_point, "--json"}).out;
+    EXPECT_NE(status.find("\"fsync\""), std::string::npos) << status;
+    EXPECT_EQ(compare_trees(base.path() / "s", replica), "");
+    const Finished unmounted = run({"umount", mount_point});
+    EXPECT_EQ(unmounted.exit_code, 0) << unmounted.err;
+    EXPECT_TRUE(eventually(
+        [&] { return run({MIRRORCTL_PROGRAM, "status", mount_point, "--json"}).exit_code != 0; }));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -98,6 +101,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Line{"HelperWithUsualOptions", "mirrorfs", "d",
                          "defaults,rw,nosuid,nodev,_netdev,x-systemd.requires=/srv,mode=fsync"},
                     Line{"HelperAndASpaceInThePath", "mirrorfs", "the replica", "mode=fsync"},
+                    Line{"HelperThatKeepsAdopt", "mirrorfs", "d", "adopt,mode=fsync"},
                     Line{"FuseForm", "fuse.mirrorfs", "d", "mode=fsync"}),
     [](const auto& test) { return test.param.name; });
 

@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 
@@ -44,21 +45,58 @@ class Guards : public testing::Test {
   MirrorPair pair;
 };
 
-TEST_F(Guards, AdoptThatStaysInFstabDoesNothingMore) {
+TEST_F(Guards, AdoptThatStaysInFstabHasNoEffectWhereThePairExists) {
   fill("s", 3);
   write_file(pair.path("d/other"), "goes away");
+  const Finished first = pair.mirrorfs("s", "d", {"-o", "adopt"});
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_EQ(first.err, "");
+  pair.wait();
+  pair.unmount();
+  EXPECT_EQ(pair.differences("s", "d"), "");
+  // What somebody else changes is kept as it is without it.
+  write_file(pair.path("d/file0"), "by hand");
+  for (int boot = 0; boot < 2; ++boot) {
+    const Finished again = pair.mirrorfs("s", "d", {"-o", "adopt"});
+    ASSERT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_EQ(std::ranges::count(again.err, '\n'), 1) << again.err;
+    EXPECT_NE(again.err.find("--adopt has no effect"), std::string::npos) << again.err;
+    pair.wait();
+    pair.unmount();
+    EXPECT_EQ(pair.differences("s", "d"), "");
+    EXPECT_EQ(pair.kept_in("d"), std::vector<std::string>{"file0: by hand"});
+  }
+  EXPECT_NE(pair.log().find("--adopt has no effect"), std::string::npos);
+  // After a kill too.
+  pair.mount("s", "d", {"-o", "adopt"});
+  write_file(pair.path("m/file1"), "by the mount");
+  pair.crash();
   pair.mount("s", "d", {"-o", "adopt"});
   pair.wait();
   pair.unmount();
   EXPECT_EQ(pair.differences("s", "d"), "");
-  pair.expect_refused("s", "d", "leave --adopt out", {"-o", "adopt"});
+}
+
+/// The mutant: an adoption that is taken at its word where the pair exists.
+TEST_F(Guards, AdoptThatStaysInFstabGetsNothingPastTheOtherGuards) {
+  fill("s", 3);
+  pair.mount("s", "d", {"-o", "adopt"});
+  pair.wait();
+  pair.unmount();
   // The source's disk is not there at the next boot.
   make_directory(pair.path("bare"));
   pair.expect_refused("bare", "d", "mounted?", {"-o", "adopt"});
   write_file(pair.path("bare/file0"), "of another disk");
   pair.expect_refused("bare", "d", "another source", {"-o", "adopt"});
-  pair.mount();
-  pair.unmount();
+  // The same source, emptied: whatever else the line allows.
+  for (int i = 0; i < 3; ++i) unlink_file(pair.path("s/file" + std::to_string(i)));
+  pair.expect_refused("s", "d", "mounted?", {"-o", "adopt"});
+  pair.expect_refused("s", "d", "mounted?", {"-o", "adopt,max-delete=100%"});
+  pair.expect_refused("d", "s", "promote", {"-o", "adopt"});
+  fill("s", 3);
+  mirror_once();
+  ASSERT_EQ(pair.ctl({"promote", "d"}).exit_code, 0);
+  pair.expect_refused("s", "d", "newer than", {"-o", "adopt"});
 }
 
 TEST_F(Guards, AnEmptySourceNeverWipesWhatItIsToAdopt) {
@@ -81,48 +119,6 @@ TEST_F(Guards, ASourceThatIsNotMountedIsNotMirrored) {
   mirror_once();
 }
 
-TEST_F(Guards, ASourceThatWasEmptiedIsNotMirrored) {
-  fill("s", 500);
-  mirror_once();
-  for (int i = 0; i < 500; ++i) unlink_file(pair.path("s/file" + std::to_string(i)));
-  pair.expect_refused("s", "d", "500 of 500 objects");
-  const Finished synced = pair.ctl({"sync", "s", "d"});
-  EXPECT_EQ(synced.exit_code, 2) << synced.out;
-  for (const char* part : {"500 of 500", "mounted?", "sync --dry-run", "--max-delete", "file"}) {
-    EXPECT_NE(synced.err.find(part), std::string::npos) << part << " in: " << synced.err;
-  }
-  EXPECT_TRUE(is_there(pair.path("d/file499")));
-  const Finished dry = pair.ctl({"sync", "--dry-run", "s", "d"});
-  EXPECT_EQ(dry.exit_code, 0) << dry.err;
-  EXPECT_NE(dry.out.find("file499"), std::string::npos);
-  EXPECT_EQ(pair.ctl({"verify", "--repair", "s", "d"}).exit_code, 2);
-  pair.mount("s", "d", {"--max-delete=100%"});
-  pair.wait();
-  pair.unmount();
-  EXPECT_EQ(pair.differences("s", "d"), "");
-}
-
-/// The mutants: a limit that counts files only, or one that is looked at afterwards.
-TEST_F(Guards, MaxDeleteCountsAllThatWouldGo) {
-  make_directory(pair.path("s/dir"));
-  for (int i = 0; i < 149; ++i) write_file(pair.path("s/dir/" + std::to_string(i)), "x");
-  fill("s", 140);
-  mirror_once();
-  std::filesystem::remove_all(pair.path("s/dir"));
-  pair.expect_refused("s", "d", "150 of 290 objects");
-  pair.expect_refused("s", "d", "150 of 290 objects", {"--max-delete=149"});
-  pair.expect_refused("s", "d", "150 of 290 objects", {"--max-delete=50%"});
-  EXPECT_EQ(pair.ctl({"sync", "--max-delete=149", "s", "d"}).exit_code, 2);
-  EXPECT_TRUE(is_there(pair.path("d/dir/0")));
-  pair.mount("s", "d", {"--max-delete=150"});
-  pair.wait();
-  pair.unmount();
-  EXPECT_EQ(pair.differences("s", "d"), "");
-  for (int i = 0; i < 70; ++i) unlink_file(pair.path("s/file" + std::to_string(i)));
-  pair.expect_refused("s", "d", "70 of 140 objects", {"--max-delete=69"});
-  mirror_once();  // half is not more than half
-}
-
 TEST_F(Guards, AReplicaThatIsNotMountedIsNotStartedAnew) {
   const std::string disk = image("disk");
   attach(disk, "d");
@@ -137,6 +133,35 @@ TEST_F(Guards, AReplicaThatIsNotMountedIsNotStartedAnew) {
   EXPECT_TRUE(std::filesystem::is_empty(pair.path("d"))) << "the mount point was written to";
   attach(disk, "d");
   mirror_once();
+}
+
+/// The mutant: a known path whose disk is there without a record, and that is taken for a new one.
+TEST_F(Guards, GivingAReplicaUpIsAsTheLinesSay) {
+  make_directory(pair.path("s2"));
+  fill("s", 3);
+  mirror_once();
+  fill("s2", 2);
+  write_file(pair.path("s2/other"), "of the new source");
+  pair.expect_refused("s2", "d", "belongs to another source", {"--adopt"});
+  const std::string line = pair.mirrorfs("s2", "d").err;
+  const std::string advice = line.substr(line.find("remove "));
+  EXPECT_NE(advice.find("d/.mirrorfs'"), std::string::npos) << line;
+  std::filesystem::remove_all(pair.path("d/.mirrorfs"));
+  // It may as well be another disk that was mounted there.
+  for (const char* source : {"s", "s2"}) {
+    pair.expect_refused(source, "d", "is its disk mounted?", {"--adopt"});
+  }
+  for (const auto& file : std::filesystem::directory_iterator(pair.path("state"))) {
+    const std::string name = file.path().filename();
+    if (!name.ends_with(".pair")) continue;
+    EXPECT_NE(advice.find(name), std::string::npos) << line;
+    unlink_file(file.path());
+  }
+  pair.expect_refused("s2", "d", "give --adopt");
+  pair.mount("s2", "d", {"--adopt"});
+  pair.wait();
+  pair.unmount();
+  EXPECT_EQ(pair.differences("s2", "d"), "");
 }
 
 TEST_F(Guards, AfterTheRolesTurnedAMissingDiskIsNoticedToo) {

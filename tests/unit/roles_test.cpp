@@ -198,16 +198,40 @@ TEST(Roles, G8AnEmptySourceIsAskedForItsDiskAndNothingIsAdvisedThatWipes) {
   EXPECT_EQ(line.find("--adopt"), std::string::npos) << line;
 }
 
-TEST(Roles, G8AdoptIsDoneOnce) {
+/// The mutants: an adoption that goes on where the source is empty, or is another one.
+TEST(Roles, G8AdoptHasNoEffectWhereThePairExistsAndNothingElseGetsThrough) {
   Roles roles = roles_of(tree(0), replica_of(0, 1));
-  roles.adopt = true;
-  EXPECT_EQ(refusal(roles), "(accepted)") << "of a sync, where it is done already";
+  roles.adopt = roles.mounts = true;
+  const auto ruling = rule(roles);
+  ASSERT_TRUE(ruling) << ruling.error();
+  EXPECT_EQ(ruling->kind, Ruling::Kind::kKnownPair);
+  roles.source.empty = true;
+  EXPECT_NE(refusal(roles).find("mounted?"), std::string::npos) << refusal(roles);
+  roles.replica.empty = true;
+  EXPECT_EQ(refusal(roles), "(accepted)") << "both are empty: there is nothing to lose";
+  roles.replica.empty = false;
+  roles.mounts = false;
+  EXPECT_EQ(refusal(roles), "(accepted)") << "of a sync: --max-delete has to decide";
   roles.mounts = true;
-  EXPECT_NE(refusal(roles).find("already"), std::string::npos) << refusal(roles);
   roles.source = tree(2, true);  // the disk is not mounted, and adopt still stands in fstab
   EXPECT_NE(refusal(roles).find("mounted?"), std::string::npos) << refusal(roles);
   roles.source = tree(2);
   EXPECT_NE(refusal(roles).find("another source"), std::string::npos) << refusal(roles);
+  roles.source = tree(0);
+  roles.replica.record->role = Role::kSource;  // promoted
+  EXPECT_NE(refusal(roles).find("newer than"), std::string::npos) << refusal(roles);
+}
+
+TEST(Roles, G8AdoptHasNoEffectAfterTheRolesTurnedEither) {
+  Roles roles = roles_of(replica_of(1, 0), tree(1));
+  roles.adopt = roles.mounts = true;
+  EXPECT_NE(refusal(roles).find("mirrorctl promote"), std::string::npos) << refusal(roles);
+  roles.source.record->role = Role::kSource;
+  const auto ruling = rule(roles);
+  ASSERT_TRUE(ruling) << ruling.error();
+  EXPECT_EQ(ruling->kind, Ruling::Kind::kTurned);
+  roles.source.empty = true;
+  EXPECT_NE(refusal(roles).find("mounted?"), std::string::npos) << refusal(roles);
 }
 
 TEST(Roles, G8AKnownReplicaWithoutItsRecordIsAskedForItsDisk) {
