@@ -9,11 +9,9 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "engine/journal/json_text.h"
 #include "engine/journal/known_pairs.h"
@@ -167,7 +165,7 @@ void SessionRecord::believe(const std::string& text, const std::string& nonce_th
     if (foreign_since_) foreign_since_ = timespec{};
     return forget();
   }
-  const auto life = last_sign_of_life();
+  const auto life = last_sign_of_life(directory_.get(), pair_);
   if (!clean_ && life && foreign_since_) foreign_since_ = *life;
 }
 
@@ -224,22 +222,10 @@ Result<void> SessionRecord::write(bool clean) const {
   return replace_small_file(directory_.get(), file_name_, json.dump(2) + "\n");
 }
 
-/// A later time than `own`, so that what others change from now on is told from our own changes:
-/// within a tick of the replica's clock, some 10 ms at most.
-Result<timespec> SessionRecord::clock_after(timespec own) const {
-  for (int tries = 0; tries < 50; ++tries) {
-    const auto now = clock_of(reserved_.get());
-    if (!now || is_before(own, *now)) return now;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return own;
-}
-
 /// The pair's record, on the replica and beside the session's.
 Result<void> SessionRecord::write_pair(bool ended) {
   if (!source_root_) return {};
-  auto time = clock_of(reserved_.get());
-  if (ended && time) time = clock_after(*time);
+  const auto time = clock_past(reserved_.get());
   if (!time) return std::unexpected(time.error());
   if (!ended) pair_.foreign = foreign_until(*time);
   pair_.session.ended = ended;
@@ -261,19 +247,10 @@ void SessionRecord::open_life() {
   note_life();
 }
 
-std::optional<timespec> SessionRecord::last_sign_of_life() const {
-  const std::string name = pair_.pair_id + ".life";
-  const UniqueFd file(::openat(directory_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  timespec last{};
-  if (!file || ::pread(file.get(), &last, sizeof last, 0) != sizeof last) return std::nullopt;
-  if (is_before(last, pair_.session.time)) return std::nullopt;  // of an earlier session
-  return later(last, kLifeInterval + kLifeSlack);
-}
-
 void SessionRecord::note_life() {
   if (!life_) return;
   timespec now{};
-  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  ::clock_gettime(CLOCK_REALTIME, &now);  // the coarse clock may be behind the files' ctimes
   if (is_before(now, last_life_)) {
     log_warn(
         "the clock was set back: the next start compares everything unless this session ends "
@@ -288,8 +265,31 @@ void SessionRecord::note_life() {
   static_cast<void>(::pwrite(life_.get(), &now, sizeof now, 0) == sizeof now);
 }
 
+std::optional<timespec> last_sign_of_life(int state_directory, const PairRecord& record) {
+  const std::string name = record.pair_id + ".life";
+  const UniqueFd file(::openat(state_directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  timespec last{};
+  if (!file || ::pread(file.get(), &last, sizeof last, 0) != sizeof last) return std::nullopt;
+  if (is_before(last, record.session.time)) return std::nullopt;  // of an earlier session
+  return later(last, kLifeInterval + kLifeSlack);
+}
+
+std::vector<Window> foreign_windows(const Pairing& pairing, int state_directory, timespec now) {
+  const SessionNote& last = pairing.record().session;
+  if (last.nonce.empty()) return {};
+  if (pairing.kind() == Ruling::Kind::kTurned) return {{last.source_since, now}};
+  std::vector<Window> windows = pairing.record().foreign;
+  timespec since = last.time;
+  if (!last.ended && state_directory >= 0) {
+    since = last_sign_of_life(state_directory, pairing.record()).value_or(since);
+  }
+  // The clock was set back: ctimes say nothing.
+  windows.push_back({is_before(now, last.time) ? timespec{} : since, now});
+  return windows;
+}
+
 StartUp<void> note_sync(const Pairing& pairing, int state_directory, timespec began) {
-  const auto time = clock_of(pairing.reserved_directory());
+  const auto time = clock_past(pairing.reserved_directory());
   if (!time) return std::unexpected(time.error().message());
   PairRecord record = pairing.record();
   record.foreign.clear();

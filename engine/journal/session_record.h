@@ -68,9 +68,7 @@ class SessionRecord {
   [[nodiscard]] Result<void> write_pair(bool ended);
   void believe(const std::string& text, const std::string& nonce_there);
   void forget();
-  [[nodiscard]] Result<timespec> clock_after(timespec own) const;
   void open_life();
-  [[nodiscard]] std::optional<timespec> last_sign_of_life() const;
 
   UniqueFd directory_;
   UniqueFd reserved_;     ///< the replica's
@@ -84,6 +82,15 @@ class SessionRecord {
   timespec unclean_since_{}, ended_{}, last_life_{};
   std::optional<timespec> foreign_since_;
 };
+
+/// When the last session that wrote to the replica did so for the last time, as the state directory
+/// knows; nothing: it does not.
+[[nodiscard]] std::optional<timespec> last_sign_of_life(int state_directory,
+                                                        const PairRecord& record);
+
+/// As SessionRecord::foreign_until(), for a sync or repair of a pair that was paired before.
+[[nodiscard]] std::vector<Window> foreign_windows(const Pairing& pairing, int state_directory,
+                                                  timespec now);
 
 /// A sync or repair without a failure has ended: the pair's record says so, in both places.
 /// `began`: what the source changed later may be missing.

@@ -201,12 +201,14 @@ ring::Task<bool> Core::drain_everything() {
   co_return synced&& state_.clean();
 }
 
+/// The mount is gone: what is changed in the source from now on, while the rest is applied, is
+/// somebody else's.
 ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
+  const timespec now = objects::file_time_now();
   resume();
   dispatcher_.pull();
   bool done = co_await drain_everything();
   if (done) {
-    const timespec now = objects::file_time_now();
     const auto recorded =
         co_await ring_->offload([this, now]() -> Result<void> { return session_.end_clean(now); });
     if (!recorded) log_error("cannot record the clean stop: {}", recorded.error().message());

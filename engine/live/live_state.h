@@ -40,7 +40,7 @@ struct LiveState {
             replica::Keeper* keeper, journal::SessionRecord& its_session,
             const compare::Boundaries& its_boundaries)
       : ring(engine_ring),
-        writer(engine_ring, keeper),
+        writer(engine_ring, keeper, [&its_session] { its_session.note_life(); }),
         session(its_session),
         boundaries(its_boundaries),
         intake(operations),

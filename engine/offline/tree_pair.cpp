@@ -99,16 +99,15 @@ UniqueFd open_state_directory() {
 }
 
 journal::StartUp<void> make_keeper(Opened& opened) {
-  const journal::SessionNote& last = opened.pairing->record().session;
-  if (!opened.pairing->was_paired() || last.nonce.empty()) return {};
-  const auto now = journal::clock_of(opened.pairing->reserved_directory());
+  const journal::Pairing& pairing = *opened.pairing;
+  if (!pairing.was_paired()) return {};
+  const auto now = journal::clock_past(pairing.reserved_directory());
   if (!now) return std::unexpected(now.error().message());
-  const bool turned = opened.pairing->kind() == journal::Ruling::Kind::kTurned;
   std::vector<replica::Kept::Window> windows;
-  for (const journal::Window& window : opened.pairing->record().foreign) {
-    if (!turned) windows.push_back({window.since, window.until});
+  for (const auto& window : journal::foreign_windows(pairing, opened.state_directory.get(), *now)) {
+    windows.push_back({window.since, window.until});
   }
-  windows.push_back({turned ? last.source_since : last.time, *now});
+  if (windows.empty()) return {};
   opened.keeper = std::make_unique<replica::Kept>(opened.replica.fd.get(), std::move(windows));
   return {};
 }

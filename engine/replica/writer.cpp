@@ -15,47 +15,57 @@
 namespace mirrorfs::replica {
 
 ring::OpenRequest Writer::create_file(int directory, const char* name, int access, mode_t mode) {
+  note_change();
   return ring_.open(directory, name, access | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
 }
 
 ring::PlainRequest Writer::make_directory(int directory, const char* name, mode_t mode) {
+  note_change();
   return ring_.mkdirat(directory, name, mode);
 }
 
 ring::PlainRequest Writer::make_symlink(const char* target, int directory, const char* name) {
+  note_change();
   return ring_.symlinkat(target, directory, name);
 }
 
 Result<void> Writer::make_special(int directory, const char* name, mode_t mode, dev_t rdev) {
+  note_change();
   if (::mknodat(directory, name, mode, rdev) != 0) return fail_errno("mknodat", name);
   return {};
 }
 
 ring::PlainRequest Writer::link(int from, const char* from_name, int to, const char* name) {
+  note_change();
   return ring_.linkat(from, from_name, to, name, 0);
 }
 
 ring::SizeRequest Writer::write_new(int fd, std::span<const std::byte> data, std::uint64_t offset) {
+  note_change();
   return ring_.write(fd, data, offset);
 }
 
 ring::Task<Result<void>> Writer::write_all_new(int fd, std::span<const std::byte> data,
                                                std::uint64_t offset) {
+  note_change();
   return ring_.write_all(fd, data, offset);
 }
 
 ring::PlainRequest Writer::set_size_new(int fd, std::uint64_t size) {
+  note_change();
   return ring_.ftruncate(fd, size);
 }
 
 bool Writer::clone_new(int from, int to) { return ::ioctl(to, FICLONE, from) == 0; }
 
 ring::PlainRequest Writer::exchange(int from, const char* from_name, int to, const char* name) {
+  note_change();
   return ring_.renameat2(from, from_name, to, name, RENAME_EXCHANGE);
 }
 
 ring::PlainRequest Writer::move_in_staging(int from, const char* from_name, int to,
                                            const char* name) {
+  note_change();
   return ring_.renameat2(from, from_name, to, name, 0);
 }
 
@@ -114,6 +124,7 @@ ring::Task<Result<void>> Writer::truncate(int fd, std::uint64_t size) {
 }
 
 ring::Task<Result<void>> Writer::allocate(int fd, int mode, ByteRange range) {
+  note_change();
   if ((mode & ~FALLOC_FL_KEEP_SIZE) != 0) {
     auto kept = about_to_destroy({.how = Destruction::kPunch, .fd = fd, .range = range});
     if (!kept) co_return kept;
@@ -122,22 +133,27 @@ ring::Task<Result<void>> Writer::allocate(int fd, int mode, ByteRange range) {
 }
 
 Result<void> Writer::set_owner(int fd, uid_t uid, gid_t gid, objects::Rights rights) {
+  note_change();
   return objects::set_owner(fd, uid, gid, rights);
 }
 
 Result<void> Writer::set_mode(int fd, mode_t permissions) {
+  note_change();
   return objects::set_mode(fd, permissions);
 }
 
 Result<void> Writer::set_times(int fd, const Metadata& from) {
+  note_change();
   return objects::set_times(fd, from);
 }
 
 Result<void> Writer::set_xattr(int fd, const char* name, std::string_view value) {
+  note_change();
   return objects::set_xattr(fd, name, value);
 }
 
 Result<void> Writer::remove_xattr(int fd, const char* name) {
+  note_change();
   return objects::remove_xattr(fd, name);
 }
 
@@ -146,6 +162,7 @@ Result<objects::Refusal> Writer::apply_attributes(int fd, objects::AttributeSet 
                                                   const objects::Xattrs& wanted,
                                                   const objects::Xattrs& present,
                                                   objects::Rights rights) {
+  note_change();
   return objects::apply_attributes(fd, which, source, wanted, present, rights);
 }
 

@@ -8,8 +8,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "engine/objects/attributes.h"
 #include "engine/ring/ring.h"
@@ -58,7 +60,9 @@ class Keeper {
 /// returned; await at once. Errors are those of the ring's calls.
 class Writer {
  public:
-  explicit Writer(ring::Ring& ring, Keeper* keeper = nullptr) : ring_(ring), keeper_(keeper) {}
+  /// `on_change` is called before every change, so that it is known until when there were any.
+  explicit Writer(ring::Ring& ring, Keeper* keeper = nullptr, std::function<void()> on_change = {})
+      : ring_(ring), keeper_(keeper), on_change_(std::move(on_change)) {}
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
@@ -130,13 +134,19 @@ class Writer {
  private:
   /// The one place that everything passes of which the replica is about to lose something.
   [[nodiscard]] Result<void> about_to_destroy(const Doomed& doomed) {
+    note_change();
     ++destroyed_;
     if (keeper_ == nullptr) return {};
     return keeper_->about_to_destroy(doomed);
   }
 
+  void note_change() const {
+    if (on_change_) on_change_();
+  }
+
   ring::Ring& ring_;
   Keeper* keeper_;
+  const std::function<void()> on_change_;
   std::uint64_t destroyed_ = 0;
 };
 
