@@ -16,8 +16,9 @@
 namespace mirrorfs::compare {
 
 struct Removals {
-  std::uint64_t removed = 0;          ///< objects that the replica has and the source lacks
-  std::uint64_t total = 0;            ///< all of the replica
+  std::uint64_t removed = 0;  ///< objects that the replica has and the source lacks
+  std::uint64_t total = 0;    ///< all of the replica; at least, if `partial`
+  bool partial = false;
   std::vector<std::string> examples;  ///< paths of the first few
 };
 
@@ -27,6 +28,8 @@ struct RemovalRules {
   /// After a session that did not end: what is missing in a directory that changed since was
   /// removed through the mount, and is not counted.
   std::optional<timespec> excused_since;
+  /// Directories that cannot have lost a name need not be read: the total is too small then.
+  bool at_least = false;
 };
 
 /// Names only: nothing is compared that both have. By direct calls: start-up only.

@@ -81,6 +81,25 @@ TEST_F(MaxDelete, ItCountsAllThatWouldGo) {
   mirror_once();  // half is not more than half
 }
 
+/// The mutant: a total without the directories that need not be read.
+TEST_F(MaxDelete, DirectoriesThatAreAsTheyWereCountToo) {
+  make_directory(pair.path("s/dir"));
+  for (int i = 0; i < 59; ++i) write_file(pair.path("s/dir/" + std::to_string(i)), "x");
+  fill("s", 100);
+  mirror_once();
+  for (int i = 0; i < 80; ++i) unlink_file(pair.path("s/file" + std::to_string(i)));
+  mirror_once();  // 80 of 160
+  fill("s", 100);
+  mirror_once();
+  for (int i = 0; i < 81; ++i) unlink_file(pair.path("s/file" + std::to_string(i)));
+  pair.expect_refused("s", "d", "81 of 160 objects");
+  pair.expect_refused("s", "d", "81 of 160 objects", {"--max-delete=50%"});
+  // In a directory that has only lost names.
+  fill("s", 100);
+  for (int i = 0; i < 59; ++i) unlink_file(pair.path("s/dir/" + std::to_string(i)));
+  pair.expect_refused("s", "d", "59 of 160 objects", {"--max-delete=58"});
+}
+
 /// The mutant: what was removed through the mount counts as if somebody else had removed it.
 TEST_F(MaxDelete, AKillAfterALargeRemovalDoesNotKeepTheMirrorDown) {
   fill("s", 300);
