@@ -9,11 +9,10 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstring>
 #include <memory>
 #include <string_view>
-#include <thread>
+#include <tuple>
 
 #include "engine/journal/inner_mounts.h"
 #include "engine/journal/known_pairs.h"
@@ -67,17 +66,16 @@ StartUp<bool> is_empty_tree(const TreeRoot& tree, const char* role) {
   return true;
 }
 
+/// All but whether it is empty.
 StartUp<TreeFacts> facts_of(const TreeRoot& tree, const char* role) {
   auto record = read_pair_record(tree.fd.get());
   if (!record) {
     return refuse(fmt::format("{} {}: {}", role, tree.path.string(), record.error()));
   }
-  const auto empty = is_empty_tree(tree, role);
-  if (!empty) return refuse(empty.error());
   return TreeFacts{.identity = identity_of(tree),
                    .record = std::move(*record),
                    .ctime = tree.metadata.ctime,
-                   .empty = *empty};
+                   .empty = false};
 }
 
 StartUp<UniqueFd> in_use(const TreeRoot& tree, const char* role) {
@@ -107,10 +105,10 @@ bool same_record(const std::optional<PairRecord>& a, const std::optional<PairRec
 }
 
 /// Those that are mounted now, and those that were and whose copies are still there.
-StartUp<std::vector<std::string>> mounts_to_mind(const TreeRoot& source, const TreeRoot& replica,
+StartUp<std::vector<std::string>> mounts_to_mind(const std::vector<InnerMount>& mounts,
+                                                 const TreeRoot& source, const TreeRoot& replica,
                                                  const PairRecord& record) {
   std::vector<std::string> paths;
-  const std::vector<InnerMount> mounts = inner_mounts(source);
   if (!record.one_file_system) {
     if (auto once = refuse_met_twice(mounts, source); !once) return refuse(once.error());
   }
@@ -148,29 +146,6 @@ StartUp<UniqueFd> lock_tree(int reserved_directory, const TreeRoot& tree, const 
   return refuse(fmt::format("cannot lock {} {}: {}", role, tree.path.string(), reason()));
 }
 
-Result<timespec> clock_of(int reserved_directory) {
-  const UniqueFd file(::openat(reserved_directory, "clock",
-                               O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
-  if (!file) return fail_errno("open", "clock");
-  if (::futimens(file.get(), nullptr) != 0) return fail_errno("futimens", "clock");
-  struct stat status{};
-  if (::fstat(file.get(), &status) != 0) return fail_errno("fstat", "clock");
-  return status.st_ctim;
-}
-
-Result<timespec> clock_past(int reserved_directory) {
-  constexpr int kTries = 50;
-  auto first = clock_of(reserved_directory);
-  for (int tries = 0; first && tries < kTries; ++tries) {
-    const auto now = clock_of(reserved_directory);
-    if (!now || is_before(*first, *now)) return now;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  if (first && ++first->tv_nsec == 1'000'000'000)
-    *first = {.tv_sec = first->tv_sec + 1, .tv_nsec = 0};
-  return first;
-}
-
 StartUp<bool> is_empty_replica(const TreeRoot& replica) {
   return is_empty_tree(replica, "replica");
 }
@@ -187,15 +162,23 @@ StartUp<Ruling> Pairing::decide(const TreeRoot& source, const TreeRoot& replica,
               .adopt = request.adopt,
               .mounts = request.mounts,
               .now = now()};
+  // The last that goes by a path: from here on directories are listed.
+  const std::vector<InnerMount> mounted = inner_mounts(source);
   if (request.state_directory >= 0) {
     roles.known_here = known_replica_at(request.state_directory, roles.replica.identity.path);
+  }
+  for (const auto& [facts, tree, role] : {std::tuple(&roles.source, &source, "source"),
+                                          std::tuple(&roles.replica, &replica, "replica")}) {
+    const auto empty = is_empty_tree(*tree, role);
+    if (!empty) return refuse(empty.error());
+    facts->empty = *empty;
   }
   auto ruling = rule(roles);
   if (!ruling) return ruling;
   ruling->same_replica =
       roles.replica.record && roles.replica.record->own.same_tree(roles.replica.identity);
   ruling->record.one_file_system = request.one_file_system.value_or(ruling->record.one_file_system);
-  auto mounts = mounts_to_mind(source, replica, ruling->record);
+  auto mounts = mounts_to_mind(mounted, source, replica, ruling->record);
   if (!mounts) return refuse(mounts.error());
   ruling->record.inner_mounts = std::move(*mounts);
   ruling->found = std::move(roles.replica.record);

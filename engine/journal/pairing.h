@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/journal/pair_record.h"
+#include "engine/journal/replica_clock.h"
 #include "engine/journal/roles.h"
 #include "engine/journal/tree_root.h"
 #include "mirrorfs/error.h"
@@ -75,13 +76,6 @@ class Pairing {
 /// The reserved directory's lock: one mirrorfs works with a tree. Refuses when it is held.
 [[nodiscard]] StartUp<UniqueFd> lock_tree(int reserved_directory, const TreeRoot& tree,
                                           const char* role);
-
-/// What a file that is changed now in the directory gets as its ctime.
-[[nodiscard]] Result<timespec> clock_of(int reserved_directory);
-/// A later time than the ctime of whatever was changed there before the call, and not later than
-/// that of what is changed afterwards: to tell the two apart. Waits for the clock's next tick;
-/// where that takes longer than 50 ms, what is changed up to the tick counts as before.
-[[nodiscard]] Result<timespec> clock_past(int reserved_directory);
 
 [[nodiscard]] std::string host_name();
 

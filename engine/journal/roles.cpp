@@ -60,9 +60,8 @@ std::unexpected<std::string> refuse_other_source(const Roles& roles, const PairR
   }
   return refuse(
       "replica '{}' belongs to another source ('{}', generation {}) than '{}': is the right disk "
-      "mounted? To give the replica up, remove '{}/{}', and {}.pair from the state directory, then "
-      "give --adopt",
-      replica, record.peer.path, record.generation, source, replica, kReservedName, record.pair_id);
+      "mounted? To give the replica up, remove '{}/{}', then give --adopt",
+      replica, record.peer.path, record.generation, source, replica, kReservedName);
 }
 
 /// The tree that is to be the replica was promoted, or mounted as a source.
@@ -101,6 +100,14 @@ std::unexpected<std::string> refuse_missing(const Roles& roles, const PairRecord
       path(roles.replica), kReservedName, role, known.peer.path, known.generation, known.pair_id);
 }
 
+/// Its disk is mounted, and it is another pair's from now on: the directory was made anew, or given
+/// up. A sync may fill an empty one again, too; a mount of the same pair asks.
+bool was_given_up(const Roles& roles, const PairRecord& known) {
+  if (!known.own.same_filesystem(roles.replica.identity)) return false;
+  if (!is_peer(known, roles.source)) return true;
+  return !roles.mounts && roles.replica.empty;
+}
+
 /// The path is that of the source's peer, which was something mounted; now nothing is.
 bool lacks_its_mount(const PairRecord& record, const TreeFacts& replica) {
   return record.peer.path == replica.identity.path && record.peer.mount_root &&
@@ -134,7 +141,9 @@ StartUp<Ruling> rule_without_record(const Roles& roles) {
         "mounted? Nothing was changed",
         replica, source);
   }
-  if (roles.known_here) return refuse_missing(roles, *roles.known_here);
+  if (roles.known_here && !was_given_up(roles, *roles.known_here)) {
+    return refuse_missing(roles, *roles.known_here);
+  }
   if (roles.replica.empty) return fresh(Ruling::Kind::kNewPair, roles);
   if (roles.adopt && roles.source.empty) {
     return refuse(

@@ -97,6 +97,13 @@ bool TreeIdentity::same_tree(const TreeIdentity& other) const {
   return birth_seconds != 0 || !filesystem.empty() || filesystem_id == other.filesystem_id;
 }
 
+bool TreeIdentity::same_filesystem(const TreeIdentity& other) const {
+  if (filesystem.empty() || other.filesystem.empty()) {
+    return filesystem == other.filesystem && filesystem_id == other.filesystem_id;
+  }
+  return filesystem == other.filesystem;
+}
+
 TreeIdentity identity_of(const TreeRoot& root) {
   TreeIdentity identity;
   identity.inode = root.metadata.ino;

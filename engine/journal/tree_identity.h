@@ -26,6 +26,8 @@ struct TreeIdentity {
 
   /// What only one of the two knows does not tell them apart.
   [[nodiscard]] bool same_tree(const TreeIdentity& other) const;
+  /// As far as it can be told.
+  [[nodiscard]] bool same_filesystem(const TreeIdentity& other) const;
 };
 
 [[nodiscard]] TreeIdentity identity_of(const TreeRoot& root);

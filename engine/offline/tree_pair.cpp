@@ -1,5 +1,7 @@
 #include "mirrorfs/tree_pair.h"
 
+#include <time.h>
+
 #include <cerrno>
 #include <optional>
 #include <utility>
@@ -13,6 +15,7 @@
 #include "engine/offline/pair_boundaries.h"
 #include "engine/replica/kept.h"
 #include "mirrorfs/log.h"
+#include "mirrorfs/object_calls.h"
 
 namespace mirrorfs::offline {
 namespace {
@@ -116,6 +119,8 @@ journal::StartUp<void> take_for_change(Opened& opened, const timespec& began,
                                        const TreePairOptions& options) {
   opened.began = began;
   opened.state_directory = open_state_directory();
+  opened.history.emplace(began, opened.source, opened.replica,
+                         objects::Rights::current().trusted_xattrs);
   const journal::Pairing::Request request{.adopt = options.adopt,
                                           .mounts = false,
                                           .one_file_system = {},
@@ -130,8 +135,6 @@ journal::StartUp<void> take_for_change(Opened& opened, const timespec& began,
                                       .one_file_system = ruling->record.one_file_system,
                                       .inner_mounts = ruling->record.inner_mounts});
   if (!few) return few;
-  opened.history.emplace(began, opened.source, opened.replica,
-                         objects::Rights::current().trusted_xattrs);
   auto pairing = journal::Pairing::take(opened.source, opened.replica, request, std::move(*ruling));
   if (!pairing) return std::unexpected(pairing.error());
   opened.pairing.emplace(std::move(*pairing));
@@ -147,6 +150,11 @@ std::expected<std::unique_ptr<TreePair>, std::string> TreePair::open(
     const TreePairOptions& options) {
   offline::Opened opened;
   const timespec began = journal::SyncHistory::clock();
+  // What opens files by their paths does so now, before the trees are looked at.
+  ::tzset();
+  if (auto prepared = calls::prepare(); !prepared) {
+    return std::unexpected(prepared.error().message());
+  }
   auto source = journal::open_root(options.source, "source");
   if (!source) return std::unexpected(source.error());
   opened.source = std::move(*source);

@@ -165,9 +165,8 @@ TEST_F(Sessions, G8WhatIsChangedAfterTheEndIsForeign) {
   ASSERT_EQ(::stat((base_ / "replica/file").c_str(), &status), 0);
   const auto is_foreign = [&](const SessionRecord& session) {
     for (const Window& window : foreign(session)) {
-      if (is_before(window.since, status.st_ctim) && is_before(status.st_ctim, window.until)) {
-        return true;
-      }
+      const bool begun = !is_before(status.st_ctim, window.since);
+      if (begun && is_before(status.st_ctim, window.until)) return true;
     }
     return false;
   };

@@ -237,8 +237,24 @@ TEST(Roles, G8AdoptHasNoEffectAfterTheRolesTurnedEither) {
 TEST(Roles, G8AKnownReplicaWithoutItsRecordIsAskedForItsDisk) {
   Roles roles = roles_of(tree(0), tree(1, true));
   roles.known_here = replica_of(0, 1).record;
-  EXPECT_NE(refusal(roles).find("mounted?"), std::string::npos) << refusal(roles);
-  roles.adopt = true;
+  for (const bool mounts : {true, false}) {
+    roles.mounts = mounts;
+    roles.known_here->own.filesystem = "aa";
+    roles.replica.identity.filesystem = "bb";  // of the directory that it is mounted on
+    for (const int source : {0, 2}) {
+      roles.source = tree(source);
+      for (const bool adopt : {false, true}) {
+        roles.adopt = adopt;
+        EXPECT_NE(refusal(roles).find("mounted?"), std::string::npos) << refusal(roles);
+      }
+    }
+    roles.adopt = false;
+    roles.replica.identity.filesystem = "aa";
+    EXPECT_EQ(refusal(roles), "(accepted)") << "another source, and the disk is there";
+    roles.source = tree(0);
+    EXPECT_EQ(refusal(roles) == "(accepted)", !mounts) << refusal(roles);
+  }
+  roles.replica.empty = false;
   EXPECT_NE(refusal(roles).find("mounted?"), std::string::npos) << refusal(roles);
 }
 

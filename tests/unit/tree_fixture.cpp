@@ -101,9 +101,11 @@ TreeTest::TreeTest() {
   replica_ = root_ / "replica";
   fs::create_directory(source_);
   fs::create_directory(replica_);
+  ::setenv("MIRRORFS_STATE_DIR", (root_ / "state").c_str(), 1);
 }
 
 TreeTest::~TreeTest() {
+  ::unsetenv("MIRRORFS_STATE_DIR");
   std::error_code ignored;
   fs::remove_all(root_, ignored);
 }
