@@ -118,9 +118,12 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
   const auto done = co_await reconcile_held(entry, metadata, source);
   const SequenceNumber finished = state_.finished.closed_through();
   const ObjectId object = metadata ? metadata->id() : ObjectId{};
-  state_.readings.note_entry(entry, from, object, finished);
-  // It may have lost this name meanwhile: then nothing was read of it.
-  if (done && *done && (*done)->id() == object) {
+  // It may have lost this name meanwhile: then nothing was read of it, and an operation to come
+  // tells what has the name now.
+  const ObjectId shown = !done ? object : *done ? (*done)->id() : ObjectId{};
+  state_.readings.note_entry(entry, from, shown, finished);
+  if (shown != object) release_name(entry);
+  if (done && *done && shown == object) {
     state_.readings.note_object(object, entry, from, finished, **done);
     state_.times.drop(object);
     state_.owed.read(object, from.recorded);
