@@ -147,10 +147,10 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
 }
 
 void Reconciler::note_names(const Metadata& source) {
-  if (source.is_directory() || source.nlink < 2) return;
-  const ObjectId object = source.id();
-  state_.owed.know_names(object, source.nlink, state_.links.count(object),
-                         state_.intake.last_recorded());
+  if (source.is_directory()) return;
+  // The only name of an object is not noted.
+  const std::size_t known = source.nlink < 2 ? source.nlink : state_.links.count(source.id());
+  state_.owed.know_names(source.id(), source.nlink, known);
 }
 
 /// A directory that cannot be opened on the replica, though it should be there, is itself to be

@@ -21,8 +21,7 @@ ring::Task<bool> Reconciler::lacks_names(const Location& entry, const Metadata* 
   }
   std::size_t met = 0;
   if (source != nullptr) {
-    const std::vector<Location> names = state_.links.all(source->id());
-    met = names.size() + (std::ranges::find(names, entry) == names.end() ? 1 : 0);
+    met = state_.links.count(source->id()) + (state_.links.has(source->id(), entry) ? 0 : 1);
     if (met < source->nlink) co_return true;
   }
   const auto replica = co_await state_.directories.open_replica(entry.parent);
@@ -51,18 +50,24 @@ ring::Task<Result<ObjectId>> Reconciler::offer_links(const Location& entry,
                                                      const Metadata& source) {
   const ObjectId id = source.id();
   hardlinks_.forget(id);
-  for (const Location& name : state_.links.all(id)) {
-    if (name == entry || !state_.directories.is_known(name.parent) ||
-        state_.marks.is_marked(name)) {
+  // Names come and go meanwhile. Of an object that the replica has several times, the last is the
+  // one that takes further names.
+  const bool last_first = state_.links.is_split(id);
+  std::size_t index = 0;
+  while (const std::optional<Location> name = state_.links.at(id, index, last_first)) {
+    const bool clean = *name != entry && state_.directories.is_known(name->parent) &&
+                       !state_.marks.is_marked(*name);
+    if (!clean) {
+      ++index;
       continue;
     }
-    const auto there = co_await look_at_link(name, source);
+    const auto there = co_await look_at_link(*name, source);
     if (!there) co_return std::unexpected(there.error());
     if (!*there) {
-      request(name, state::kSinceEver);
+      request(*name, state::kSinceEver);  // which releases it
       continue;
     }
-    hardlinks_.remember(id, {.where = name, .replica = **there}, kUnknownNumberOfNames);
+    hardlinks_.remember(id, {.where = *name, .replica = **there}, kUnknownNumberOfNames);
     co_return **there;
   }
   co_return ObjectId{};

@@ -70,6 +70,7 @@ void Reconciler::walk_everything() {
   searching_ = false;
   lost_.clear();
   state_.links.clear();
+  state_.owed.walk_begins();
   if (state_.journal != nullptr) state_.journal->mark_everything(state_.intake.last_recorded());
   state_.directories.mark_all_unwalked();
   queue_directory(state_.directories.root());

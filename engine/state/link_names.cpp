@@ -6,11 +6,11 @@
 namespace mirrorfs::state {
 
 void LinkNames::add(const ObjectId& object, const Location& name) {
-  auto& names = names_[object];
-  if (std::find(names.begin(), names.end(), name) != names.end()) return;
+  if (has(object, name)) return;
   release(name);
-  names_[object].push_back(name);
-  owners_[name.parent][name.name] = object;
+  std::vector<Location>& names = names_[object];
+  owners_[name.parent][name.name] = {object, names.size()};
+  names.push_back(name);
 }
 
 void LinkNames::rename(const ObjectId& object, const Location& from, const Location& to) {
@@ -20,11 +20,17 @@ void LinkNames::rename(const ObjectId& object, const Location& from, const Locat
   add(object, to);
 }
 
-void LinkNames::remove_name(const ObjectId& object, const Location& name) {
-  const auto found = names_.find(object);
-  if (found == names_.end()) return;
-  std::erase(found->second, name);
-  if (found->second.empty()) names_.erase(found);
+/// The last one takes its place: an object may have tens of thousands.
+void LinkNames::remove_name(const Owner& owner) {
+  const auto found = names_.find(owner.object);
+  std::vector<Location>& names = found->second;
+  if (owner.index + 1 < names.size()) {
+    Location& place = names[owner.index];
+    place = std::move(names.back());
+    owners_.at(place.parent).at(place.name).index = owner.index;
+  }
+  names.pop_back();
+  if (names.empty()) names_.erase(found);
 }
 
 void LinkNames::release(const Location& name) {
@@ -32,7 +38,7 @@ void LinkNames::release(const Location& name) {
   if (directory == owners_.end()) return;
   const auto owner = directory->second.find(name.name);
   if (owner == directory->second.end()) return;
-  remove_name(owner->second, name);
+  remove_name(owner->second);
   directory->second.erase(owner);
   if (directory->second.empty()) owners_.erase(directory);
 }
@@ -40,7 +46,7 @@ void LinkNames::release(const Location& name) {
 void LinkNames::release_directory(const ObjectId& directory) {
   const auto found = owners_.find(directory);
   if (found == owners_.end()) return;
-  for (const auto& [name, object] : found->second) remove_name(object, {directory, name});
+  for (const auto& [name, owner] : found->second) remove_name(owner);
   owners_.erase(found);
 }
 
@@ -63,6 +69,20 @@ std::vector<Location> LinkNames::all(const ObjectId& object) const {
 std::size_t LinkNames::count(const ObjectId& object) const {
   const auto found = names_.find(object);
   return found == names_.end() ? 0 : found->second.size();
+}
+
+bool LinkNames::has(const ObjectId& object, const Location& name) const {
+  const auto directory = owners_.find(name.parent);
+  if (directory == owners_.end()) return false;
+  const auto owner = directory->second.find(name.name);
+  return owner != directory->second.end() && owner->second.object == object;
+}
+
+std::optional<Location> LinkNames::at(const ObjectId& object, std::size_t index,
+                                      bool last_first) const {
+  const auto found = names_.find(object);
+  if (found == names_.end() || index >= found->second.size()) return std::nullopt;
+  return found->second[last_first ? found->second.size() - 1 - index : index];
 }
 
 std::optional<Location> LinkNames::any(const ObjectId& object) const {

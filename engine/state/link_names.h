@@ -33,14 +33,22 @@ class LinkNames {
   [[nodiscard]] bool contains(const ObjectId& object) const { return names_.contains(object); }
   [[nodiscard]] std::vector<Location> all(const ObjectId& object) const;
   [[nodiscard]] std::size_t count(const ObjectId& object) const;
+  /// The name is known to be one of the object's.
+  [[nodiscard]] bool has(const ObjectId& object, const Location& name) const;
+  /// One of its names, about by age; nothing from count() on. An object may have tens of thousands.
+  [[nodiscard]] std::optional<Location> at(const ObjectId& object, std::size_t index,
+                                           bool last_first) const;
   [[nodiscard]] std::optional<Location> any(const ObjectId& object) const;
 
  private:
-  void remove_name(const ObjectId& object, const Location& name);
+  struct Owner {
+    ObjectId object;
+    std::size_t index = 0;  ///< in its names
+  };
+  void remove_name(const Owner& owner);
 
   std::unordered_map<ObjectId, std::vector<Location>> names_;
-  std::unordered_map<ObjectId, std::unordered_map<std::string, ObjectId>>
-      owners_;  ///< by directory
+  std::unordered_map<ObjectId, std::unordered_map<std::string, Owner>> owners_;  ///< by directory
   std::unordered_set<ObjectId> split_;
 };
 

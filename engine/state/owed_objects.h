@@ -31,30 +31,31 @@ class OwedObjects {
     const auto found = owed_.find(object);
     if (found != owed_.end() && found->second <= recorded) owed_.erase(found);
   }
-  /// Of its `links` names so many are known, when all up to `recorded` was recorded.
-  void know_names(const ObjectId& object, std::size_t links, std::size_t known,
-                  SequenceNumber recorded) {
+  /// Of its `links` names so many are known.
+  void know_names(const ObjectId& object, std::size_t links, std::size_t known) {
     const std::size_t unknown = links > known ? links - known : 0;
     const auto outside = outside_.find(object);
     if (unknown == 0 || (outside != outside_.end() && outside->second == unknown)) {
       unknown_.erase(object);
       if (unknown == 0 && outside != outside_.end()) outside_.erase(outside);
     } else {
-      unknown_[object] = {.since = recorded, .names = unknown};
+      const auto [entry, added] = unknown_.try_emplace(object, Unknown{.walk = walks_});
+      entry->second.names = unknown;
     }
   }
+  void walk_begins() { ++walks_; }
   /// It has no name any more.
   void gone(const ObjectId& object) {
     owed_.erase(object);
     unknown_.erase(object);
     outside_.erase(object);
   }
-  /// A walk that met all there is was begun when all up to `recorded` was recorded: what is owed
-  /// since then or earlier is gone, or outside.
+  /// The last walk met all there is, and was begun when all up to `recorded` was recorded: what was
+  /// owed before is gone, or outside.
   void walked(SequenceNumber recorded) {
     std::erase_if(owed_, [recorded](const auto& owed) { return owed.second <= recorded; });
     std::erase_if(unknown_, [&](const auto& unknown) {
-      if (unknown.second.since > recorded) return false;
+      if (unknown.second.walk >= walks_) return false;
       outside_[unknown.first] = unknown.second.names;
       return true;
     });
@@ -63,12 +64,13 @@ class OwedObjects {
 
  private:
   struct Unknown {
-    SequenceNumber since;
+    std::uint64_t walk;  ///< the last that had begun when the first of them was missed
     std::size_t names = 0;
   };
   std::unordered_map<ObjectId, SequenceNumber> owed_;  ///< the last operation each
   std::unordered_map<ObjectId, Unknown> unknown_;
   std::unordered_map<ObjectId, std::size_t> outside_;  ///< how many names
+  std::uint64_t walks_ = 0;
 };
 
 }  // namespace mirrorfs::state

@@ -85,7 +85,7 @@ TEST_F(LinkGroups, G1_MoreNamesThanTheReplicaHasForAnObjectFollowAChange) {
   // It may take a while, and may end in an error that is told: only silence is wrong.
   const auto settled = [&] {
     const Status status = mirror.status();
-    return status.queued_ops == 0 && (status.state == "in-sync" || status.marks > 0);
+    return status.queued_ops == 0 && (status.state == "in-sync" || status.state == "degraded");
   };
   ASSERT_TRUE(eventually(settled, patience)) << mirror.status().json;
   std::set<ino_t> objects;
