@@ -64,6 +64,19 @@ void MirrorPair::mount(const std::string& from, const std::string& to,
   if (mounted.exit_code != 0) throw std::runtime_error("mirrorfs: " + mounted.err);
 }
 
+void MirrorPair::fill(const std::string& tree, int files) const {
+  for (int i = 0; i < files; ++i) {
+    write_file(path(tree + "/file" + std::to_string(i)), "content");
+  }
+}
+
+void MirrorPair::mirror_once() const {
+  mount();
+  wait();
+  unmount();
+  ASSERT_EQ(differences("s", "d"), "");
+}
+
 void MirrorPair::wait(const std::string& mount) const {
   const Finished waited = ctl({"wait", mount, "--timeout=30"});
   if (waited.exit_code != 0) throw std::runtime_error("mirrorctl wait: " + waited.err);

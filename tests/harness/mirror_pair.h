@@ -39,6 +39,11 @@ class MirrorPair {
   void crash(const std::string& mount = "m") const;
   void wait(const std::string& mount = "m") const;
 
+  /// "file0", "file1", … in a tree.
+  void fill(const std::string& tree, int files) const;
+  /// Mounted, in sync, unmounted, and found equal.
+  void mirror_once() const;
+
   /// Exit code 2, one line that has `hint`, nothing mounted, and the replica as it was.
   void expect_refused(const std::string& from, const std::string& to, const std::string& hint,
                       const std::vector<std::string>& options = {},

@@ -18,17 +18,6 @@ class Guards : public testing::Test {
  protected:
   void SetUp() override { MIRRORFS_SKIP_UNLESS_MOUNTS_WORK(); }
 
-  void fill(const std::string& tree, int files) const {
-    for (int i = 0; i < files; ++i) {
-      write_file(pair.path(tree + "/file" + std::to_string(i)), "content");
-    }
-  }
-  void mirror_once() const {
-    pair.mount();
-    pair.wait();
-    pair.unmount();
-    ASSERT_EQ(pair.differences("s", "d"), "");
-  }
   /// An ext4 image; its path.
   std::string image(const std::string& name) const {
     const std::string file = pair.path(name);
@@ -46,7 +35,7 @@ class Guards : public testing::Test {
 };
 
 TEST_F(Guards, AdoptThatStaysInFstabHasNoEffectWhereThePairExists) {
-  fill("s", 3);
+  pair.fill("s", 3);
   write_file(pair.path("d/other"), "goes away");
   const Finished first = pair.mirrorfs("s", "d", {"-o", "adopt"});
   ASSERT_EQ(first.exit_code, 0) << first.err;
@@ -79,7 +68,7 @@ TEST_F(Guards, AdoptThatStaysInFstabHasNoEffectWhereThePairExists) {
 
 /// The mutant: an adoption that is taken at its word where the pair exists.
 TEST_F(Guards, AdoptThatStaysInFstabGetsNothingPastTheOtherGuards) {
-  fill("s", 3);
+  pair.fill("s", 3);
   pair.mount("s", "d", {"-o", "adopt"});
   pair.wait();
   pair.unmount();
@@ -93,14 +82,14 @@ TEST_F(Guards, AdoptThatStaysInFstabGetsNothingPastTheOtherGuards) {
   pair.expect_refused("s", "d", "mounted?", {"-o", "adopt"});
   pair.expect_refused("s", "d", "mounted?", {"-o", "adopt,max-delete=100%"});
   pair.expect_refused("d", "s", "promote", {"-o", "adopt"});
-  fill("s", 3);
-  mirror_once();
+  pair.fill("s", 3);
+  pair.mirror_once();
   ASSERT_EQ(pair.ctl({"promote", "d"}).exit_code, 0);
   pair.expect_refused("s", "d", "newer than", {"-o", "adopt"});
 }
 
 TEST_F(Guards, AnEmptySourceNeverWipesWhatItIsToAdopt) {
-  fill("d", 3);
+  pair.fill("d", 3);
   pair.expect_refused("s", "d", "mounted?");
   pair.expect_refused("s", "d", "mounted?", {"--adopt"});
 }
@@ -108,22 +97,22 @@ TEST_F(Guards, AnEmptySourceNeverWipesWhatItIsToAdopt) {
 TEST_F(Guards, ASourceThatIsNotMountedIsNotMirrored) {
   const std::string disk = image("disk");
   attach(disk, "s");
-  fill("s", 5);
-  mirror_once();
+  pair.fill("s", 5);
+  pair.mirror_once();
   detach("s");
   pair.expect_refused("s", "d", "is its disk mounted?");
   const Finished synced = pair.ctl({"sync", "s", "d"});
   EXPECT_EQ(synced.exit_code, 2);
   EXPECT_EQ(synced.err.find("--adopt"), std::string::npos) << synced.err;
   attach(disk, "s");
-  mirror_once();
+  pair.mirror_once();
 }
 
 TEST_F(Guards, AReplicaThatIsNotMountedIsNotStartedAnew) {
   const std::string disk = image("disk");
   attach(disk, "d");
-  fill("s", 5);
-  mirror_once();
+  pair.fill("s", 5);
+  pair.mirror_once();
   detach("d");
   pair.expect_refused("s", "d", "is its disk mounted?");
   pair.expect_refused("s", "d", "is its disk mounted?", {"--adopt"});
@@ -132,15 +121,15 @@ TEST_F(Guards, AReplicaThatIsNotMountedIsNotStartedAnew) {
   EXPECT_NE(synced.err.find("mounted?"), std::string::npos) << synced.err;
   EXPECT_TRUE(std::filesystem::is_empty(pair.path("d"))) << "the mount point was written to";
   attach(disk, "d");
-  mirror_once();
+  pair.mirror_once();
 }
 
 /// The mutant: a known path whose disk is there without a record, and that is taken for a new one.
 TEST_F(Guards, GivingAReplicaUpIsAsTheLineSays) {
   make_directory(pair.path("s2"));
-  fill("s", 3);
-  mirror_once();
-  fill("s2", 2);
+  pair.fill("s", 3);
+  pair.mirror_once();
+  pair.fill("s2", 2);
   write_file(pair.path("s2/other"), "of the new source");
   pair.expect_refused("s2", "d", "belongs to another source", {"--adopt"});
   const std::string line = pair.mirrorfs("s2", "d").err;
@@ -156,8 +145,8 @@ TEST_F(Guards, GivingAReplicaUpIsAsTheLineSays) {
 }
 
 TEST_F(Guards, AReplicaThatWasMadeAnewOnItsDisk) {
-  fill("s", 3);
-  mirror_once();
+  pair.fill("s", 3);
+  pair.mirror_once();
   std::filesystem::remove_all(pair.path("d"));
   make_directory(pair.path("d"));
   pair.expect_refused("s", "d", "is its disk mounted?");
@@ -165,20 +154,20 @@ TEST_F(Guards, AReplicaThatWasMadeAnewOnItsDisk) {
   const Finished synced = pair.ctl({"sync", "s", "d"});
   EXPECT_EQ(synced.exit_code, 0) << synced.err;
   EXPECT_EQ(pair.differences("s", "d"), "");
-  mirror_once();
+  pair.mirror_once();
   for (const char* tree : {"s", "d"}) {
     std::filesystem::rename(pair.path(tree), pair.path(std::string("old ") + tree));
     make_directory(pair.path(tree));
   }
-  fill("s", 2);
-  mirror_once();  // another pair, by the same paths
+  pair.fill("s", 2);
+  pair.mirror_once();  // another pair, by the same paths
 }
 
 TEST_F(Guards, AfterTheRolesTurnedAMissingDiskIsNoticedToo) {
   const std::string disk = image("disk");
   attach(disk, "s");
-  fill("s", 5);
-  mirror_once();
+  pair.fill("s", 5);
+  pair.mirror_once();
   ASSERT_EQ(pair.ctl({"promote", "d"}).exit_code, 0);
   detach("s");
   pair.expect_refused("d", "s", "is its disk mounted?");
@@ -191,7 +180,7 @@ TEST_F(Guards, AfterTheRolesTurnedAMissingDiskIsNoticedToo) {
 
 TEST_F(Guards, OneSourceIsMountedOnce) {
   for (const char* name : {"d2", "m2"}) make_directory(pair.path(name));
-  fill("s", 3);
+  pair.fill("s", 3);
   pair.mount();
   pair.expect_refused("s", "d2", "in use", {}, "m2");
   EXPECT_FALSE(is_there(pair.path("d2/file0")));
@@ -209,8 +198,8 @@ TEST_F(Guards, OneSourceIsMountedOnce) {
 TEST_F(Guards, TwoDisksMadeInTheSameSecondAreTwoSources) {
   const std::string one = image("one"), other = image("other");
   attach(one, "s");
-  fill("s", 5);
-  mirror_once();
+  pair.fill("s", 5);
+  pair.mirror_once();
   detach("s");
   attach(other, "s");
   write_file(pair.path("s/of the other"), "x");
@@ -218,19 +207,19 @@ TEST_F(Guards, TwoDisksMadeInTheSameSecondAreTwoSources) {
   EXPECT_TRUE(is_there(pair.path("d/file0")));
   detach("s");
   attach(one, "s");
-  mirror_once();
+  pair.mirror_once();
 }
 
 /// The mutant: a session that does not touch the source's root.
 TEST_F(Guards, ACloneOfTheSourceIsAnOlderState) {
   const std::string disk = image("disk");
   attach(disk, "s");
-  fill("s", 5);
+  pair.fill("s", 5);
   detach("s");
   const std::string clone = pair.path("clone");
   std::filesystem::copy_file(disk, clone);
   attach(disk, "s");
-  mirror_once();
+  pair.mirror_once();
   detach("s");
   attach(clone, "s");
   unlink_file(pair.path("s/file1"));
@@ -238,12 +227,12 @@ TEST_F(Guards, ACloneOfTheSourceIsAnOlderState) {
   EXPECT_TRUE(is_there(pair.path("d/file1")));
   detach("s");
   attach(disk, "s");
-  mirror_once();
+  pair.mirror_once();
   detach("s");
 }
 
 TEST_F(Guards, WhoHasFilesOpenPastAMountOverTheSourceIsNamed) {
-  fill("s", 2);
+  pair.fill("s", 2);
   const Finished alone = pair.mirrorfs("s", "d", {}, "s");
   ASSERT_EQ(alone.exit_code, 0) << alone.err;
   EXPECT_EQ(alone.err, "");

@@ -15,17 +15,6 @@ class MaxDelete : public testing::Test {
  protected:
   void SetUp() override { MIRRORFS_SKIP_UNLESS_MOUNTS_WORK(); }
 
-  void fill(const std::string& tree, int files) const {
-    for (int i = 0; i < files; ++i) {
-      write_file(pair.path(tree + "/file" + std::to_string(i)), "content");
-    }
-  }
-  void mirror_once() const {
-    pair.mount();
-    pair.wait();
-    pair.unmount();
-    ASSERT_EQ(pair.differences("s", "d"), "");
-  }
   /// Removed through the mount, and the daemon is killed before the replica has any of it.
   void remove_and_crash(int first, int last) const {
     pair.mount();
@@ -40,8 +29,8 @@ class MaxDelete : public testing::Test {
 };
 
 TEST_F(MaxDelete, ASourceThatWasEmptiedIsNotMirrored) {
-  fill("s", 500);
-  mirror_once();
+  pair.fill("s", 500);
+  pair.mirror_once();
   for (int i = 0; i < 500; ++i) unlink_file(pair.path("s/file" + std::to_string(i)));
   pair.expect_refused("s", "d", "500 of 500 objects");
   const Finished synced = pair.ctl({"sync", "s", "d"});
@@ -64,8 +53,8 @@ TEST_F(MaxDelete, ASourceThatWasEmptiedIsNotMirrored) {
 TEST_F(MaxDelete, ItCountsAllThatWouldGo) {
   make_directory(pair.path("s/dir"));
   for (int i = 0; i < 149; ++i) write_file(pair.path("s/dir/" + std::to_string(i)), "x");
-  fill("s", 140);
-  mirror_once();
+  pair.fill("s", 140);
+  pair.mirror_once();
   std::filesystem::remove_all(pair.path("s/dir"));
   pair.expect_refused("s", "d", "150 of 290 objects");
   pair.expect_refused("s", "d", "150 of 290 objects", {"--max-delete=149"});
@@ -78,49 +67,49 @@ TEST_F(MaxDelete, ItCountsAllThatWouldGo) {
   EXPECT_EQ(pair.differences("s", "d"), "");
   for (int i = 0; i < 70; ++i) unlink_file(pair.path("s/file" + std::to_string(i)));
   pair.expect_refused("s", "d", "70 of 140 objects", {"--max-delete=69"});
-  mirror_once();  // half is not more than half
+  pair.mirror_once();  // half is not more than half
 }
 
 /// The mutant: a total without the directories that need not be read.
 TEST_F(MaxDelete, DirectoriesThatAreAsTheyWereCountToo) {
   make_directory(pair.path("s/dir"));
   for (int i = 0; i < 59; ++i) write_file(pair.path("s/dir/" + std::to_string(i)), "x");
-  fill("s", 100);
-  mirror_once();
+  pair.fill("s", 100);
+  pair.mirror_once();
   for (int i = 0; i < 80; ++i) unlink_file(pair.path("s/file" + std::to_string(i)));
-  mirror_once();  // 80 of 160
-  fill("s", 100);
-  mirror_once();
+  pair.mirror_once();  // 80 of 160
+  pair.fill("s", 100);
+  pair.mirror_once();
   for (int i = 0; i < 81; ++i) unlink_file(pair.path("s/file" + std::to_string(i)));
   pair.expect_refused("s", "d", "81 of 160 objects");
   pair.expect_refused("s", "d", "81 of 160 objects", {"--max-delete=50%"});
   // In a directory that has only lost names.
-  fill("s", 100);
+  pair.fill("s", 100);
   for (int i = 0; i < 59; ++i) unlink_file(pair.path("s/dir/" + std::to_string(i)));
   pair.expect_refused("s", "d", "59 of 160 objects", {"--max-delete=58"});
 }
 
 /// The mutant: what was removed through the mount counts as if somebody else had removed it.
 TEST_F(MaxDelete, AKillAfterALargeRemovalDoesNotKeepTheMirrorDown) {
-  fill("s", 300);
-  mirror_once();
+  pair.fill("s", 300);
+  pair.mirror_once();
   remove_and_crash(0, 200);
-  mirror_once();  // by what is marked
-  fill("s", 300);
-  mirror_once();
+  pair.mirror_once();  // by what is marked
+  pair.fill("s", 300);
+  pair.mirror_once();
   remove_and_crash(0, 200);
   // Without the marks everything is compared.
   const auto state = std::filesystem::directory_iterator(pair.path("state"));
   for (const auto& file : state) {
     if (file.path().extension() == ".marks") unlink_file(file.path());
   }
-  mirror_once();
+  pair.mirror_once();
   EXPECT_FALSE(is_there(pair.path("d/file199")));
 }
 
 TEST_F(MaxDelete, AfterAKillAnEmptySourceIsRefusedAllTheSame) {
-  fill("s", 20);
-  mirror_once();
+  pair.fill("s", 20);
+  pair.mirror_once();
   remove_and_crash(0, 20);
   pair.expect_refused("s", "d", "20 of 20 objects");
   pair.mount("s", "d", {"--max-delete=20"});
@@ -131,8 +120,8 @@ TEST_F(MaxDelete, AfterAKillAnEmptySourceIsRefusedAllTheSame) {
 
 /// A check is what a mount does: after a clean stop, with whatever --check says but none.
 TEST_F(MaxDelete, ItHoldsForEveryKindOfCheck) {
-  fill("s", 150);
-  mirror_once();
+  pair.fill("s", 150);
+  pair.mirror_once();
   for (int i = 0; i < 100; ++i) unlink_file(pair.path("s/file" + std::to_string(i)));
   for (const char* check : {"--check=none", "--check=quick", "--check=full"}) {
     pair.expect_refused("s", "d", "100 of 150 objects", {check});

@@ -13,9 +13,7 @@
 #include <optional>
 #include <thread>
 
-#include "failing_filesystem.h"
-#include "live_fixture.h"
-#include "tree_fixture.h"
+#include "failing_replica_fixture.h"
 
 namespace mirrorfs::testing {
 namespace {
@@ -23,32 +21,11 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
-class LiveRefusedAttributes : public LiveTest {
+class LiveRefusedAttributes : public FailingReplicaTest {
  protected:
-  void SetUp() override {
-    MIRRORFS_NEEDS_ROOT();
-    if (::access("/dev/fuse", R_OK | W_OK) != 0) GTEST_SKIP() << "no /dev/fuse to be opened";
-    std::filesystem::create_directory(base_ / "backing");
-    filesystem_.emplace(base_ / "backing", replica_);
-    ASSERT_TRUE(filesystem_->mounted());
-  }
-  void TearDown() override {
-    if (mirror_) stop();
-    driver_.reset();
-    mirror_.reset();
-    filesystem_.reset();
-  }
-
   void refuse(FailingFilesystem::Attribute which, int error) { filesystem_->refuse(which, error); }
   void take(FailingFilesystem::Attribute which) { filesystem_->refuse(which, 0); }
 
-  static bool eventually(const std::function<bool()>& holds) {
-    for (int look = 0; look < 1000; ++look) {
-      if (holds()) return true;
-      std::this_thread::sleep_for(10ms);
-    }
-    return false;
-  }
   /// All that can be done is done: what is left is refused.
   [[nodiscard]] bool only_refusals(std::size_t count) const {
     return eventually([&] {
@@ -56,8 +33,6 @@ class LiveRefusedAttributes : public LiveTest {
       return now.state == MirrorState::kDegraded && now.queued_ops == 0 && now.marks == count;
     });
   }
-
-  std::optional<FailingFilesystem> filesystem_;
 };
 
 TEST_F(LiveRefusedAttributes, G9TheBaselineCopiesWhatHasAnOwnerThatIsRefused) {
