@@ -136,6 +136,28 @@ TEST_F(LiveRefusedAttributes, G9TimesThatAreRefusedAreNamedAndSetLater) {
   EXPECT_TRUE(stop());
 }
 
+/// The mutants: apply_attributes(), or the Applier, sets them all the same.
+TEST_F(LiveRefusedAttributes, SetIdBitsAreNotGivenToAnotherOwner) {
+  put_source("file", "program");
+  ASSERT_EQ(::chown((source_ / "file").c_str(), 1234, 1234), 0);
+  ASSERT_EQ(::chmod((source_ / "file").c_str(), 04755), 0);
+  refuse(FailingFilesystem::kOwner, EPERM);
+  start();
+  ASSERT_TRUE(only_refusals(1)) << mirror_->status().marks;
+  const auto mode = [&] {
+    struct stat status{};
+    return ::stat((base_ / "backing/file").c_str(), &status) == 0 ? status.st_mode & 07777 : 0;
+  };
+  EXPECT_EQ(mode(), 0755U);
+  ASSERT_TRUE(driver_->chmod("file", 04711));
+  EXPECT_TRUE(eventually([&] { return (mode() & 0777) == 0711; }));
+  EXPECT_EQ(mode(), 0711U);
+  take(FailingFilesystem::kOwner);
+  expect_equal();
+  EXPECT_EQ(mode(), 04711U);
+  EXPECT_TRUE(stop());
+}
+
 TEST_F(LiveRefusedAttributes, ARefusalGoesWithItsObject) {
   start();
   expect_equal();
