@@ -229,12 +229,14 @@ void Run::maybe_disturb(Driver& driver) {
   trace_.say("{} begins", hang ? "a hang" : "a pause");
 }
 
-/// Everything waits for its end: the operator ends it. False: there is none.
+/// Everything waits for its end: the operator ends it. False: there is none. A pause may be answered
+/// only after what hangs has gone on.
 bool Run::end_disturbance(Driver& driver) {
   if (phase_ != Phase::kWorking || disturbed_until_ == 0) return false;
+  const bool hung = driver.hanging() > 0;
   disturbed_until_ = trace_.steps();
   maybe_disturb(driver);
-  return disturbed_until_ == 0;
+  return hung || disturbed_until_ == 0;
 }
 
 bool Run::step_application() {
