@@ -296,6 +296,23 @@ void MarkJournal::follow(const Operation& operation) {
   }
 }
 
+/// The file may have marks below them, at a place of which it is not known to be true.
+void MarkJournal::lose_places(const Footprint& footprint, SequenceNumber last) noexcept {
+  if (footprint.change() != Footprint::Change::kNames) return;
+  const std::lock_guard lock(mutex_);
+  bool lost = false;
+  for (const ObjectId& object : footprint.objects()) {
+    lost = directories_.erase(object) > 0 || lost;
+  }
+  if (!lost) return;
+  try {
+    write_everything();
+  } catch (const std::bad_alloc&) {
+    give_up({ENOMEM, "append", name_});
+  }
+  everything_.last = std::max(everything_.last, last);
+}
+
 void MarkJournal::place(const ObjectId& directory, const Location& where) {
   Directory& known = directories_[directory];
   if (known.where == where) return;

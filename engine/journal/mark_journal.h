@@ -94,6 +94,9 @@ class MarkJournal {
   [[nodiscard]] bool announce(const Footprint& footprint, Announced then);
   /// Where directories stand now. Under the locks under which the source changed.
   void follow(const Operation& operation);
+  /// A change of that footprint was made or not, nobody knows: so where its directories stand is
+  /// not known either, until an operation tells. `last`: of operations recorded so far.
+  void lose_places(const Footprint& footprint, SequenceNumber last) noexcept;
   /// Nothing is known any more of what differs; `last`: of operations recorded so far.
   void mark_everything(SequenceNumber last);
 

@@ -30,7 +30,8 @@ class Intake::BegunOperation final : public Intent::Promise {
 
   ~BegunOperation() override {
     if (completed_) return;
-    intake_.push(unknown_, std::exchange(reserved_, 0));
+    const SequenceNumber last = intake_.push(unknown_, std::exchange(reserved_, 0));
+    if (intake_.journal_ != nullptr) intake_.journal_->lose_places(*footprint_, last);
     end();
   }
 

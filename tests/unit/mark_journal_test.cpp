@@ -184,6 +184,24 @@ TEST_F(MarkJournalTest, G1AnUnknownDirectoryMeansEverything) {
   EXPECT_FALSE(content().everything);
 }
 
+TEST_F(MarkJournalTest, G1ADirectoryThatMayHaveMovedIsUnknown) {
+  journal_->follow(made(10, {kRoot, "d"}));
+  Footprint rename;
+  rename.object(object(10)).entry({kRoot, "d"}).entry({kRoot, "elsewhere"});
+  {
+    const MarkJournal::Held held = journal_->begin(rename);
+    journal_->lose_places(rename, {1});
+  }
+  EXPECT_TRUE(content().everything);
+  journal_->clear_through({1});
+  EXPECT_FALSE(content().everything);
+  const MarkJournal::Held kept = journal_->keep({object(10), "f"}, {});
+  EXPECT_TRUE(content().everything);
+  journal_->follow(moved(10, {kRoot, "d"}, {kRoot, "elsewhere"}));
+  change(change_of({object(10), "g"}, 5), 2);
+  EXPECT_EQ(place_of(10), (Location{kRoot, "elsewhere"}));
+}
+
 TEST_F(MarkJournalTest, TheRootHasAMarkOfItsOwn) {
   Footprint footprint;
   footprint.object(kRoot).change(Footprint::Change::kObject).name_unknown();
