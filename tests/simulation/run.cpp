@@ -229,8 +229,8 @@ void Run::maybe_disturb(Driver& driver) {
   trace_.say("{} begins", hang ? "a hang" : "a pause");
 }
 
-/// Everything waits for its end: the operator ends it. False: there is none. A pause may be answered
-/// only after what hangs has gone on.
+/// Everything waits for its end: the operator ends it. False: there is none. A pause may be
+/// answered only after what hangs has gone on.
 bool Run::end_disturbance(Driver& driver) {
   if (phase_ != Phase::kWorking || disturbed_until_ == 0) return false;
   const bool hung = driver.hanging() > 0;
