@@ -208,7 +208,10 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
   resume();
   dispatcher_.pull();
   bool done = co_await drain_everything();
-  if (done) {
+  if (done && state_.intake.kept_marked() > 0) {
+    log_warn("{} files are still open past the mount: the next one compares them",
+             state_.intake.kept_marked());
+  } else if (done) {
     const auto recorded =
         co_await ring_->offload([this, now]() -> Result<void> { return session_.end_clean(now); });
     if (!recorded) log_error("cannot record the clean stop: {}", recorded.error().message());

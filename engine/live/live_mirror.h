@@ -55,6 +55,9 @@ class LiveMirror final : public Mirror, public Replicator {
   WaitId admit_later(std::size_t bytes, Admitted then) override;
   [[nodiscard]] Admission admit_regardless(std::size_t bytes) override;
   [[nodiscard]] Intent begin(Admission admission, Footprint footprint) override;
+  [[nodiscard]] std::shared_ptr<void> keep_marked(const Footprint& footprint) override {
+    return intake_.keep_marked(footprint);
+  }
   [[nodiscard]] bool must_wait(Await what) const override;
   WaitId settle(SequenceNumber number, Await what, std::shared_ptr<const Footprint> covered,
                 Settled then) override;

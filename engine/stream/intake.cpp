@@ -77,6 +77,29 @@ class Intake::BegunOperation final : public Intent::Promise {
   std::list<Recorded> unknown_;  ///< one, pushed when nothing is said
 };
 
+/// The marks of a change that goes on until this goes.
+class Intake::KeptMark {
+ public:
+  KeptMark(Intake& intake, const Footprint& footprint) : intake_(intake) {
+    if (intake_.journal_ != nullptr) held_.emplace(intake_.journal_->begin(footprint));
+    ++intake_.kept_marked_;
+  }
+  KeptMark(const KeptMark&) = delete;
+  KeptMark& operator=(const KeptMark&) = delete;
+  ~KeptMark() {
+    if (held_) held_->end(intake_.last_recorded());
+    --intake_.kept_marked_;
+  }
+
+ private:
+  Intake& intake_;
+  std::optional<journal::MarkJournal::Held> held_;
+};
+
+std::shared_ptr<void> Intake::keep_marked(const Footprint& footprint) {
+  return std::make_shared<KeptMark>(*this, footprint);
+}
+
 Intent Intake::begin(std::size_t reserved, Footprint footprint) {
   return Intent(std::make_unique<BegunOperation>(*this, reserved, std::move(footprint)));
 }

@@ -66,6 +66,11 @@ class Intake {
   /// Something is about to change the source, for which `reserved` bytes were admitted.
   [[nodiscard]] Intent begin(std::size_t reserved, Footprint footprint);
 
+  /// Replicator::keep_marked().
+  [[nodiscard]] std::shared_ptr<void> keep_marked(const Footprint& footprint);
+  /// How many of them are held.
+  [[nodiscard]] std::size_t kept_marked() const { return kept_marked_.load(); }
+
   [[nodiscard]] Look look();
   /// Whether all that had begun before that look has been recorded, or has changed nothing.
   [[nodiscard]] bool all_recorded(std::uint64_t look);
@@ -88,6 +93,7 @@ class Intake {
 
  private:
   class BegunOperation;
+  class KeptMark;
   struct Waiter {
     WaitId id;
     std::size_t bytes;
@@ -109,6 +115,7 @@ class Intake {
   const std::uint64_t limit_;
   const WhenFull when_full_;
   journal::MarkJournal* journal_ = nullptr;
+  std::atomic<std::size_t> kept_marked_{0};
   std::function<void()> wake_;
   std::atomic<bool> woken_ = false;
   bool held_ = false;  // the engine's thread

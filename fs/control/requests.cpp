@@ -61,12 +61,13 @@ Reply answer_trees(Mirror& mirror, const DaemonStatus& daemon) {
 
 }  // namespace
 
-Handler answer_from(Mirror& mirror, std::function<DaemonStatus()> daemon_status) {
-  return [&mirror, daemon_status = std::move(daemon_status)](const json& request,
-                                                             const Presence& presence) {
+Handler answer_from(Mirror& mirror, std::function<DaemonStatus()> daemon_status,
+                    std::function<void()> capture) {
+  return [&mirror, daemon_status = std::move(daemon_status), capture = std::move(capture)](
+             const json& request, const Presence& presence) {
     const std::string name = request.value("request", "");
     if (name == "status") return good({{"status", status_json(mirror.status(), daemon_status())}});
-    if (name == "wait") return answer_wait(mirror, request, presence);
+    if (name == "wait") return capture(), answer_wait(mirror, request, presence);
     if (name == "trees") return answer_trees(mirror, daemon_status());
     if (name == "pause") return good({{"stands_still", mirror.pause()}});
     if (name == "resume") return mirror.resume(), good({});

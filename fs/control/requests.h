@@ -19,6 +19,9 @@ namespace mirrorfs::control {
 
 /// The mirror and the function live as long as the handler is in use. Safe from any thread if
 /// `daemon_status` is.
-[[nodiscard]] Handler answer_from(Mirror& mirror, std::function<DaemonStatus()> daemon_status);
+/// `capture` records what only the mount can see to have changed: before each wait.
+[[nodiscard]] Handler answer_from(
+    Mirror& mirror, std::function<DaemonStatus()> daemon_status,
+    std::function<void()> capture = [] {});
 
 }  // namespace mirrorfs::control

@@ -53,6 +53,8 @@ json status_json(const EngineStatus& engine, const DaemonStatus& daemon) {
       {"failed", failed_json(engine.failed)},
       {"mode", daemon.mode},
       {"io", daemon.io},
+      {"passthrough_opens", daemon.passthrough_opens},
+      {"passthrough_refused", daemon.passthrough_refused},
       {"transport", daemon.transport},
       {"source", daemon.source},
       {"replica", daemon.replica},

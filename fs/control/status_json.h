@@ -19,8 +19,10 @@ struct DaemonStatus {
   pid_t pid = 0;
   uid_t uid = 0;
   std::chrono::steady_clock::time_point started;
-  bool stopping = false;          ///< unmounted, applying what is queued
-  std::uint64_t known_nodes = 0;  ///< objects that the kernel or open handles refer to
+  bool stopping = false;                  ///< unmounted, applying what is queued
+  std::uint64_t passthrough_opens = 0;    ///< that the kernel serves by itself, so far
+  std::uint64_t passthrough_refused = 0;  ///< that it refused to: through the daemon
+  std::uint64_t known_nodes = 0;          ///< objects that the kernel or open handles refer to
 };
 
 [[nodiscard]] nlohmann::json status_json(const EngineStatus& engine, const DaemonStatus& daemon);

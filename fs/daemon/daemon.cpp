@@ -63,6 +63,7 @@ ExitCode Daemon::run() {
   if (!init_seen_.exchange(true)) initialized_.set_value(false);
   session_->unmount();
   confirming.join();
+  session_->capture_open_files();
   const ExitCode drained = drain();
   // Threads that hang on the replica, and clients that wait for it, would hold up the end.
   if (drained == kExitNotDrained) leave_undrained();
@@ -83,7 +84,7 @@ Daemon::Outcome Daemon::bring_up() {
     session_->unmount();
     return started;
   }
-  log_notices(options_);
+  log_notices();
   return {};
 }
 
@@ -121,8 +122,10 @@ Daemon::Outcome Daemon::start_threads() {
 }
 
 Result<void> Daemon::serve_clients() {
-  auto server = control::Server::start(std::move(socket_),
-                                       control::answer_from(*mirror_, [this] { return status(); }));
+  auto server = control::Server::start(
+      std::move(socket_),
+      control::answer_from(
+          *mirror_, [this] { return status(); }, [this] { session_->capture_open_files(); }));
   if (!server) return std::unexpected(server.error());
   server_ = std::move(*server);
   return {};
@@ -137,6 +140,7 @@ SessionOptions Daemon::session_options() {
   session.attr_timeout = options_.attr_timeout;
   session.entry_timeout = options_.entry_timeout.value_or(options_.attr_timeout);
   session.transport = options_.transport;
+  session.passthrough = options_.io != "through";
   session.on_init = [this] {
     if (!init_seen_.exchange(true)) initialized_.set_value(true);
   };
@@ -219,7 +223,12 @@ control::DaemonStatus Daemon::status() const {
     case Mode::kFsync: status.mode = "fsync"; break;
     case Mode::kSync: status.mode = "sync"; break;
   }
-  status.io = kIoInUse;
+  if (init_seen_) {
+    const PassthroughUse use = session_->passthrough_use();
+    status.io = use.available ? "passthrough" : "through";
+    status.passthrough_opens = use.opens;
+    status.passthrough_refused = use.refused;
+  }
   status.transport = init_seen_ ? session_->transport_in_use() : options_.transport.c_str();
   status.source = options_.mirror.source.native();
   status.replica = options_.mirror.replica.native();

@@ -24,7 +24,8 @@ void tell_of_directories(Filesystem& fs, const NodeRef& node) {
 }
 
 ChangeLocks::ChangeLocks(Filesystem& fs, std::initializer_list<Node*> locked,
-                         std::initializer_list<const NodeRef*> named) {
+                         std::initializer_list<const NodeRef*> named)
+    : fs_(fs) {
   const auto told = [&fs](const NodeRef* node) { return !fs.nodes.uppermost_unlearnt(*node); };
   for (;;) {
     for (const NodeRef* const node : named) tell_of_directories(fs, *node);
@@ -37,6 +38,16 @@ ChangeLocks::ChangeLocks(Filesystem& fs, std::initializer_list<Node*> locked,
     auto seen = node->is_directory() ? fs.directory_looks.take(node->id()) : std::move(node->seen);
     if (node == *locked.begin()) seen_ = std::move(seen);
   }
+  std::ranges::copy(locked, changed_.begin());
+}
+
+/// Whatever was done to the names: what changes unseen is marked where it is now.
+void ChangeLocks::unlock() {
+  if (!locks_) return;
+  for (Node* const node : changed_) {
+    if (node != nullptr && node->changes_unseen) fs_.captures.follow_name(fs_, *node);
+  }
+  locks_.reset();
 }
 
 Footprint footprint_of(Filesystem& fs, const NodeRef& node, int fd) {

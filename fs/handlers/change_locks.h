@@ -1,6 +1,7 @@
 // The locks of a change, taken when the engine knows the directories that the change will name.
 #pragma once
 
+#include <array>
 #include <initializer_list>
 #include <optional>
 
@@ -18,14 +19,19 @@ class ChangeLocks {
               std::initializer_list<const NodeRef*> named);
   /// Of one object that changes where it is.
   ChangeLocks(Filesystem& fs, const NodeRef& node) : ChangeLocks(fs, {node.get()}, {&node}) {}
+  ChangeLocks(const ChangeLocks&) = delete;
+  ChangeLocks& operator=(const ChangeLocks&) = delete;
+  ~ChangeLocks() { unlock(); }
 
-  void unlock() { locks_.reset(); }
+  void unlock();
 
   /// Of the one object: what was seen of it until now. Who can tell what the change did gives it
   /// back (keep_seen()).
   [[nodiscard]] std::unique_ptr<SeenAttributes> take_seen() { return std::move(seen_); }
 
  private:
+  Filesystem& fs_;
+  std::array<Node*, NodeLocks::kMost> changed_{};
   std::unique_ptr<SeenAttributes> seen_;  ///< of the first; those of all others are dropped
   std::optional<NodeLocks> locks_;
 };

@@ -48,6 +48,9 @@ class Credentials {
   /// user itself and nothing is switched.
   [[nodiscard]] bool can_switch() const { return can_switch_; }
 
+  /// Kernel passthrough takes CAP_SYS_ADMIN (fuse_backing_open(), Linux 6.9).
+  [[nodiscard]] bool may_pass_through() const { return own_.has(CAP_SYS_ADMIN); }
+
   /// Supplementary groups of the caller; only its group when it cannot be asked.
   [[nodiscard]] std::vector<gid_t> groups_of(const Caller& caller) const;
 

@@ -151,6 +151,7 @@ void handle_fsync(FuseRequest& request, Filesystem& fs, Admission admission, fus
   if ((data_only != 0 ? ::fdatasync(open.fd->get()) : ::fsync(open.fd->get())) != 0) {
     return request.error(errno);
   }
+  fs.captures.capture(fs, open.node);
   pass_barrier(request, fs, std::move(admission), open.node);
 }
 

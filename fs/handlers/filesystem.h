@@ -8,9 +8,11 @@
 #include <span>
 #include <string>
 
+#include "fs/handlers/captures.h"
 #include "fs/handlers/credentials.h"
 #include "fs/handlers/directory_stream.h"
 #include "fs/handlers/open_handles.h"
+#include "fs/handlers/open_modes.h"
 #include "fs/handlers/request.h"
 #include "fs/handlers/suspended.h"
 #include "fs/nodes/extended_attributes.h"
@@ -25,6 +27,7 @@ namespace mirrorfs::fs {
 
 struct FilesystemOptions {
   Mode mode = Mode::kAsync;
+  IoOption io = IoOption::kAuto;
   bool hide_reserved_root_name = true;
   double attr_timeout = 1, entry_timeout = 1;
 };
@@ -37,6 +40,7 @@ struct OpenFile {
   SharedFd fd;
   int flags = 0;         ///< as the application gave them
   bool appends = false;  ///< the descriptor has O_APPEND after all
+  OpenDecision way = {};
   [[nodiscard]] bool writable() const { return (flags & O_ACCMODE) != O_RDONLY; }
   [[nodiscard]] bool readable() const { return (flags & O_ACCMODE) != O_WRONLY; }
   [[nodiscard]] bool synchronous() const { return (flags & (O_SYNC | O_DSYNC)) != 0; }
@@ -68,6 +72,8 @@ struct Filesystem {
   const Credentials own;
   Replicator& replicator;
   RecentLooks directory_looks;
+  OpenModes open_modes;
+  Captures captures;
   OpenHandles<OpenFile> open_files;
   OpenHandles<DirectoryStream> open_directories;
   fuse_session* session = nullptr;                     ///< set before the first request

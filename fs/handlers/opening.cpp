@@ -17,18 +17,11 @@ namespace {
 /// Of the application's flags those that our descriptor has too.
 int source_flags(int flags) { return flags & (O_ACCMODE | O_SYNC | O_DSYNC | O_NOATIME); }
 
-OpenDecision decide(const Filesystem& fs, const Node& node, int flags) {
-  return decide_open({.access = access_mode(flags),
-                      .creates = (flags & O_CREAT) != 0,
-                      .truncates = (flags & O_TRUNC) != 0,
-                      .appends = (flags & O_APPEND) != 0,
-                      .direct_io = (flags & O_DIRECT) != 0,
-                      .has_set_id_bits = (node.known_mode() & (S_ISUID | S_ISGID)) != 0,
-                      .has_capabilities = false,
-                      .opened_as = OpenedAs::kNotOpen,
-                      .mode = fs.options.mode,
-                      .io = IoOption::kThrough,
-                      .passthrough_available = false});
+OpenFacts facts_of(const Filesystem& fs, int flags) {
+  return {.access = access_mode(flags),
+          .truncates = (flags & O_TRUNC) != 0,
+          .direct_io = (flags & O_DIRECT) != 0,
+          .io = fs.options.io};
 }
 
 /// An open descriptor of the source.
@@ -45,21 +38,27 @@ bool has_nothing_to_flush(const Filesystem& fs, const OpenFile& open) {
   return !open.readable() && fs.source.says_nothing_at_close(open.node->object());
 }
 
+/// Everything is known of the handle before the kernel is: RELEASE may come at once.
 OpenFile& prepare(Filesystem& fs, const NodeRef& node, Opened opened, fuse_file_info& file) {
-  const OpenDecision decision = decide(fs, *node, file.flags);
-  (void)decision;  // one path so far: cached, written through
   auto open = std::make_unique<OpenFile>(OpenFile{
       .node = node, .fd = std::move(opened.fd), .flags = file.flags, .appends = opened.appends});
   file.noflush = has_nothing_to_flush(fs, *open) ? 1U : 0U;
   OpenFile& kept = *open;
   file.fh = reinterpret_cast<std::uint64_t>(&kept);
-  fs.open_files.keep(std::move(open));  // before the reply: release may come at once
+  fs.open_files.keep(std::move(open));
+  const auto way = fs.open_modes.enter(*node, facts_of(fs, file.flags), kept.fd->get());
+  kept.way = way.decision;
+  file.backing_id = way.backing.value;
+  file.direct_io = way.decision.path == DataPath::kPassthroughDirectIo ? 1U : 0U;
+  if (way.decision.may_change_unseen) fs.captures.opened(fs, node);
   return kept;
 }
 
 void close_file(Filesystem& fs, OpenFile& open) {
   const auto closed = fs.open_files.take(open);
   if (!closed) return;
+  if (closed->way.may_change_unseen) fs.captures.released(fs, closed->node);
+  fs.open_modes.leave(*closed->node, closed->way.path);
   fs.nodes.take_back_descriptor(closed->node, closed->fd);
   if (!closed->writable()) return;
   const NodeLocks locks(closed->node);

@@ -22,21 +22,22 @@ enum class OpenedAs : std::uint8_t { kNotOpen, kCached, kPassthrough };
 
 struct OpenFacts {
   AccessMode access = AccessMode::kReadOnly;
-  bool creates = false, truncates = false, appends = false, direct_io = false;
-  bool has_set_id_bits = false;
-  bool has_capabilities = false;
+  bool truncates = false, direct_io = false;
+  bool was_updated = false;  ///< opened for reading and writing since the kernel knows it
   OpenedAs opened_as = OpenedAs::kNotOpen;
-  Mode mode = Mode::kAsync;
   IoOption io = IoOption::kAuto;
   bool passthrough_available = false;  ///< the kernel, our rights and the source's filesystem
 };
 
 struct OpenDecision {
   DataPath path = DataPath::kThroughDaemon;
+  /// Content may change without a request: through a mapping of the source's file. Only what is
+  /// open for reading and writing can be mapped so that it is written (mmap(2)).
+  bool may_change_unseen = false;
   bool operator==(const OpenDecision&) const = default;
 };
 
-/// Safe from any thread. For now every open goes through the daemon.
+/// Safe from any thread.
 [[nodiscard]] OpenDecision decide_open(const OpenFacts& facts);
 
 /// The access mode among open(2)'s flags.

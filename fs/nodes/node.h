@@ -63,6 +63,10 @@ class Node {
   /// Null unless the file is being written. Every change takes it away (ChangeLocks), and gives it
   /// back if it can tell what it did.
   std::unique_ptr<SeenAttributes> seen;
+  /// It is open in a way in which its content changes without a request (Captures).
+  bool changes_unseen = false;
+  /// Opened for reading and writing once. Guarded by OpenModes.
+  bool was_updated = false;
 
  private:
   friend class NodeTable;

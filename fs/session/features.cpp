@@ -50,4 +50,10 @@ Transport request_features(fuse_conn_info& connection, Transport wanted) {
   return Transport::kDevice;
 }
 
+bool request_passthrough(fuse_conn_info& connection) {
+  if (!fuse_set_feature_flag(&connection, FUSE_CAP_PASSTHROUGH)) return false;
+  connection.max_backing_stack_depth = FUSE_BACKING_STACKED_UNDER;
+  return true;
+}
+
 }  // namespace mirrorfs::fs

@@ -11,4 +11,8 @@ namespace mirrorfs::fs {
 /// connection gets.
 [[nodiscard]] Transport request_features(fuse_conn_info& connection, Transport wanted);
 
+/// Asks for passthrough of files on filesystems that are not stacked on others, so that others can
+/// be stacked on the mount; says whether the kernel has it.
+[[nodiscard]] bool request_passthrough(fuse_conn_info& connection);
+
 }  // namespace mirrorfs::fs

@@ -26,6 +26,7 @@ class FuseSession final : public Session, public fs::Filesystem {
               fs::Credentials credentials, Replicator& engine, fs::Transport transport)
       : fs::Filesystem(*tree, std::move(credentials), engine,
                        {.mode = chosen.mode,
+                        .io = chosen.passthrough ? fs::IoOption::kAuto : fs::IoOption::kThrough,
                         .hide_reserved_root_name = chosen.hide_reserved_root_name,
                         .attr_timeout = chosen.attr_timeout,
                         .entry_timeout = chosen.entry_timeout}),
@@ -41,6 +42,8 @@ class FuseSession final : public Session, public fs::Filesystem {
   void stop() override;
   void unmount() override;
   [[nodiscard]] const char* transport_in_use() const override;
+  [[nodiscard]] PassthroughUse passthrough_use() const override;
+  void capture_open_files() override { captures.capture_all(*this); }
   [[nodiscard]] std::size_t known_nodes() const override { return nodes.size(); }
 
  private:
@@ -64,6 +67,9 @@ FuseSession::~FuseSession() {
 void FuseSession::initialise(void* user_data, fuse_conn_info* connection) {
   auto& self = static_cast<FuseSession&>(*static_cast<fs::Filesystem*>(user_data));
   self.transport_ = fs::request_features(*connection, self.wanted_transport_);
+  const bool passes = self.settings_.passthrough && self.own.may_pass_through() &&
+                      fs::request_passthrough(*connection);
+  if (passes) self.open_modes.allow(fuse_session_fd(self.session_));
   if (self.settings_.on_init) self.settings_.on_init();
 }
 
@@ -133,6 +139,12 @@ void FuseSession::stop() { fuse_session_exit(session_); }
 // Who handed us the descriptor has mounted it and unmounts it.
 void FuseSession::unmount() {
   if (!settings_.mount_point.starts_with("/dev/fd/")) fuse_session_unmount(session_);
+}
+
+PassthroughUse FuseSession::passthrough_use() const {
+  return {.available = open_modes.allowed(),
+          .opens = open_modes.passed(),
+          .refused = open_modes.refused()};
 }
 
 const char* FuseSession::transport_in_use() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,6 +13,13 @@
 #include "mirrorfs/replicator.h"
 
 namespace mirrorfs {
+
+/// For `status`.
+struct PassthroughUse {
+  bool available = false;     ///< the kernel offers it, we have the right, and it is wanted
+  std::uint64_t opens = 0;    ///< that the kernel serves by itself, so far
+  std::uint64_t refused = 0;  ///< that it refused to: they go through the daemon
+};
 
 struct SessionOptions {
   /// "/dev/fd/N" takes over descriptor N, on which the protocol is spoken already (mount.fuse3(8)).
@@ -27,6 +35,7 @@ struct SessionOptions {
   /// Called once, by a request thread, when INIT was seen: the mount answers.
   std::function<void()> on_init;
   std::string transport = "auto";  ///< "auto", "uring" or "dev"
+  bool passthrough = true;         ///< where the kernel, our rights and the source allow it
 };
 
 /// Lives from the mount until after the unmount. The source's root and the replicator outlive it.
@@ -52,6 +61,13 @@ class Session {
 
   /// "uring" or "dev"; right after INIT was seen.
   [[nodiscard]] virtual const char* transport_in_use() const = 0;
+
+  /// How opens were served. Any thread.
+  [[nodiscard]] virtual PassthroughUse passthrough_use() const = 0;
+
+  /// Has what applications changed past the daemon, by now, recorded. Any thread, and also after
+  /// unmount(): what is still open then can go on changing, and stays marked.
+  virtual void capture_open_files() = 0;
 
   /// How many objects the kernel and open handles refer to; the root is always one. Any thread.
   [[nodiscard]] virtual std::size_t known_nodes() const = 0;

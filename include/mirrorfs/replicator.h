@@ -140,6 +140,12 @@ class Replicator {
   /// Allocates all that a mark on the footprint will take. bad_alloc: nothing was begun.
   [[nodiscard]] virtual Intent begin(Admission admission, Footprint footprint) = 0;
 
+  /// Marks what may change from now on without a request, until what is returned goes: on disk
+  /// before this returns as far as begin() promises. The mark says nothing of when: whoever holds
+  /// it records what changed, or an Unknown, before he lets it go. As long as one is held no stop
+  /// is recorded as clean.
+  [[nodiscard]] virtual std::shared_ptr<void> keep_marked(const Footprint&) { return nullptr; }
+
   /// Whether the mode makes a request wait at all.
   [[nodiscard]] virtual bool must_wait(Await what) const = 0;
   /// Calls `then` when `number` is as far as the mode promises: with EIO when the replica failed

@@ -106,15 +106,6 @@ TEST(FuseOptions, GivenOnesComeFirstAndOnce) {
                                       "subtype=mirrorfs"}));
 }
 
-TEST(Notices, SayWhichOptionsDoNotDoWhatTheyAreCalled) {
-  DaemonOptions options;
-  EXPECT_TRUE(unbuilt_options(options).empty());
-  options.given.insert("io");
-  EXPECT_EQ(unbuilt_options(options).size(), 1U);
-  options.io = "through";
-  EXPECT_TRUE(unbuilt_options(options).empty());
-}
-
 TEST(Readiness, ReportsSuccess) {
   auto pipe = ReadinessPipe::create();
   ASSERT_TRUE(pipe);

@@ -114,17 +114,58 @@ TEST(AccessModes, AreReadFromOpenFlags) {
   EXPECT_EQ(access_mode(O_RDWR | O_CREAT), AccessMode::kReadWrite);
 }
 
-TEST(OpenPolicy, EveryOpenGoesThroughTheDaemon) {
-  const OpenFacts cases[] = {
-      {},
-      {.access = AccessMode::kWriteOnly, .creates = true, .passthrough_available = true},
-      {.access = AccessMode::kReadWrite, .passthrough_available = true},
-      {.access = AccessMode::kWriteOnly, .truncates = true, .io = IoOption::kThrough},
-      {.has_set_id_bits = true, .opened_as = OpenedAs::kCached},
+constexpr DataPath kThrough = DataPath::kThroughDaemon;
+constexpr DataPath kPass = DataPath::kPassthrough;
+constexpr DataPath kDirect = DataPath::kPassthroughDirectIo;
+constexpr AccessMode kReads = AccessMode::kReadOnly;
+constexpr AccessMode kWrites = AccessMode::kWriteOnly;
+constexpr AccessMode kBoth = AccessMode::kReadWrite;
+
+/// Every open that is not excluded by something else.
+OpenFacts facts(AccessMode access, OpenedAs opened_as) {
+  return {.access = access, .opened_as = opened_as, .passthrough_available = true};
+}
+
+TEST(OpenPolicy, AllOpensOfAnInodeAgree) {
+  const struct {
+    AccessMode access;
+    OpenedAs opened_as;
+    OpenDecision decision;
+  } cases[] = {
+      {kReads, OpenedAs::kNotOpen, {kPass, false}},
+      {kWrites, OpenedAs::kNotOpen, {kThrough, false}},
+      {kBoth, OpenedAs::kNotOpen, {kThrough, false}},
+      {kReads, OpenedAs::kCached, {kThrough, false}},
+      {kWrites, OpenedAs::kCached, {kThrough, false}},
+      {kBoth, OpenedAs::kCached, {kThrough, false}},
+      {kReads, OpenedAs::kPassthrough, {kPass, false}},
+      {kWrites, OpenedAs::kPassthrough, {kDirect, false}},
+      {kBoth, OpenedAs::kPassthrough, {kDirect, true}},
   };
-  for (const OpenFacts& facts : cases) {
-    EXPECT_EQ(decide_open(facts), (OpenDecision{.path = DataPath::kThroughDaemon}));
+  for (const auto& one : cases) {
+    EXPECT_EQ(decide_open(facts(one.access, one.opened_as)), one.decision)
+        << static_cast<int>(one.access) << " beside " << static_cast<int>(one.opened_as);
   }
+}
+
+TEST(OpenPolicy, WhatRulesPassthroughOutIsOneFact) {
+  OpenFacts each[] = {facts(kReads, OpenedAs::kNotOpen), facts(kReads, OpenedAs::kNotOpen),
+                      facts(kReads, OpenedAs::kNotOpen), facts(kReads, OpenedAs::kNotOpen),
+                      facts(kReads, OpenedAs::kNotOpen)};
+  each[0].passthrough_available = false;
+  each[1].io = IoOption::kThrough;
+  each[2].direct_io = true;
+  each[3].truncates = true;
+  each[4].was_updated = true;
+  for (const OpenFacts& one : each) EXPECT_EQ(decide_open(one).path, kThrough) << &one - each;
+}
+
+TEST(OpenPolicy, BesidePassthroughNothingRulesItOut) {
+  OpenFacts open = facts(kReads, OpenedAs::kPassthrough);
+  open.was_updated = true;
+  EXPECT_EQ(decide_open(open).path, kPass);
+  open.direct_io = true;
+  EXPECT_EQ(decide_open(open).path, kDirect);
 }
 
 TEST(TransportChoice, FollowsTheOptionAndWhatThereIs) {
