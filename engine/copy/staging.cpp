@@ -82,9 +82,12 @@ Result<Staging> Staging::open(int replica_root) {
   if (!made) return pass_on(std::move(made));
   objects::DirFd folder = std::move(made->fd);
   // A default ACL of the replica's root would be handed down to everything built here.
-  Result<void> plain = objects::remove_xattr(folder.get(), "system.posix_acl_default");
-  if (!plain && plain.error().code != EOPNOTSUPP) return pass_on(std::move(plain));
-  Result<void> closed = objects::set_mode(folder.get(), 0700);
+  // Neither can be there where the filesystem has no such thing.
+  objects::Refusal lacking;
+  Result<void> plain = objects::taken_or_refused(
+      objects::remove_xattr(folder.get(), "system.posix_acl_default"), lacking);
+  if (!plain) return pass_on(std::move(plain));
+  Result<void> closed = objects::taken_or_refused(objects::set_mode(folder.get(), 0700), lacking);
   if (!closed) return pass_on(std::move(closed));
   remove_leftovers(folder.get());
   return Staging(std::move(folder), reserved->made, current_umask());
