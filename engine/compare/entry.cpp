@@ -21,6 +21,10 @@ const char* type_name(mode_t mode) {
   }
 }
 
+bool means_absent(int code) {
+  return code == ENOENT || code == ENAMETOOLONG || code == EINVAL || code == EILSEQ;
+}
+
 bool wrongly_shared(const EntryPair& entry) {
   if (!entry.replica || entry.replica->nlink <= 1) return false;
   if (entry.source.nlink <= 1) return true;

@@ -59,6 +59,20 @@ struct Known {
                                                               std::string name, Known source,
                                                               Known replica, Policy policy);
 
+/// Of a look at the replica: nothing has the name, or nothing can (too long, reserved).
+[[nodiscard]] bool means_absent(int code);
+
+/// Whether the directory lists this very name: what a filesystem that folds case shows under it may
+/// have another one.
+[[nodiscard]] ring::Task<Result<bool>> lists_name(ring::Ring& ring, int directory,
+                                                  std::string name);
+
+/// Where the replica's filesystem folds case: what it shows under the name may have another one,
+/// which differs in case. Then `replica` becomes absent; ENOTUNIQ: the source has both names, and
+/// the replica can have one; EBUSY: the other one is still to go.
+[[nodiscard]] ring::Task<Result<void>> settle_case(const EntryPair& entry, const Known& source,
+                                                   Known& replica);
+
 /// "file", "directory", "symlink", …
 [[nodiscard]] const char* type_name(mode_t mode);
 

@@ -8,19 +8,21 @@
 namespace mirrorfs::compare {
 
 Result<VerifyReport> verify_keeping(int source_root, int replica_root, const VerifyOptions& options,
-                                    replica::Keeper* keeper, const Boundaries* boundaries) {
+                                    replica::Keeper* keeper, const Boundaries* boundaries,
+                                    const Fidelity& fidelity) {
   compare::ReportListener listener(options.most_differences, nullptr);
   const compare::Policy policy{
       .compare = options.full ? compare::Compare::kFull : compare::Compare::kQuick,
       .dry_run = !options.repair};
   Result<void> walked = compare::walk_trees({source_root, replica_root}, policy, listener, nullptr,
-                                            keeper, boundaries);
+                                            keeper, boundaries, fidelity);
   if (!walked) return pass_on(std::move(walked));
   return listener.verify_report();
 }
 
 Result<SyncReport> sync_keeping(int source_root, int replica_root, const SyncOptions& options,
-                                replica::Keeper* keeper, const Boundaries* boundaries) {
+                                replica::Keeper* keeper, const Boundaries* boundaries,
+                                const Fidelity& fidelity) {
   // Only a dry run lists what differs.
   const std::size_t most = options.dry_run ? std::numeric_limits<std::size_t>::max() : 0;
   compare::ReportListener listener(most, options.on_progress);
@@ -33,7 +35,7 @@ Result<SyncReport> sync_keeping(int source_root, int replica_root, const SyncOpt
       .update_in_place = false};
   Result<void> walked =
       compare::walk_trees({source_root, replica_root, options.source_root}, policy, listener,
-                          options.interrupted, keeper, boundaries);
+                          options.interrupted, keeper, boundaries, fidelity);
   if (!walked) return pass_on(std::move(walked));
   return listener.sync_report();
 }

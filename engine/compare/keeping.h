@@ -11,9 +11,11 @@ namespace mirrorfs::compare {
 [[nodiscard]] Result<VerifyReport> verify_keeping(int source_root, int replica_root,
                                                   const VerifyOptions& options,
                                                   replica::Keeper* keeper,
-                                                  const Boundaries* boundaries);
+                                                  const Boundaries* boundaries,
+                                                  const Fidelity& fidelity);
 [[nodiscard]] Result<SyncReport> sync_keeping(int source_root, int replica_root,
                                               const SyncOptions& options, replica::Keeper* keeper,
-                                              const Boundaries* boundaries);
+                                              const Boundaries* boundaries,
+                                              const Fidelity& fidelity);
 
 }  // namespace mirrorfs::compare

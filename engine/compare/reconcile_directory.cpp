@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 #include <span>
 #include <utility>
 
@@ -91,11 +92,13 @@ void note_result(Work& work, std::string&& name, EntryResult&& entry) {
                                   .missing = entry.created_directory && work.policy.dry_run});
 }
 
+bool folds_case(const Work& work) { return work.context.rights.fidelity.replica.folds_case; }
+
 /// A name of an object that is in the replica already is linked, not copied.
 bool may_copy_on_sight(const Work& work, const Name& item) {
   return work.policy.sight_device == work.directory.id.device && !work.policy.dry_run &&
          !work.defer && item.in_source && !item.in_replica && item.type == DT_REG &&
-         !work.context.hardlinks.may_know(item.inode);
+         !folds_case(work) && !work.context.hardlinks.may_know(item.inode);
 }
 
 /// True: done, or put off. Else `source` is what was learned.
@@ -189,6 +192,8 @@ ring::Task<void> work_on_all(Work& work, Items items) {
     ring::Permit permit = co_await work.context.limits.objects.acquire();
     if (work.context.limits.pieces.cancelled()) break;
     group.spawn(work_on(work, Job(std::move(item)), std::move(permit)));
+    // Two names may be one there.
+    if (folds_case(work)) co_await group.join();
   }
   co_await group.join();
 }
@@ -219,8 +224,10 @@ ring::Task<Result<DirectoryResult>> reconcile_directory(Context context, Directo
   if (!listed) co_return pass_on(std::move(listed));
   context.observer.listed(listed->source.size());
   Work work{context, directory, policy, defer, {}, {}};
-  Result<void> worked =
-      co_await work_on_directory(work, merged(listed->source, listed->replica, skip_reserved));
+  std::vector<Name> names = merged(listed->source, listed->replica, skip_reserved);
+  // What goes makes room for the same name in another case.
+  if (folds_case(work)) std::ranges::stable_partition(names, std::logical_not(), &Name::in_source);
+  Result<void> worked = co_await work_on_directory(work, std::move(names));
   if (!worked) co_return pass_on(std::move(worked));
   DirectoryResult& result = work.result;
   std::ranges::sort(result.children, {}, &ChildDirectory::name);

@@ -19,7 +19,7 @@ ring::Task<Result<void>> look_if_unknown(ring::Ring& ring, int dirfd, const std:
   side.metadata.reset();
   if (dirfd >= 0) {
     Result<Metadata> found = co_await ring.statx(dirfd, name.c_str());
-    if (!found && found.error().code != ENOENT) co_return pass_on(std::move(found));
+    if (!found && !means_absent(found.error().code)) co_return pass_on(std::move(found));
     if (found) side.metadata = *found;
   }
   side.looked = true;
@@ -120,8 +120,13 @@ ring::Task<Result<Reconciled>> attempt(EntryPair& entry, Known source, Known rep
   Result<void> looked =
       co_await look_if_unknown(context.ring, directory.source, entry.name, source);
   if (!looked) co_return pass_on(std::move(looked));
+  const bool listed = replica.looked && replica.metadata;
   looked = co_await look_if_unknown(context.ring, directory.replica, entry.name, replica);
   if (!looked) co_return pass_on(std::move(looked));
+  if (context.rights.fidelity.replica.folds_case && !listed) {
+    looked = co_await settle_case(entry, source, replica);
+    if (!looked) co_return pass_on(std::move(looked));
+  }
   result = EntryResult{};
   entry.transfer.refused.reset();
   entry.replica = replica.metadata;
@@ -137,6 +142,10 @@ ring::Task<Result<Reconciled>> attempt(EntryPair& entry, Known source, Known rep
   }
   entry.source = *source.metadata;
   if (first) context.observer.seen(entry.source);
+  if (context.rights.fidelity.leaves_out_type(entry.source.mode)) {
+    ring::Task<Result<Reconciled>> removal = remove_extraneous(entry);
+    co_return co_await std::move(removal);
+  }
   ring::Task<Result<Reconciled>> work =
       entry.source.is_directory() ? reconcile_subdirectory(entry, result) : reconcile_object(entry);
   co_return co_await std::move(work);

@@ -83,7 +83,7 @@ ring::Task<Result<FileDifference>> compare_file(EntryPair& entry) {
     if (!same) co_return pass_on(std::move(same));
     found.content = !*same;
   } else {
-    found.content = found.attributes.times;
+    found.content = objects::times_tell_a_change(entry.source, *entry.replica, rights);
   }
   co_return found;
 }

@@ -1,6 +1,7 @@
 // Objects with several names: the first name met is reconciled like any other object, the further
 // ones become links to that object.
 #include <cerrno>
+#include <optional>
 
 #include "engine/compare/entry.h"
 #include "engine/ring/ring.h"
@@ -55,6 +56,47 @@ ring::Task<Result<ObjectId>> replica_identity(EntryPair& entry, Reconciled outco
   co_return now->id();
 }
 
+/// Whether the error of a link says that this object gets no further name on the replica: it has
+/// as many as there may be, or there are none.
+bool takes_no_more_names(const EntryPair& entry, int code) {
+  const Fidelity& fidelity = entry.context.rights.fidelity;
+  return code == EMLINK || code == EOPNOTSUPP || code == ENOSYS ||
+         (code == EPERM && !fidelity.replica.links);
+}
+
+/// A copy of its own is there, or is all that can be, which is accepted.
+bool stays_a_copy(const EntryPair& entry, const copy::HardlinkMap::Place& place) {
+  const Fidelity& fidelity = entry.context.rights.fidelity;
+  if (!fidelity.tolerated.contains(Loss::kLinks)) return false;
+  const bool another = entry.replica && entry.replica->type() == entry.source.type() &&
+                       entry.replica->id() != place.replica;
+  return !fidelity.replica.links || another;
+}
+
+/// Links the name to `place`; false: it has to become a copy of its own, and `split` says whether
+/// it will stay one.
+ring::Task<Result<std::optional<Reconciled>>> try_link(EntryPair& entry,
+                                                       const copy::HardlinkMap::Place& place,
+                                                       bool& split) {
+  split = stays_a_copy(entry, place);
+  if (split) co_return std::nullopt;
+  Result<Reconciled> linked = co_await link_to(entry, place);
+  if (linked) co_return std::optional(*linked);
+  const int code = linked.error().code;
+  split = takes_no_more_names(entry, code);
+  if (!split && code != ENOENT && code != ESTALE) co_return pass_on(std::move(linked));
+  co_return std::nullopt;
+}
+
+/// Several names of one object are several objects on the replica.
+void tell_split(EntryPair& entry) {
+  entry.context.observer.names_are_split(entry.source);
+  if (entry.context.rights.fidelity.tolerated.contains(Loss::kLinks)) return;
+  if (!entry.transfer.refused) {
+    entry.transfer.refused = Error{EMLINK, "linkat (it becomes a copy of its own)", {}};
+  }
+}
+
 }  // namespace
 
 ring::Task<Result<Reconciled>> reconcile_linked(EntryPair& entry) {
@@ -63,12 +105,14 @@ ring::Task<Result<Reconciled>> reconcile_linked(EntryPair& entry) {
   const copy::HardlinkMap::Lease lease = co_await links.lease(source);
   const std::optional<copy::HardlinkMap::Place> place = links.find(source);
   const Location here{entry.directory.id, entry.name};
+  bool split = false;
   if (place && place->where != here) {
-    Result<Reconciled> linked = co_await link_to(entry, *place);
-    if (linked) links.met(source);
-    const int code = linked ? 0 : linked.error().code;
-    if (code == EMLINK) entry.context.observer.names_are_split(entry.source);
-    if (code != ENOENT && code != EMLINK && code != ESTALE) co_return linked;
+    Result<std::optional<Reconciled>> linked = co_await try_link(entry, *place, split);
+    if (!linked) co_return pass_on(std::move(linked));
+    if (*linked) {
+      links.met(source);
+      co_return **linked;
+    }
   }
   const bool may_share = entry.replica && entry.replica->nlink > 1;
   if (may_share) links.claim(entry.replica->id(), source);
@@ -76,6 +120,7 @@ ring::Task<Result<Reconciled>> reconcile_linked(EntryPair& entry) {
       entry.source.is_regular() ? reconcile_file(entry) : reconcile_small(entry);
   Result<Reconciled> outcome = co_await std::move(first);
   if (!outcome || *outcome == Reconciled::kVanished) co_return outcome;
+  if (split) tell_split(entry);
   Result<ObjectId> replica = co_await replica_identity(entry, *outcome);
   if (!replica) co_return pass_on(std::move(replica));
   if (may_share && entry.replica->id() != *replica) links.give_up(entry.replica->id(), source);

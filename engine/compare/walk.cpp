@@ -54,14 +54,14 @@ class Walk final : public copy::ReplicaDirectories {
  public:
   Walk(ring::Ring& ring, copy::Staging* staging, const Policy& policy, WalkListener& listener,
        const objects::DescriptorBudget& budget, const std::atomic<bool>* interrupted,
-       replica::Keeper* keeper, const Boundaries* boundaries)
+       replica::Keeper* keeper, const Boundaries* boundaries, const Fidelity& fidelity)
       : ring_(ring),
         boundaries_(boundaries),
         writer_(ring, keeper),
         staging_(staging),
         policy_(policy),
         listener_(listener),
-        rights_(objects::Rights::current()),
+        rights_(objects::Rights::current(fidelity)),
         budget_(budget),
         limits_{ring::Semaphore(budget.objects), copy::PieceBudget(copy::Limits::kPieces),
                 copy::PieceBudget(budget.objects, copy::kSmallFile)},
@@ -327,7 +327,7 @@ ring::Task<Result<void>> look_at_roots(ring::Ring& ring, WalkNode& root,
 
 Result<void> walk_trees(const Roots& roots, const Policy& policy, WalkListener& listener,
                         const std::atomic<bool>* interrupted, replica::Keeper* keeper,
-                        const Boundaries* boundaries) {
+                        const Boundaries* boundaries, const Fidelity& fidelity) {
   Result<std::shared_ptr<WalkNode>> root = open_roots(roots);
   if (!root) return pass_on(std::move(root));
   const objects::DescriptorBudget budget = objects::DescriptorBudget::of_process();
@@ -345,7 +345,7 @@ Result<void> walk_trees(const Roots& roots, const Policy& policy, WalkListener& 
     (*root)->touched = staging->made_reserved();
   }
   Walk walk(**ring, staging ? &*staging : nullptr, policy, listener, budget, interrupted, keeper,
-            boundaries);
+            boundaries, fidelity);
   Result<void> walked = (*ring)->run_task(walk.run(std::move(*root), roots.replica));
   listener.ring_used((*ring)->counters());
   return walked;

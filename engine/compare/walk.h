@@ -52,6 +52,7 @@ struct Roots {
                                       WalkListener& listener,
                                       const std::atomic<bool>* interrupted = nullptr,
                                       replica::Keeper* keeper = nullptr,
-                                      const Boundaries* boundaries = nullptr);
+                                      const Boundaries* boundaries = nullptr,
+                                      const Fidelity& fidelity = {});
 
 }  // namespace mirrorfs::compare

@@ -87,8 +87,10 @@ Result<void> copy_attributes(Transfer& transfer, int from, const Staged& to) {
   const objects::Rights rights = transfer.tools.rights;
   Result<objects::Xattrs> wanted = objects::read_xattrs(from, rights);
   if (!wanted) return pass_on(std::move(wanted));
-  const objects::AttributeSet which =
+  objects::AttributeSet which =
       objects::to_set_on_new(transfer.source, *wanted, to.permissions(), to.owner());
+  // What it was made with may have come to nothing.
+  if (!rights.fidelity.replica.exact) which.owner = which.mode = true;
   Result<objects::Refusal> applied =
       transfer.tools.writer.apply_attributes(to.fd(), which, transfer.source, *wanted, {}, rights);
   if (!applied) return pass_on(std::move(applied));

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "engine/journal/capabilities_json.h"
 #include "engine/journal/json_text.h"
 #include "engine/journal/small_file.h"
 #include "mirrorfs/mirror.h"
@@ -97,6 +98,10 @@ PairRecord from_json(const json& body) {
   for (const json& path : body.at("inner_mounts")) {
     record.inner_mounts.push_back(path_from(path.get<std::string>()));
   }
+  if (body.contains("capabilities")) {
+    record.capabilities = capabilities_from(body.at("capabilities"));
+  }
+  record.tolerated = parse_losses(body.value("tolerated", "")).value_or(Losses());
   return record;
 }
 
@@ -119,19 +124,21 @@ std::string to_text(const PairRecord& record) {
   }
   json mounts = json::array();
   for (const std::string& path : record.inner_mounts) mounts.push_back(path_text(path));
-  const json body = {{"version", kVersion},
-                     {"pair_id", record.pair_id},
-                     {"role", record.role == Role::kSource ? "source" : "replica"},
-                     {"generation", record.generation},
-                     {"role_since", time_json(record.role_since)},
-                     {"used", time_json(record.used)},
-                     {"own", to_json(record.own)},
-                     {"peer", to_json(record.peer)},
-                     {"session", to_json(record.session)},
-                     {"peer_ctime", time_json(record.peer_ctime)},
-                     {"foreign", std::move(foreign)},
-                     {"one_file_system", record.one_file_system},
-                     {"inner_mounts", std::move(mounts)}};
+  json body = {{"version", kVersion},
+               {"pair_id", record.pair_id},
+               {"role", record.role == Role::kSource ? "source" : "replica"},
+               {"generation", record.generation},
+               {"role_since", time_json(record.role_since)},
+               {"used", time_json(record.used)},
+               {"own", to_json(record.own)},
+               {"peer", to_json(record.peer)},
+               {"session", to_json(record.session)},
+               {"peer_ctime", time_json(record.peer_ctime)},
+               {"foreign", std::move(foreign)},
+               {"one_file_system", record.one_file_system},
+               {"inner_mounts", std::move(mounts)},
+               {"tolerated", record.tolerated.text()}};
+  if (record.capabilities) body["capabilities"] = to_json(*record.capabilities);
   return body.dump(2) + "\n";
 }
 

@@ -11,6 +11,7 @@
 
 #include "engine/journal/tree_identity.h"
 #include "engine/journal/tree_root.h"
+#include "mirrorfs/capabilities.h"
 
 namespace mirrorfs::journal {
 
@@ -52,6 +53,14 @@ struct PairRecord {
       foreign;  ///< when somebody else may have changed the tree, not looked for yet
   bool one_file_system = false;
   std::vector<std::string> inner_mounts;  ///< filesystems mounted in the source, relative paths
+  /// Of this tree's filesystem; absent: it was not asked yet.
+  std::optional<Capabilities> capabilities;
+  Losses tolerated;  ///< by the last session
+
+  /// Of this tree as a replica.
+  [[nodiscard]] Fidelity fidelity() const {
+    return {.replica = capabilities.value_or(Capabilities()), .tolerated = tolerated};
+  }
 };
 
 /// No record: nullopt. A record that cannot be read or parsed is an error, not «no record».

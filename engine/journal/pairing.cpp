@@ -206,7 +206,8 @@ StartUp<void> Pairing::lock_replica(const TreeRoot& replica) {
   auto root = lock_root(replica, "replica");
   if (!root) return refuse(root.error());
   locks_.push_back(std::move(*root));
-  if (::mkdirat(replica.fd.get(), kReservedName, 0700) != 0 && errno != EEXIST) {
+  made_reserved_ = ::mkdirat(replica.fd.get(), kReservedName, 0700) == 0;
+  if (!made_reserved_ && errno != EEXIST) {
     return refuse(fmt::format("cannot write to replica {}: {}", replica.path.string(), reason()));
   }
   auto reserved = open_reserved(replica);
@@ -218,6 +219,20 @@ StartUp<void> Pairing::lock_replica(const TreeRoot& replica) {
   return {};
 }
 
+/// Who refuses leaves the replica as it was.
+StartUp<void> Pairing::examine(const TreeRoot& replica, const Request& request,
+                               Ruling& ruling) {
+  if (!request.examine) return {};
+  auto examined = request.examine(reserved_.get(), ruling);
+  if (!examined && made_reserved_) {
+    // What is removed while it is open stays, on FUSE, under another name. The root stays locked.
+    locks_.pop_back();
+    ::unlinkat(reserved_.get(), "lock", 0);
+    ::unlinkat(replica.fd.get(), kReservedName, AT_REMOVEDIR);
+  }
+  return examined;
+}
+
 StartUp<Pairing> Pairing::take(const TreeRoot& source, const TreeRoot& replica,
                                const Request& request, Ruling ruling) {
   Pairing pairing;
@@ -226,6 +241,7 @@ StartUp<Pairing> Pairing::take(const TreeRoot& source, const TreeRoot& replica,
   }
   if (auto locked = pairing.lock_replica(replica); !locked) return refuse(locked.error());
   if (auto still = check_still(replica, ruling); !still) return refuse(still.error());
+  if (auto fit = pairing.examine(replica, request, ruling); !fit) return refuse(fit.error());
   if (request.mounts && ruling.promotes_source) {
     const auto promoted =
         promote_tree(source, pairing.source_reserved_.get(), request.state_directory);
@@ -243,6 +259,7 @@ StartUp<Pairing> Pairing::take(const TreeRoot& source, const TreeRoot& replica,
   pairing.kind_ = ruling.kind;
   pairing.mounts_ = request.mounts;
   pairing.asked_to_adopt_ = request.adopt;
+  pairing.fidelity_changed_ = ruling.found && ruling.found->fidelity() != ruling.record.fidelity();
   pairing.record_ = std::move(ruling.record);
   if (ruling.kind == Ruling::Kind::kKnownPair) return pairing;
   if (auto begun = pairing.write_first_record(); !begun) {

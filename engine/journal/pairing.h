@@ -2,6 +2,7 @@
 // pairing record, the locks. Start-up only.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,9 @@ class Pairing {
     /// Filesystems mounted in the source are not mirrored; a sync goes by the pair's record.
     std::optional<bool> one_file_system = {};
     int state_directory = -1;  ///< -1: nothing is known of disks that are not mounted
+    /// Called under the locks and before anything is recorded, with the replica's reserved
+    /// directory: may complete the ruling's record, or refuse.
+    std::function<StartUp<void>(int reserved_directory, Ruling& ruling)> examine = {};
   };
 
   /// Decides without changing anything. The descriptors stay the caller's.
@@ -49,6 +53,9 @@ class Pairing {
   [[nodiscard]] Ruling::Kind kind() const { return kind_; }
   /// The replica is the very directory that its last session wrote to, not a copy of it.
   [[nodiscard]] bool same_replica() const { return same_replica_; }
+  /// The replica's filesystem holds, or need hold, other attributes than in the last session: what
+  /// was equal then may not be any more.
+  [[nodiscard]] bool fidelity_changed() const { return fidelity_changed_; }
   /// Asked for with Request::mounts.
   [[nodiscard]] bool mounts() const { return mounts_; }
   [[nodiscard]] int reserved_directory() const { return reserved_.get(); }
@@ -60,6 +67,8 @@ class Pairing {
   [[nodiscard]] StartUp<void> lock_source(const TreeRoot& source);
   [[nodiscard]] StartUp<void> lock_replica(const TreeRoot& replica);
   [[nodiscard]] StartUp<void> write_first_record();
+  [[nodiscard]] StartUp<void> examine(const TreeRoot& replica, const Request& request,
+                                      Ruling& ruling);
   UniqueFd reserved_, source_reserved_;
   std::vector<UniqueFd> locks_;
   PairRecord record_;
@@ -68,6 +77,8 @@ class Pairing {
   bool same_replica_ = false;
   bool mounts_ = false;
   bool asked_to_adopt_ = false;
+  bool made_reserved_ = false;
+  bool fidelity_changed_ = false;
 };
 
 /// Whether a directory holds nothing but our reserved name and an empty lost+found.

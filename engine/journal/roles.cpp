@@ -195,6 +195,7 @@ StartUp<Ruling> rule(const Roles& roles) {
     ruling->record.role = Role::kReplica;
     ruling->record.role_since = roles.now;
     ruling->record.inner_mounts.clear();  // of the other tree
+    ruling->record.capabilities.reset();
   }
   return ruling;
 }

@@ -41,6 +41,13 @@ struct Ruling {
   /// The replica's record as found, and whether the replica is the directory that this names.
   std::optional<PairRecord> found = {};
   bool same_replica = false;
+
+  /// What its filesystem was found to hold; none: it has to be asked, for the first time or because
+  /// this is another directory than the one that was.
+  [[nodiscard]] std::optional<Capabilities> known_capabilities() const {
+    const bool known = kind == Kind::kKnownPair && same_replica;
+    return known ? record.capabilities : std::nullopt;
+  }
 };
 
 /// A refusal is one line.

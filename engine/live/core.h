@@ -33,6 +33,7 @@ class Core {
     std::shared_ptr<journal::MarkJournal> journal;  ///< null: none is kept
     std::unique_ptr<replica::Keeper> keeper;        ///< none: nothing has to be kept
     compare::Boundaries boundaries;
+    Fidelity fidelity;
     ObjectId root;
     int source_root;
     int replica_root;

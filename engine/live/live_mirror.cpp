@@ -6,6 +6,7 @@
 
 #include "engine/objects/file_clock.h"
 #include "engine/replica/kept.h"
+#include "engine/replica/probe.h"
 #include "mirrorfs/log.h"
 #include "mirrorfs/object_calls.h"
 
@@ -81,12 +82,14 @@ Core::Beginning LiveMirror::choose_beginning() {
     log_info("the roles have changed: comparing both trees");
     return beginning;
   }
+  const bool same_fidelity = !opened_.pairing.fidelity_changed();
   if (clean) {
-    if (opened_.options.check == Check::kNone) beginning.policy.reset();
+    if (opened_.options.check == Check::kNone && same_fidelity) beginning.policy.reset();
     return beginning;
   }
   if (policy.changed_since.tv_sec == 0) policy.compare = compare::Compare::kFull;
-  if (opened_.options.check != Check::kFull) beginning.marks = marks_of_last_session();
+  const bool by_marks = opened_.options.check != Check::kFull && same_fidelity;
+  if (by_marks) beginning.marks = marks_of_last_session();
   if (beginning.marks) {
     log_info("the last session did not end cleanly: comparing the {} entries that it marked",
              beginning.marks->marks.size());
@@ -114,7 +117,17 @@ std::vector<std::string> LiveMirror::warnings() const {
   return lines;
 }
 
+Losses LiveMirror::lost_here() const {
+  const auto& capabilities = opened_.pairing.record().capabilities;
+  if (!capabilities) return {};
+  return replica::losses_that_matter(*capabilities, source_root(), objects::Rights::current());
+}
+
 Result<void> LiveMirror::start() {
+  lost_ = lost_here();
+  if (!lost_.none()) {
+    log_info("the replica's filesystem cannot hold these, which is tolerated: {}", lost_.text());
+  }
   if (auto prepared = calls::prepare(); !prepared) return prepared;
   auto ring = ring::Ring::create();
   if (!ring) return pass_on(std::move(ring));
@@ -169,6 +182,7 @@ Result<void> LiveMirror::make_core(std::unique_ptr<ring::Ring> ring,
                                                    .journal = journal_,
                                                    .keeper = std::move(keeper),
                                                    .boundaries = std::move(boundaries),
+                                                   .fidelity = pair.fidelity(),
                                                    .root = opened_.source.metadata.id(),
                                                    .source_root = source_root(),
                                                    .replica_root = replica_root()});
@@ -199,6 +213,8 @@ EngineStatus LiveMirror::status() const {
     last_answer_ = now;
     last_status_.state = MirrorState::kDegraded;
   }
+  last_status_.losses = lost_;
+  last_status_.tolerated = opened_.options.tolerate;
   return last_status_;
 }
 

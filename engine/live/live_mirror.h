@@ -74,8 +74,10 @@ class LiveMirror final : public Mirror, public Replicator {
   [[nodiscard]] Result<void> make_journal(const std::string& pair_id);
   [[nodiscard]] Result<std::unique_ptr<replica::Keeper>> make_keeper() const;
   void end_thread(bool by_force);
+  [[nodiscard]] Losses lost_here() const;
 
   Opened opened_;
+  Losses lost_;  ///< set by start()
   stream::Intake intake_;
   Core::Beginning beginning_;
   std::shared_ptr<journal::MarkJournal> journal_;

@@ -4,6 +4,7 @@
 // another's copy: it goes, and what it mirrored is found anew by a walk.
 #include <algorithm>
 
+#include "engine/compare/entry.h"
 #include "engine/copy/remove_tree.h"
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
@@ -40,6 +41,13 @@ void Reconciler::give_up_replica(const ObjectId& directory) {
   need_retries();
 }
 
+/// What the replica shows under the name has this very name there.
+ring::Task<Result<bool>> Reconciler::is_own_name(const Location& entry, int replica_directory) {
+  if (!state_.rights.fidelity.replica.folds_case) co_return true;
+  const auto listed = co_await compare::lists_name(state_.ring, replica_directory, entry.name);
+  co_return listed;
+}
+
 ring::Task<Result<void>> Reconciler::make_room(const Location& entry, const Metadata* source,
                                                const compare::DirectoryPair& pair) {
   const auto stands_there = state_.directories.at(entry);
@@ -47,9 +55,12 @@ ring::Task<Result<void>> Reconciler::make_room(const Location& entry, const Meta
     give_up_replica(*stands_there);
   }
   const auto found = co_await state_.ring.statx(pair.replica, entry.name.c_str());
-  if (!found && found.error().code == ENOENT) co_return Result<void>{};
+  if (!found && compare::means_absent(found.error().code)) co_return Result<void>{};
   if (!found) co_return std::unexpected(found.error());
   if (!must_make_room(source, &*found)) co_return Result<void>{};
+  const auto own_name = co_await is_own_name(entry, pair.replica);
+  if (!own_name) co_return std::unexpected(own_name.error());
+  if (!*own_name) co_return Result<void>{};
   // Not where the table has it: somebody has moved it on the replica.
   if (const auto owner = state_.directories.owners().owner(found->id())) give_up_replica(*owner);
   PassObserver observer(progress_, state_.totals);

@@ -8,6 +8,7 @@
 #include "engine/compare/removals.h"
 #include "engine/journal/boot.h"
 #include "engine/live/live_mirror.h"
+#include "engine/replica/probe.h"
 #include "engine/ring/ring.h"
 
 namespace mirrorfs {
@@ -67,6 +68,23 @@ journal::StartUp<void> check_removals(const MirrorOptions& options,
                                   .no_count = has_marks && unfinished_since(record)});
 }
 
+/// What the replica's filesystem can hold.
+std::function<journal::StartUp<void>(int, journal::Ruling&)> examiner(
+    const MirrorOptions& options, const journal::TreeRoot& source,
+    const journal::TreeRoot& replica) {
+  return [&](int reserved, journal::Ruling& ruling) -> journal::StartUp<void> {
+    ruling.record.tolerated = options.tolerate;
+    auto found = replica::examine({.source_root = source.fd.get(),
+                                   .reserved_directory = reserved,
+                                   .replica_path = replica.path.string(),
+                                   .tolerated = options.tolerate,
+                                   .known = ruling.known_capabilities()});
+    if (!found) return std::unexpected(found.error());
+    ruling.record.capabilities = *found;
+    return {};
+  };
+}
+
 }  // namespace
 
 journal::StartUp<std::unique_ptr<Mirror>> Mirror::open(const MirrorOptions& options) {
@@ -90,7 +108,8 @@ journal::StartUp<std::unique_ptr<Mirror>> Mirror::open(const MirrorOptions& opti
   const journal::Pairing::Request request{.adopt = options.adopt,
                                           .mounts = true,
                                           .one_file_system = options.one_file_system,
-                                          .state_directory = state->fd.get()};
+                                          .state_directory = state->fd.get(),
+                                          .examine = examiner(options, *source, *replica)};
   auto ruling = journal::Pairing::decide(*source, *replica, request);
   if (!ruling) return std::unexpected(ruling.error());
   if (auto few = check_removals(options, ruling->record, *source, *replica, state->fd.get());

@@ -75,7 +75,12 @@ ring::Task<Reconciler::Attempt> Reconciler::entry_held(const Location& entry,
                                                        const Metadata* expected,
                                                        const state::DirHandle& source) {
   stream::ClaimSet claims;
-  claims.shared(stream::object_key(entry.parent));
+  // Where two names may be one, one of a directory at a time.
+  if (state_.rights.fidelity.replica.folds_case) {
+    claims.exclusive(stream::object_key(entry.parent));
+  } else {
+    claims.shared(stream::object_key(entry.parent));
+  }
   claims.exclusive(stream::entry_key(entry.parent, entry.name));
   if (expected != nullptr) claims.exclusive(stream::object_key(expected->id()));
   const std::vector<ObjectId> doomed = doomed_by(entry, expected);
@@ -195,6 +200,7 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::reconcile_held(
   auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, now,
                                                   std::nullopt, policy);
   if (!result) co_return pass_on(std::move(result));
+  if (result->source && observer.names_were_split()) state_.links.set_split(result->source->id());
   if (!result->source || !result->is_directory) {
     const ObjectId object = result->source ? result->source->id() : ObjectId{};
     follow_refusals(entry, object, observer.refusal_of(entry.name));
@@ -206,7 +212,6 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::reconcile_held(
   }
   if (result->source && result->source->nlink > 1) {
     state_.links.add(result->source->id(), entry);
-    if (observer.names_were_split()) state_.links.set_split(result->source->id());
   }
   if (offered && result->source) {
     auto compared = co_await compare_linked(entry, *result->source, pair, offered);

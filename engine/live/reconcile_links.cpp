@@ -115,6 +115,8 @@ ring::Task<void> Reconciler::detach_shared(const Location& entry, int replica_di
   const char* name = entry.name.c_str();
   const auto there = co_await state_.ring.statx(replica_directory, name);
   if (!there || there->is_directory() || there->nlink < 2) co_return;
+  const auto own_name = co_await is_own_name(entry, replica_directory);
+  if (!own_name || !*own_name) co_return;
   const auto removed = co_await state_.writer.unlink(replica_directory, name);
   if (!removed) state_.count_error(removed.error().message());
 }

@@ -135,6 +135,7 @@ class Reconciler {
                                                    SequenceNumber before);
 
   // Attributes that the replica does not take (refused_attributes.cpp).
+  [[nodiscard]] bool stays_split(const ObjectId& object) const;
   void follow_refusals(const Location& entry, const ObjectId& object, const Error* refusal);
   void follow_refusals_in(const ObjectId& directory, const PassObserver& observer,
                           const compare::DirectoryResult& result);
@@ -161,6 +162,7 @@ class Reconciler {
                                                 const Metadata* source) const;
   void give_up_replica(const ObjectId& directory);
   void forget(const ObjectId& directory);
+  [[nodiscard]] ring::Task<Result<bool>> is_own_name(const Location& entry, int replica_directory);
   [[nodiscard]] ring::Task<Result<void>> make_room(const Location& entry, const Metadata* source,
                                                    const compare::DirectoryPair& pair);
 

@@ -41,6 +41,12 @@ void Reconciler::refusal_loses_name(const Location& entry, SequenceNumber record
   if (state_.directories.trusting()) state_.owed.add(object, recorded);
 }
 
+/// The replica has more than one copy of the object, one of which was refused a name: as long as
+/// that is so, whatever name is looked at.
+bool Reconciler::stays_split(const ObjectId& object) const {
+  return state_.links.is_split(object) && !state_.rights.fidelity.tolerated.contains(Loss::kLinks);
+}
+
 /// The entry is equal, but for what the replica does not take of it.
 void Reconciler::follow_refusals(const Location& entry, const ObjectId& object,
                                  const Error* refusal) {
@@ -49,6 +55,7 @@ void Reconciler::follow_refusals(const Location& entry, const ObjectId& object,
     refusal_loses_name(entry, state_.intake.last_recorded());
   }
   if (refusal != nullptr) return refuse(entry, object, *refusal);
+  if (state_.refusals.contains(entry) && stays_split(object)) return;
   for (const auto& other : state_.refusals.taken(entry)) {
     if (other.object == state_.directories.root()) {
       request_listing(other.object);

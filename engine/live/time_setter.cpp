@@ -85,7 +85,7 @@ ring::Task<void> TimeSetter::set_directory(ObjectId directory) {
   if (!looked && shows_no_more(looked.error()) && source_is_ahead(directory)) co_return;
   bool set = opened && looked;
   if (set) {
-    const auto done = state_.writer.set_times((*opened)->get(), pending->after);
+    const auto done = state_.writer.set_times((*opened)->get(), pending->after, state_.rights);
     set = done || is_refused(directory, reconciler_.own_entry(directory), done.error());
   }
   state_.times.drop(directory);
@@ -193,7 +193,8 @@ ring::Task<Result<void>> TimeSetter::set_held(ObjectId object, std::optional<Loc
     // Of an object with one name that is marked or gone, see without_a_name().
     const bool nobodys = !pending->after.times_known;
     const std::optional<Location> name = where ? where : state_.links.any(object);
-    Result<void> set = nobodys ? Result<void>{} : state_.writer.set_times(fd, pending->after);
+    Result<void> set =
+        nobodys ? Result<void>{} : state_.writer.set_times(fd, pending->after, state_.rights);
     if (!set && name && is_refused(object, *name, set.error())) set = {};
     if (set) state_.times.drop(object);
     return set;

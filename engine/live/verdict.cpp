@@ -90,7 +90,9 @@ Verdict judge_learnt(const LiveState& state, const LearnDirectory& learn,
   if (!state.directories.is_known(learn.where.parent)) return Verdict::kSkip;
   if (state.marks.is_marked(learn.where)) return Verdict::kSkip;
   const bool untouched = state.readings.relation(learn.where, recorded) == Relation::kAfter;
-  return state.directories.trusting() && untouched && !state.directories.at(learn.where)
+  const bool names_are_names = !state.rights.fidelity.replica.folds_case;
+  return state.directories.trusting() && names_are_names && untouched &&
+                 !state.directories.at(learn.where)
              ? Verdict::kApply
              : Verdict::kMark;
 }
@@ -110,7 +112,9 @@ Verdict judge(const LiveState& state, const stream::Recorded& recorded) {
   const bool at_a_boundary =
       std::ranges::any_of(stream::touched_entries(operation),
                           [&](const Location& entry) { return state.boundaries.concerns(entry); });
-  bool exact = !at_a_boundary && standing.all_clean && !standing.any_read &&
+  // Whether the replica can tell the names apart is known to reconciles only.
+  const bool names_are_names = !state.rights.fidelity.replica.folds_case;
+  bool exact = names_are_names && !at_a_boundary && standing.all_clean && !standing.any_read &&
                std::visit(AgreesWithTable(state), operation);
   if (const auto* link = std::get_if<Link>(&operation); link != nullptr && link->existing) {
     exact = exact && can_link_from(state, *link->existing, recorded);

@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <cerrno>
 
 #include "mirrorfs/object_calls.h"
@@ -10,6 +13,9 @@ namespace mirrorfs::objects {
 namespace {
 
 constexpr mode_t kSetIds = S_ISUID | S_ISGID;
+constexpr const char* kOwner = "fchown (taken, but stored otherwise)";
+constexpr const char* kMode = "fchmod (taken, but stored otherwise)";
+constexpr const char* kTimes = "futimens (taken, but stored otherwise)";
 
 Result<void> as_result(int result, const char* operation) {
   if (result < 0) return fail(-result, operation);
@@ -27,34 +33,96 @@ Result<bool> try_owner(int fd, uid_t uid, gid_t gid, Rights rights) {
   return false;
 }
 
-}  // namespace
-
-Result<void> set_owner(int fd, uid_t uid, gid_t gid, Rights rights) {
-  Result<bool> done = try_owner(fd, uid, gid, rights);
-  if (!done) return pass_on(std::move(done));
+/// bent() of one call.
+Result<void> as_meant(int fd, AttributeSet which, const Metadata& meant, const Rights& rights) {
+  Refusal refused = bent(fd, which, meant, rights);
+  if (refused) return std::unexpected(std::move(*refused));
   return {};
 }
 
-Result<void> set_mode(int fd, mode_t permissions) {
-  return as_result(calls::change_mode(fd, permissions), "fchmod");
+AttributeSet mirrored(AttributeSet which, const Fidelity& fidelity) {
+  if (fidelity.leaves_out_owner()) which.owner = false;
+  if (fidelity.leaves_out_mode()) which.mode = false;
+  if (fidelity.leaves_out_times()) which.times = false;
+  return which;
 }
 
-Result<void> set_times(int fd, const Metadata& from) {
+/// Where owners are left out, set-id bits must not act for another one.
+mode_t permissions_for(int fd, const Metadata& source, const Rights& rights) {
+  if ((source.mode & kSetIds) == 0 || !rights.fidelity.leaves_out_owner()) {
+    return source.permissions();
+  }
+  struct stat now{};
+  const bool same = ::fstat(fd, &now) == 0 && now.st_uid == source.uid && now.st_gid == source.gid;
+  return same ? source.permissions() : source.permissions() & ~kSetIds;
+}
+
+}  // namespace
+
+Result<void> set_owner(int fd, uid_t uid, gid_t gid, Rights rights) {
+  if (rights.fidelity.leaves_out_owner()) return {};
+  Result<bool> done = try_owner(fd, uid, gid, rights);
+  if (!done) return pass_on(std::move(done));
+  return as_meant(fd, {.owner = true}, {.uid = uid, .gid = gid}, rights);
+}
+
+Result<void> set_mode(int fd, mode_t permissions, const Rights& rights) {
+  if (rights.fidelity.leaves_out_mode()) return {};
+  Result<void> done = as_result(calls::change_mode(fd, permissions), "fchmod");
+  if (!done) return done;
+  return as_meant(fd, {.mode = true}, {.mode = permissions}, rights);
+}
+
+Result<void> set_times(int fd, const Metadata& from, const Rights& rights) {
+  if (rights.fidelity.leaves_out_times()) return {};
   const timespec times[2] = {from.atime, from.mtime};
-  return as_result(calls::change_times(fd, times), "futimens");
+  Result<void> done = as_result(calls::change_times(fd, times), "futimens");
+  if (!done) return done;
+  return as_meant(fd, {.times = true}, from, rights);
 }
 
 AttributeSet differing(const Metadata& source, const Xattrs& source_xattrs, const Metadata& replica,
                        const Xattrs& replica_xattrs, Rights rights) {
   AttributeSet which;
-  which.owner = rights.change_owner && (source.uid != replica.uid || source.gid != replica.gid);
+  const bool another = source.uid != replica.uid || source.gid != replica.gid;
+  which.owner = another && rights.sets_owner();
   which.xattrs = source_xattrs != replica_xattrs;
-  const bool foreign =
-      !rights.change_owner && (source.uid != replica.uid || source.gid != replica.gid);
+  const bool foreign = another && !rights.sets_owner();
   const mode_t wanted = foreign ? source.permissions() & ~kSetIds : source.permissions();
-  which.mode = !source.is_symlink() && wanted != replica.permissions();
-  which.times = !same_time(source.mtime, replica.mtime);
+  which.mode =
+      !source.is_symlink() && wanted != replica.permissions() && !rights.fidelity.leaves_out_mode();
+  which.times = !same_time(source.mtime, replica.mtime) &&
+                !rights.fidelity.accepts_time(source.mtime, replica.mtime);
   return which;
+}
+
+bool times_tell_a_change(const Metadata& source, const Metadata& replica, const Rights& rights) {
+  return !same_time(source.mtime, replica.mtime) &&
+         !rights.fidelity.replica.times.may_become(source.mtime, replica.mtime);
+}
+
+Refusal bent(int fd, AttributeSet which, const Metadata& meant, const Rights& rights) {
+  const bool known_form = rights.fidelity.replica.exact;
+  const bool times = which.times && !rights.fidelity.tolerated.contains(Loss::kTimes);
+  if (known_form) {
+    if (times && !rights.fidelity.replica.times.holds(meant.mtime)) {
+      return stored_otherwise(kTimes);
+    }
+    return std::nullopt;
+  }
+  struct statx raw{};
+  if (::statx(fd, "", AT_EMPTY_PATH, Metadata::kStatxMask, &raw) != 0) {
+    return Error{errno, "statx", {}};
+  }
+  const Metadata now = Metadata::from(raw);
+  const bool another = meant.uid != now.uid || meant.gid != now.gid;
+  if (which.owner && another && rights.sets_owner()) return stored_otherwise(kOwner);
+  // Set-id bits are left out where the owner is another one.
+  if (which.mode && ((meant.mode ^ now.mode) & 07777 & ~kSetIds) != 0 && !now.is_symlink()) {
+    return stored_otherwise(kMode);
+  }
+  if (times && !same_time(meant.mtime, now.mtime)) return stored_otherwise(kTimes);
+  return std::nullopt;
 }
 
 AttributeSet to_set_on_new(const Metadata& source, const Xattrs& wanted, mode_t permissions,
@@ -88,7 +156,8 @@ std::string describe(AttributeSet which, const Metadata& source, const Metadata&
 Result<Refusal> apply_attributes(int fd, AttributeSet which, const Metadata& source,
                                  const Xattrs& wanted, const Xattrs& present, Rights rights) {
   Refusal refused;
-  mode_t permissions = source.permissions();
+  which = mirrored(which, rights.fidelity);
+  mode_t permissions = permissions_for(fd, source, rights);
   if (which.owner) {
     Result<bool> owned = try_owner(fd, source.uid, source.gid, rights);
     // Set-id bits act for an owner; where it could not be set, no other owner may get them.
@@ -108,14 +177,18 @@ Result<Refusal> apply_attributes(int fd, AttributeSet which, const Metadata& sou
   }
   // chown(2) clears set-id bits, an ACL is a second notation of the mode.
   const bool loses_bits = which.owner && (source.permissions() & kSetIds) != 0;
-  if (!source.is_symlink() && (which.mode || which.xattrs || loses_bits)) {
-    Result<void> done = taken_or_refused(set_mode(fd, permissions), refused);
+  const bool sets_mode = !source.is_symlink() && !rights.fidelity.leaves_out_mode();
+  if (sets_mode && (which.mode || which.xattrs || loses_bits)) {
+    Result<void> done =
+        taken_or_refused(as_result(calls::change_mode(fd, permissions), "fchmod"), refused);
     if (!done) return pass_on(std::move(done));
   }
-  if (which.any()) {
+  if (which.any() && !rights.fidelity.leaves_out_times()) {
+    which.times = true;
     Result<void> done = taken_or_refused(set_times(fd, source), refused);
     if (!done) return pass_on(std::move(done));
   }
+  if (!refused) refused = bent(fd, which, source, rights);
   return refused;
 }
 

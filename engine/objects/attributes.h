@@ -29,12 +29,15 @@ struct AttributeSet {
   [[nodiscard]] static AttributeSet all() { return {true, true, true, true}; }
 };
 
-/// fchown. What `rights` do not allow is left as it is, without an error.
+// What `rights` leave out is left as it is, without an error; what they say of the replica decides
+// whether it is read back (see bent()).
+
+/// fchown.
 [[nodiscard]] Result<void> set_owner(int fd, uid_t uid, gid_t gid, Rights rights);
 /// fchmod; never called for symlinks, whose mode is fixed.
-[[nodiscard]] Result<void> set_mode(int fd, mode_t permissions);
+[[nodiscard]] Result<void> set_mode(int fd, mode_t permissions, const Rights& rights = {});
 /// futimens, with the times of `from`.
-[[nodiscard]] Result<void> set_times(int fd, const Metadata& from);
+[[nodiscard]] Result<void> set_times(int fd, const Metadata& from, const Rights& rights = {});
 
 /// What differs between two objects of one type. atime, ctime and btime are not compared.
 [[nodiscard]] AttributeSet differing(const Metadata& source, const Xattrs& source_xattrs,
@@ -46,6 +49,15 @@ struct Owner {
   gid_t gid;
   bool operator==(const Owner&) const = default;
 };
+
+/// Whether the times say that the content may differ: what the replica's filesystem makes of the
+/// source's time says nothing, be it accepted or not.
+[[nodiscard]] bool times_tell_a_change(const Metadata& source, const Metadata& replica,
+                                       const Rights& rights);
+
+/// What of `which` the object behind `fd` does not have as it was set, as Rights::fidelity allows;
+/// to be called where nothing was refused.
+[[nodiscard]] Refusal bent(int fd, AttributeSet which, const Metadata& meant, const Rights& rights);
 
 /// What has to be set on a file made just now, which has these permissions, this owner, if known,
 /// and no xattrs.

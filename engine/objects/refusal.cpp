@@ -21,6 +21,10 @@ bool is_refusal(const Error& error) {
   }
 }
 
+Error stored_otherwise(const char* call) {
+  return {.code = EOPNOTSUPP, .operation = call, .name = {}};
+}
+
 Result<void> taken_or_refused(Result<void> set, Refusal& refused) {
   if (set || !is_refusal(set.error())) return set;
   if (!refused) refused = std::move(set).error();

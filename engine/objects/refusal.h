@@ -16,6 +16,9 @@ using Refusal = std::optional<Error>;
 /// (fchown(2), fchmod(2), utimensat(2), setxattr(2)).
 [[nodiscard]] bool is_refusal(const Error& error);
 
+/// It was taken, and something else stored (G1): counts as a refusal. `call` is a static string.
+[[nodiscard]] Error stored_otherwise(const char* call);
+
 /// A refusal is put into `refused`, if it is the first, and is no error then.
 [[nodiscard]] Result<void> taken_or_refused(Result<void> set, Refusal& refused);
 

@@ -1,5 +1,8 @@
-// What this process may change: a difference that it has no right to remove is not a failure.
+// What is mirrored: what this process may change, less what the replica's filesystem cannot hold
+// and the user accepts. A difference in anything else is neither reported nor a failure.
 #pragma once
+
+#include "mirrorfs/capabilities.h"
 
 namespace mirrorfs::objects {
 
@@ -10,9 +13,13 @@ struct Rights {
   bool change_owner = false;     ///< CAP_CHOWN
   bool override_access = false;  ///< CAP_DAC_OVERRIDE
   bool trusted_xattrs = false;   ///< CAP_SYS_ADMIN: trusted.* and security.*
+  bool make_devices = false;     ///< CAP_MKNOD
+  Fidelity fidelity = {};        ///< of the replica; by default it holds everything
 
   /// Of the calling thread, now.
-  [[nodiscard]] static Rights current();
+  [[nodiscard]] static Rights current(const Fidelity& fidelity = {});
+
+  [[nodiscard]] bool sets_owner() const { return change_owner && !fidelity.leaves_out_owner(); }
 };
 
 }  // namespace mirrorfs::objects

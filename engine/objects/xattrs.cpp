@@ -12,9 +12,9 @@
 namespace mirrorfs::objects {
 namespace {
 
-bool is_mirrored(std::string_view name, Rights rights) {
+bool is_mirrored(std::string_view name, const Rights& rights) {
   // How XFS shows ACLs a second time: on another filesystem these would be ordinary attributes.
-  if (name.starts_with("trusted.SGI_ACL_")) return false;
+  if (name.starts_with("trusted.SGI_ACL_") || is_left_out(name, rights.fidelity)) return false;
   if (name.starts_with("user.")) return true;
   if (name == "system.posix_acl_access" || name == "system.posix_acl_default") return true;
   return rights.trusted_xattrs && (name.starts_with("security.") || name.starts_with("trusted."));
@@ -73,6 +73,15 @@ Result<Xattrs> read_all(List list, Get get, Rights rights) {
 }
 
 }  // namespace
+
+bool is_left_out(std::string_view name, const Fidelity& fidelity) {
+  const Capabilities& replica = fidelity.replica;
+  if (name.starts_with("system.posix_acl_")) return fidelity.leaves_out_acls();
+  if (name.starts_with("user.")) return fidelity.leaves_out_xattr(replica.user_xattrs);
+  if (name.starts_with("trusted.")) return fidelity.leaves_out_xattr(replica.trusted_xattrs);
+  if (name == "security.capability") return fidelity.leaves_out_xattr(replica.file_capabilities);
+  return name.starts_with("security.") && fidelity.leaves_out_xattr(replica.security_xattrs);
+}
 
 Result<Xattrs> read_xattrs(int fd, Rights rights) {
   return read_all(

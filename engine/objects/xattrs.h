@@ -23,8 +23,11 @@ struct Xattr {
 
 using Xattrs = std::vector<Xattr>;  ///< sorted by name
 
+/// The replica's filesystem cannot hold it, which is accepted.
+[[nodiscard]] bool is_left_out(std::string_view name, const Fidelity& fidelity);
+
 /// Of the object behind a descriptor, O_PATH or not. Only the namespaces that are mirrored: user.,
-/// security., trusted. and system.posix_acl_*; without those that `rights` cannot write. A
+/// security., trusted. and system.posix_acl_*; without those that `rights` leave out. A
 /// filesystem without attributes (EOPNOTSUPP) has none. Ring thread, or any.
 [[nodiscard]] Result<Xattrs> read_xattrs(int fd, Rights rights);
 

@@ -14,4 +14,10 @@ compare::Boundaries boundaries_of(int source_root, int replica_root) {
   return boundaries;
 }
 
+Fidelity fidelity_of(int replica_root) {
+  const auto record = journal::read_pair_record(replica_root);
+  if (!record || !*record || (*record)->role != journal::Role::kReplica) return {};
+  return (*record)->fidelity();
+}
+
 }  // namespace mirrorfs::offline

@@ -26,6 +26,8 @@ PairStatus status_of(const journal::PairRecord& record, bool seen) {
           .last_session_ended = record.session.ended,
           .last_session = record.session.time,
           .host = record.session.host,
+          .losses = record.capabilities.value_or(Capabilities()).losses(),
+          .tolerated = record.tolerated,
           .seen = seen};
 }
 

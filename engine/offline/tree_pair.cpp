@@ -14,6 +14,7 @@
 #include "engine/objects/rights.h"
 #include "engine/offline/pair_boundaries.h"
 #include "engine/replica/kept.h"
+#include "engine/replica/probe.h"
 #include "mirrorfs/log.h"
 #include "mirrorfs/object_calls.h"
 
@@ -45,8 +46,9 @@ class OpenedPair final : public TreePair {
   Result<VerifyReport> verify(const VerifyOptions& options) override {
     if (options.repair && !opened_.pairing) return fail(EINVAL, "verify (not opened for change)");
     const compare::Boundaries boundaries = boundaries_now();
-    auto report = compare::verify_keeping(opened_.source.fd.get(), opened_.replica.fd.get(),
-                                          options, opened_.keeper.get(), &boundaries);
+    auto report =
+        compare::verify_keeping(opened_.source.fd.get(), opened_.replica.fd.get(), options,
+                                opened_.keeper.get(), &boundaries, fidelity_now());
     if (report && options.repair && report->failures.empty()) note_end();
     return report;
   }
@@ -54,18 +56,23 @@ class OpenedPair final : public TreePair {
   Result<SyncReport> sync(SyncOptions options) override {
     if (!options.dry_run && !opened_.pairing) return fail(EINVAL, "sync (not opened for change)");
     options.source_root = opened_.source.metadata;
-    if (opened_.history)
+    if (opened_.history && !opened_.pairing->fidelity_changed())
       options.unchanged_since = opened_.history->unchanged_since(*opened_.pairing);
     const compare::Boundaries boundaries = boundaries_now();
-    Result<SyncReport> report =
-        compare::sync_keeping(opened_.source.fd.get(), opened_.replica.fd.get(), options,
-                              options.dry_run ? nullptr : opened_.keeper.get(), &boundaries);
+    Result<SyncReport> report = compare::sync_keeping(
+        opened_.source.fd.get(), opened_.replica.fd.get(), options,
+        options.dry_run ? nullptr : opened_.keeper.get(), &boundaries, fidelity_now());
     if (report && !options.dry_run) remember(*report);
     if (report && !options.dry_run && report->failures.empty()) note_end();
     return report;
   }
 
  private:
+  [[nodiscard]] Fidelity fidelity_now() const {
+    return opened_.pairing ? opened_.pairing->record().fidelity()
+                           : fidelity_of(opened_.replica.fd.get());
+  }
+
   [[nodiscard]] compare::Boundaries boundaries_now() const {
     if (!opened_.pairing) return boundaries_of(opened_.source.fd.get(), opened_.replica.fd.get());
     const journal::PairRecord& record = opened_.pairing->record();
@@ -115,6 +122,23 @@ journal::StartUp<void> make_keeper(Opened& opened) {
   return {};
 }
 
+/// What the replica's filesystem can hold. A sync goes by what the pair's last session tolerated.
+std::function<journal::StartUp<void>(int, journal::Ruling&)> examiner(
+    const Opened& opened, const TreePairOptions& options) {
+  return [&](int reserved, journal::Ruling& ruling) -> journal::StartUp<void> {
+    journal::PairRecord& record = ruling.record;
+    record.tolerated = options.tolerate.value_or(record.tolerated);
+    auto found = replica::examine({.source_root = opened.source.fd.get(),
+                                   .reserved_directory = reserved,
+                                   .replica_path = opened.replica.path.string(),
+                                   .tolerated = record.tolerated,
+                                   .known = ruling.known_capabilities()});
+    if (!found) return std::unexpected(found.error());
+    record.capabilities = *found;
+    return {};
+  };
+}
+
 journal::StartUp<void> take_for_change(Opened& opened, const timespec& began,
                                        const TreePairOptions& options) {
   opened.began = began;
@@ -124,7 +148,8 @@ journal::StartUp<void> take_for_change(Opened& opened, const timespec& began,
   const journal::Pairing::Request request{.adopt = options.adopt,
                                           .mounts = false,
                                           .one_file_system = {},
-                                          .state_directory = opened.state_directory.get()};
+                                          .state_directory = opened.state_directory.get(),
+                                          .examine = examiner(opened, options)};
   auto ruling = journal::Pairing::decide(opened.source, opened.replica, request);
   if (!ruling) return std::unexpected(ruling.error());
   auto few = compare::check_removals({.source = opened.source.fd.get(),

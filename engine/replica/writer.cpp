@@ -137,14 +137,14 @@ Result<void> Writer::set_owner(int fd, uid_t uid, gid_t gid, objects::Rights rig
   return objects::set_owner(fd, uid, gid, rights);
 }
 
-Result<void> Writer::set_mode(int fd, mode_t permissions) {
+Result<void> Writer::set_mode(int fd, mode_t permissions, const objects::Rights& rights) {
   note_change();
-  return objects::set_mode(fd, permissions);
+  return objects::set_mode(fd, permissions, rights);
 }
 
-Result<void> Writer::set_times(int fd, const Metadata& from) {
+Result<void> Writer::set_times(int fd, const Metadata& from, const objects::Rights& rights) {
   note_change();
-  return objects::set_times(fd, from);
+  return objects::set_times(fd, from, rights);
 }
 
 Result<void> Writer::set_xattr(int fd, const char* name, std::string_view value) {

@@ -118,8 +118,10 @@ class Writer {
 
   // Attributes (objects/attributes.h, xattrs.h), by descriptors that may be O_PATH.
   [[nodiscard]] Result<void> set_owner(int fd, uid_t uid, gid_t gid, objects::Rights rights);
-  [[nodiscard]] Result<void> set_mode(int fd, mode_t permissions);
-  [[nodiscard]] Result<void> set_times(int fd, const Metadata& from);
+  [[nodiscard]] Result<void> set_mode(int fd, mode_t permissions,
+                                      const objects::Rights& rights = {});
+  [[nodiscard]] Result<void> set_times(int fd, const Metadata& from,
+                                       const objects::Rights& rights = {});
   [[nodiscard]] Result<void> set_xattr(int fd, const char* name, std::string_view value);
   [[nodiscard]] Result<void> remove_xattr(int fd, const char* name);
   [[nodiscard]] Result<objects::Refusal> apply_attributes(int fd, objects::AttributeSet which,

@@ -10,11 +10,6 @@
 #include "engine/stream/apply.h"
 
 namespace mirrorfs::stream {
-namespace {
-
-constexpr const char* kNoNameKnown = "no name known for an object that has one";
-
-}  // namespace
 
 ring::Task<Result<void>> Applier::apply(const Operation& operation) {
   return std::visit([this](const auto& kind) { return run(kind); }, operation);
@@ -28,7 +23,7 @@ ring::Task<Result<state::FileHandle>> Applier::open_content(ObjectId object,
   if (!where) where = view_.links.any(object);
   if (!where) {
     if (source_links == 0) co_return state::FileHandle{};
-    co_return fail(ENOENT, kNoNameKnown);
+    co_return fail(ENOENT, "no name known for an object that has one");
   }
   auto parent = co_await view_.directories.open_replica(where->parent);
   if (!parent) co_return pass_on(std::move(parent));
@@ -50,7 +45,7 @@ ring::Task<Result<state::FileHandle>> Applier::open_object(ObjectId object,
   if (!where) where = view_.links.any(object);
   if (!where) {
     if (source_links == 0) co_return state::FileHandle{};
-    co_return fail(ENOENT, kNoNameKnown);
+    co_return fail(ENOENT, "no name known for an object that has one");
   }
   auto parent = co_await view_.directories.open_replica(where->parent);
   if (!parent) co_return pass_on(std::move(parent));
@@ -107,19 +102,9 @@ Result<void> Applier::taken(Result<void> set, const ObjectId& object,
   return {};
 }
 
-/// A descriptor or a name leads to the object; or nobody will ever see it again.
-bool Applier::can_reach(const ObjectId& object, const std::optional<Location>& where,
-                        std::uint32_t source_links) {
-  return where || source_links == 0 || view_.directories.contains(object) ||
-         view_.links.any(object) || view_.files.find(object, std::nullopt);
-}
-
 /// Times are set later, as after any other operation (state/pending_times.h).
 ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
-  if (change.changed == SetAttributes::kTimes) {
-    if (can_reach(change.object, change.where, change.after.nlink)) co_return Result<void>{};
-    co_return fail(ENOENT, kNoNameKnown);
-  }
+  if (change.changed == SetAttributes::kTimes) co_return Result<void>{};
   auto object = co_await open_object(change.object, change.where, change.after.nlink);
   if (!object) co_return pass_on(std::move(object));
   if (*object == nullptr) co_return Result<void>{};
@@ -131,11 +116,12 @@ ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
   }
   const bool mode = (change.changed & (SetAttributes::kMode | SetAttributes::kOwner)) != 0;
   if (!mode || change.after.is_symlink()) co_return Result<void>{};
-  co_return taken(writer_.set_mode(fd, permissions_for(fd, change.after)), change.object,
+  co_return taken(writer_.set_mode(fd, permissions_for(fd, change.after), rights_), change.object,
                   change.where);
 }
 
 ring::Task<Result<void>> Applier::run(const SetXattr& set) {
+  if (objects::is_left_out(set.name, rights_.fidelity)) co_return Result<void>{};
   auto object = co_await open_object(set.object, set.where, set.after.nlink);
   if (!object) co_return pass_on(std::move(object));
   if (*object == nullptr) co_return Result<void>{};
@@ -145,13 +131,14 @@ ring::Task<Result<void>> Applier::run(const SetXattr& set) {
       taken(writer_.set_xattr((*object)->get(), set.name.c_str(), value), set.object, set.where);
   // An access ACL changes the mode (acl(5)), and a chmod the ACL's mask: the mode comes last.
   if (done && !set.after.is_symlink() && set.name.starts_with("system.posix_acl")) {
-    done =
-        taken(writer_.set_mode((*object)->get(), set.after.permissions()), set.object, set.where);
+    done = taken(writer_.set_mode((*object)->get(), set.after.permissions(), rights_), set.object,
+                 set.where);
   }
   co_return done;
 }
 
 ring::Task<Result<void>> Applier::run(const RemoveXattr& removed) {
+  if (objects::is_left_out(removed.name, rights_.fidelity)) co_return Result<void>{};
   auto object = co_await open_object(removed.object, removed.where, removed.after.nlink);
   if (!object) co_return pass_on(std::move(object));
   if (*object == nullptr) co_return Result<void>{};

@@ -35,15 +35,19 @@ Result<void> Applier::own(int parent, int fd, const Metadata& after, const Objec
   auto owned = set(writer_.set_owner(fd, after.uid, after.gid, rights_));
   if (!owned) return owned;
   if (after.is_symlink()) return finish();
-  const bool inherits = objects::has_xattr(parent, kDefaultAcl);
+  const bool inherits =
+      !rights_.fidelity.leaves_out_acls() && objects::has_xattr(parent, kDefaultAcl);
   if (inherits) {
     if (auto removed = set(writer_.remove_xattr(fd, kAccessAcl)); !removed) return removed;
     if (after.is_directory()) {
       if (auto removed = set(writer_.remove_xattr(fd, kDefaultAcl)); !removed) return removed;
     }
   }
-  if (!inherits && (after.mode & kSpecialBits) == 0) return finish();
-  if (auto done = set(writer_.set_mode(fd, permissions_for(fd, after))); !done) return done;
+  // Elsewhere the mode that it was made with may have come to nothing.
+  const bool made_so = rights_.fidelity.replica.exact;
+  if (!inherits && made_so && (after.mode & kSpecialBits) == 0) return finish();
+  auto done = set(writer_.set_mode(fd, permissions_for(fd, after), rights_));
+  if (!done) return done;
   return finish();
 }
 
@@ -57,6 +61,7 @@ ring::Task<Result<void>> Applier::create_regular(const CreateNode& node, int par
 }
 
 ring::Task<Result<void>> Applier::create_special(const CreateNode& node, int parent) {
+  if (rights_.fidelity.leaves_out_type(node.after.mode)) co_return Result<void>{};
   const char* name = node.where.name.c_str();
   const mode_t mode = node.after.type() | node.after.permissions();
   auto placed = writer_.make_special(parent, name, mode, node.after.rdev);
@@ -92,6 +97,7 @@ ring::Task<Result<void>> Applier::run(const MakeDirectory& made) {
 }
 
 ring::Task<Result<void>> Applier::run(const MakeSymlink& made) {
+  if (rights_.fidelity.leaves_out_type(S_IFLNK)) co_return Result<void>{};
   auto parent = co_await view_.directories.open_replica(made.where.parent);
   if (!parent) co_return pass_on(std::move(parent));
   const char* name = made.where.name.c_str();

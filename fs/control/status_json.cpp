@@ -51,6 +51,8 @@ json status_json(const EngineStatus& engine, const DaemonStatus& daemon) {
       {"recovery", recovery_json(engine.recovery)},
       {"journal_marks", engine.journal_marks},
       {"failed", failed_json(engine.failed)},
+      {"losses", engine.losses.names()},
+      {"tolerated", engine.tolerated.names()},
       {"mode", daemon.mode},
       {"io", daemon.io},
       {"passthrough_opens", daemon.passthrough_opens},

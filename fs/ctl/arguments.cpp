@@ -44,6 +44,11 @@ constexpr Option kMaxDelete{"--max-delete", "a number of objects, or a percentag
                               a.max_delete = limit.value_or(RemovalLimit{});
                               return limit.has_value();
                             }};
+constexpr Option kTolerate{"--tolerate", "a list of owner, mode, xattr, acl, times, links, special",
+                           [](Arguments& a, const std::string& value) {
+                             a.tolerate = parse_losses(value);
+                             return a.tolerate.has_value();
+                           }};
 constexpr Option kTimeout{"--timeout", "seconds, such as 30 or 0.5",
                           [](Arguments& a, const std::string& value) {
                             a.timeout = parse_seconds(value);
@@ -66,7 +71,8 @@ constexpr std::array kStatusOptions = {kJson, kWatch};
 constexpr std::array kPairsOptions = {kJson};
 constexpr std::array kWaitOptions = {kTimeout};
 constexpr std::array kVerifyOptions = {kFull, kJson, kRepair, kMaxDelete};
-constexpr std::array kSyncOptions = {kCheck, kDryRun, kProgress, kStats, kJson, kAdopt, kMaxDelete};
+constexpr std::array kSyncOptions = {kCheck, kDryRun, kProgress,  kStats,
+                                     kJson,  kAdopt,  kMaxDelete, kTolerate};
 
 constexpr std::array kCommands = {
     CommandRule{"status", Command::kStatus, "[MNT] [--json] [--watch]", 0, 1, kStatusOptions},
@@ -76,7 +82,7 @@ constexpr std::array kCommands = {
                 kVerifyOptions},
     CommandRule{"sync", Command::kSync,
                 "SRC DST [--check=quick|full] [--dry-run] [--progress] [--stats] [--json] "
-                "[--adopt] [--max-delete=N|N%]",
+                "[--adopt] [--max-delete=N|N%] [--tolerate=LIST]",
                 2, 2, kSyncOptions},
     CommandRule{"pause", Command::kPause, "MNT", 1, 1, {}},
     CommandRule{"resume", Command::kResume, "MNT", 1, 1, {}},

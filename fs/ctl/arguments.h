@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "mirrorfs/losses.h"
 #include "mirrorfs/removal_limit.h"
 
 namespace mirrorfs::ctl {
@@ -31,6 +32,7 @@ struct Arguments {
   bool dry_run = false, progress = false, stats = false, adopt = false;
   std::optional<double> timeout;  ///< seconds
   RemovalLimit max_delete;
+  std::optional<Losses> tolerate;  ///< absent: as the pair's last session had it
 };
 
 /// `arguments` without the program's name. The error is one line.

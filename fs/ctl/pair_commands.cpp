@@ -36,6 +36,8 @@ json pair_json(const PairStatus& pair) {
           {"last_session", in_words(pair.last_session)},
           {"last_session_ended", pair.last_session_ended},
           {"host", pair.host},
+          {"losses", pair.losses.names()},
+          {"tolerated", pair.tolerated.names()},
           {"seen", pair.seen}};
 }
 
@@ -48,6 +50,10 @@ void print_pair(const PairStatus& pair) {
               pair.is_source ? " (promoted: the replica's data is older)" : "");
   std::printf("  last session %s %s on %s%s\n", ended, in_words(pair.last_session).c_str(),
               printable(pair.host).c_str(), pair.seen ? "" : "; not mounted now");
+  if (!pair.losses.none()) {
+    std::printf("  the replica's filesystem cannot hold %s\n", pair.losses.text().c_str());
+  }
+  if (!pair.tolerated.none()) std::printf("  tolerated %s\n", pair.tolerated.text().c_str());
   std::printf("  id %s\n", pair.id.c_str());
 }
 

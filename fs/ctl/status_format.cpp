@@ -61,6 +61,15 @@ void add_baseline(Block& block, const json& status) {
                           number(baseline, "bytes_done"), number(baseline, "bytes_total")));
 }
 
+void add_losses(Block& block, const json& status) {
+  std::string lost;
+  for (const json& name : status.value("losses", json::array())) {
+    if (!lost.empty()) lost += ", ";
+    lost += name.get<std::string>();
+  }
+  if (!lost.empty()) block.add("left out", lost + " (DST's filesystem cannot hold it; tolerated)");
+}
+
 void add_troubles(Block& block, const json& status) {
   if (const auto marks = number(status, "marks"); marks != 0) {
     block.add("marks", fmt::format("{} objects may differ", human_count(marks)));
@@ -95,6 +104,7 @@ std::string human_status(const json& status, const std::optional<Rates>& rates) 
                                     text(status, "io"), text(status, "transport")));
   add_work(block, status, rates);
   add_baseline(block, status);
+  add_losses(block, status);
   add_troubles(block, status);
   block.add("daemon", fmt::format("pid {}, up {}", status.value("pid", 0),
                                   human_duration(status.value("uptime_seconds", 0.0))));

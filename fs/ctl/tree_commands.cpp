@@ -34,7 +34,8 @@ Answer<std::unique_ptr<TreePair>> open_pair(const Arguments& arguments, bool for
                          .replica = arguments.paths[1],
                          .for_change = for_change,
                          .adopt = arguments.adopt,
-                         .max_delete = arguments.max_delete});
+                         .max_delete = arguments.max_delete,
+                         .tolerate = arguments.tolerate});
 }
 
 int print_verify(const Arguments& arguments, const VerifyReport& report,

@@ -34,6 +34,8 @@ Returns when the mount answers. Unmount with: umount MNT (or fusermount3 -u MNT)
   --one-file-system            leave out filesystems that are mounted inside SRC
   --max-delete=N|N%            refuse to start where more objects of DST than that would be removed
                                (default: any where SRC is empty; more than half of 100 or more)
+  --tolerate=LIST              what DST's filesystem need not hold: of owner, mode, xattr, acl,
+                               times, links, special (default: a DST that lacks any is refused)
   --state-dir=DIR              where the journal is kept (default /var/lib/mirrorfs, for users
                                $XDG_STATE_HOME/mirrorfs)
   --threads=N                  most threads that answer requests

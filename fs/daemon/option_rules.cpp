@@ -131,6 +131,12 @@ bool set_max_delete(DaemonOptions& options, const std::string& value) {
   return limit.has_value();
 }
 
+bool set_tolerate(DaemonOptions& options, const std::string& value) {
+  const auto losses = parse_losses(value);
+  options.mirror.tolerate = losses.value_or(Losses());
+  return losses.has_value();
+}
+
 bool set_foreground(DaemonOptions& options, const std::string&) {
   return options.foreground = true;
 }
@@ -152,6 +158,8 @@ constexpr std::array kRules = {
     OptionRule{"one-file-system", false, "", set_one_file_system},
     OptionRule{"max-delete", true, "a number of objects, or a percentage such as 50%",
                set_max_delete},
+    OptionRule{"tolerate", true, "a list of owner, mode, xattr, acl, times, links, special",
+               set_tolerate},
     OptionRule{"state-dir", true, "a directory", set_state_dir},
     OptionRule{"threads", true, "a number from 1 to 1024", set_threads},
     OptionRule{"drain-timeout", true, "whole SECONDS, at most 30 days", set_drain_timeout},

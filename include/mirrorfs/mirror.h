@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mirrorfs/error.h"
+#include "mirrorfs/losses.h"
 #include "mirrorfs/removal_limit.h"
 #include "mirrorfs/replicator.h"
 #include "mirrorfs/status.h"
@@ -42,12 +43,14 @@ struct MirrorOptions {
   bool adopt = false;
   bool one_file_system = false;  ///< nothing is mirrored that is mounted inside the source
   RemovalLimit max_delete;       ///< of the baseline
+  Losses tolerate;               ///< what the replica's filesystem need not hold
 };
 
 /// Lives from before the mount until after it. Members are safe from any thread.
 class Mirror {
  public:
-  /// Opens both trees, checks nesting and pairing (G8), takes the replica's lock, probes io_uring.
+  /// Opens both trees, checks nesting and pairing (G8), takes the replica's lock, probes io_uring
+  /// and what the replica's filesystem can hold (G9).
   /// Changes neither tree when it fails. The error's message is one line fit for the user.
   /// No thread is started: the caller may still fork.
   [[nodiscard]] static std::expected<std::unique_ptr<Mirror>, std::string> open(

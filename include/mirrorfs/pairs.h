@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "mirrorfs/losses.h"
+
 namespace mirrorfs {
 
 /// The tree that holds the pair's record, and the other one.
@@ -22,6 +24,8 @@ struct PairStatus {
   bool last_session_ended = false;  ///< cleanly
   timespec last_session{};          ///< when it ended, or began if it did not end; 0: none
   std::string host;                 ///< where that session was
+  Losses losses;      ///< what the replica's filesystem cannot hold, whether it is used or not
+  Losses tolerated;   ///< by the last session
   bool seen = false;  ///< the record was read from the tree itself, not from the state directory
 };
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "mirrorfs/losses.h"
 #include "mirrorfs/types.h"
 
 namespace mirrorfs {
@@ -49,6 +50,8 @@ struct EngineStatus {
   RecoveryProgress recovery;
   std::uint64_t journal_marks = 0;   ///< in the journal: what the next start would compare
   std::vector<FailedObject> failed;  ///< the first few
+  Losses losses;     ///< what the replica's filesystem cannot hold of what would be mirrored
+  Losses tolerated;  ///< what it need not hold
 };
 
 }  // namespace mirrorfs

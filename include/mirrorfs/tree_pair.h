@@ -4,9 +4,11 @@
 #include <expected>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "mirrorfs/error.h"
+#include "mirrorfs/losses.h"
 #include "mirrorfs/tree_tools.h"
 
 namespace mirrorfs {
@@ -18,6 +20,9 @@ struct TreePairOptions {
   bool for_change = false;
   bool adopt = false;  ///< with for_change: take over a replica that is not of this source
   RemovalLimit max_delete = {};  ///< with for_change
+  /// With for_change: what the replica's filesystem need not hold. Absent: as the pair's last
+  /// session had it.
+  std::optional<Losses> tolerate = {};
 };
 
 /// One thread at a time.

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fuse3/fuse.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -25,7 +26,45 @@ using State = FailingFilesystem::State;
 
 State& state() { return *static_cast<State*>(fuse_get_context()->private_data); }
 
-std::string below(const char* path) { return state().backing.native() + path; }
+/// The name that the directory has for this one, if it has one but for the case of its letters.
+std::string folded(const std::string& directory, const std::string& name) {
+  DIR* const listing = ::opendir(directory.c_str());
+  std::string found = name;
+  while (const dirent* entry = listing != nullptr ? ::readdir(listing) : nullptr) {
+    if (::strcasecmp(entry->d_name, name.c_str()) != 0) continue;
+    found = entry->d_name;
+    break;
+  }
+  if (listing != nullptr) ::closedir(listing);
+  return found;
+}
+
+std::string below(const char* path) {
+  const std::string& backing = state().backing.native();
+  if (!state().bends.folds_case) return backing + path;
+  std::string place = backing;
+  for (const auto& part : std::filesystem::path(path).relative_path()) {
+    const std::string directory = place;
+    place += '/';
+    place += folded(directory, part.native());
+  }
+  return place;
+}
+
+/// 0, or the error that the name gets.
+int check_name(const char* path) {
+  const std::size_t length = std::filesystem::path(path).filename().native().size();
+  return length > state().bends.longest_name ? -ENAMETOOLONG : 0;
+}
+
+timespec bent_time(timespec time) {
+  const auto& bends = state().bends;
+  if (time.tv_nsec == UTIME_NOW || time.tv_nsec == UTIME_OMIT) return time;
+  if (time.tv_sec > bends.latest) return {.tv_sec = bends.latest, .tv_nsec = 0};
+  const std::int64_t step = bends.seconds_of_times;
+  if (step == 0) return time;
+  return {.tv_sec = time.tv_sec - time.tv_sec % step, .tv_nsec = 0};
+}
 
 int or_errno(long result) { return result < 0 ? -errno : static_cast<int>(result); }
 
@@ -43,11 +82,13 @@ int descriptor(const fuse_file_info* file) { return static_cast<int>(file->fh); 
 void* init(fuse_conn_info*, fuse_config* config) {
   config->attr_timeout = config->entry_timeout = config->negative_timeout = 0;
   config->nullpath_ok = 0;
+  config->use_ino = 1;      // the names of one file show one inode
   config->hard_remove = 1;  // what is unlinked while it is open has no other name
   return fuse_get_context()->private_data;
 }
 
 int getattr(const char* path, struct stat* status, fuse_file_info*) {
+  if (const int error = check_name(path); error != 0) return error;
   return or_errno(::lstat(below(path).c_str(), status));
 }
 
@@ -70,6 +111,8 @@ int open_file(const char* path, fuse_file_info* file) {
 }
 
 int create(const char* path, mode_t mode, fuse_file_info* file) {
+  if (const int error = check_name(path); error != 0) return error;
+  if (state().bends.ignores_mode) mode = 0755;
   const int fd = ::open(below(path).c_str(), file->flags, mode);
   if (fd < 0) return -errno;
   file->fh = static_cast<std::uint64_t>(fd);
@@ -93,18 +136,48 @@ int flush(const char*, fuse_file_info* file) {
   return -error;
 }
 
+int link_name(const char* from, const char* to) {
+  const auto& bends = state().bends;
+  if (bends.no_links) return -EPERM;
+  struct stat status{};
+  const bool counted = bends.most_links != 0 && ::lstat(below(from).c_str(), &status) == 0;
+  if (counted && status.st_nlink >= bends.most_links) return -EMLINK;
+  return or_errno(::link(below(from).c_str(), below(to).c_str()));
+}
+
+void add_special(fuse_operations& calls) {
+  calls.link = link_name;
+  calls.mknod = [](const char* path, mode_t mode, dev_t device) {
+    if (state().bends.no_special && !S_ISREG(mode)) return -EPERM;
+    return or_errno(::mknod(below(path).c_str(), mode, device));
+  };
+  calls.symlink = [](const char* target, const char* path) {
+    if (state().bends.no_special) return -EPERM;
+    return or_errno(::symlink(target, below(path).c_str()));
+  };
+  calls.readlink = [](const char* path, char* target, std::size_t size) {
+    const ssize_t length = ::readlink(below(path).c_str(), target, size - 1);
+    if (length < 0) return -errno;
+    target[length] = '\0';
+    return 0;
+  };
+}
+
 void add_attributes(fuse_operations& calls) {
   calls.chmod = [](const char* path, mode_t mode, fuse_file_info*) {
+    if (state().bends.ignores_mode) return 0;
     return unless_refused(FailingFilesystem::kMode,
                           [&] { return ::chmod(below(path).c_str(), mode); });
   };
   calls.chown = [](const char* path, uid_t uid, gid_t gid, fuse_file_info*) {
+    if (state().bends.ignores_owner) return 0;
     return unless_refused(FailingFilesystem::kOwner,
                           [&] { return ::lchown(below(path).c_str(), uid, gid); });
   };
   calls.utimens = [](const char* path, const timespec times[2], fuse_file_info*) {
     return unless_refused(FailingFilesystem::kTimes, [&] {
-      return ::utimensat(AT_FDCWD, below(path).c_str(), times, AT_SYMLINK_NOFOLLOW);
+      const timespec bent[2] = {bent_time(times[0]), bent_time(times[1])};
+      return ::utimensat(AT_FDCWD, below(path).c_str(), bent, AT_SYMLINK_NOFOLLOW);
     });
   };
   calls.setxattr = [](const char* path, const char* name, const char* value, std::size_t size,
@@ -144,16 +217,16 @@ fuse_operations operations() {
     return or_errno(::truncate(below(path).c_str(), size));
   };
   calls.mkdir = [](const char* path, mode_t mode) {
+    if (const int error = check_name(path); error != 0) return error;
     return or_errno(::mkdir(below(path).c_str(), mode));
   };
   calls.rmdir = [](const char* path) { return or_errno(::rmdir(below(path).c_str())); };
   calls.unlink = [](const char* path) { return or_errno(::unlink(below(path).c_str())); };
-  calls.rename = [](const char* from, const char* to, unsigned) {
-    return or_errno(::rename(below(from).c_str(), below(to).c_str()));
+  calls.rename = [](const char* from, const char* to, unsigned flags) {
+    if (const int error = check_name(to); error != 0) return error;
+    return or_errno(::renameat2(AT_FDCWD, below(from).c_str(), AT_FDCWD, below(to).c_str(), flags));
   };
-  calls.link = [](const char* from, const char* to) {
-    return or_errno(::link(below(from).c_str(), below(to).c_str()));
-  };
+  add_special(calls);
   add_attributes(calls);
   return calls;
 }
@@ -169,7 +242,8 @@ void ignore_leaks_of_this_thread() {
 
 FailingFilesystem::FailingFilesystem(const std::filesystem::path& backing,
                                      const std::filesystem::path& mount_point)
-    : state_{.backing = backing}, mount_point_(mount_point) {
+    : mount_point_(mount_point) {
+  state_.backing = backing;
   std::string name = "failing";
   std::array<char*, 2> words = {name.data(), nullptr};
   fuse_args arguments = FUSE_ARGS_INIT(1, words.data());

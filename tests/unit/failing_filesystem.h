@@ -1,10 +1,13 @@
 // A FUSE filesystem that shows a directory and fails as others do: errors of writing come only at
 // close(2), when what was written is lost (network filesystems); attributes are refused (servers
-// that squash root, filesystems without them).
+// that squash root, filesystems without them), or bent: taken with success and stored otherwise
+// (FAT, NTFS, CIFS).
 #pragma once
 
 #include <array>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <thread>
 
@@ -31,8 +34,21 @@ class FailingFilesystem {
   /// How often one was refused.
   [[nodiscard]] unsigned refused() const { return state_.refused; }
 
+  /// What is taken and stored otherwise, and what names and objects there may be. From now on.
+  struct Bends {
+    std::atomic<bool> ignores_owner = false, ignores_mode = false;
+    std::atomic<std::int64_t> seconds_of_times = 0;  ///< times are cut to a multiple; 0: kept
+    std::atomic<std::int64_t> latest = INT64_MAX;    ///< seconds; what is later becomes this
+    std::atomic<bool> folds_case = false;            ///< of ASCII
+    std::atomic<std::size_t> longest_name = 255;     ///< bytes
+    std::atomic<bool> no_links = false, no_special = false;
+    std::atomic<unsigned> most_links = 0;  ///< names of one file; 0: no limit
+  };
+  [[nodiscard]] Bends& bends() { return state_.bends; }
+
   struct State {
     std::filesystem::path backing;
+    Bends bends{};
     std::atomic<int> close_error = 0;
     std::array<std::atomic<int>, kAttributes> refusals{};
     std::atomic<unsigned> refused = 0;

@@ -26,6 +26,20 @@ class LiveRefusedAttributes : public FailingReplicaTest {
   void refuse(FailingFilesystem::Attribute which, int error) { filesystem_->refuse(which, error); }
   void take(FailingFilesystem::Attribute which) { filesystem_->refuse(which, 0); }
 
+  /// A session whose baseline meets it. What a new pair refuses would be a loss.
+  void pair_with(FailingFilesystem::Attribute which, int error) {
+    const auto later = base_ / "later";
+    std::filesystem::rename(source_, later);
+    std::filesystem::create_directory(source_);
+    start();
+    ASSERT_TRUE(stop());
+    for (const auto& entry : std::filesystem::directory_iterator(later)) {
+      std::filesystem::rename(entry.path(), source_ / entry.path().filename());
+    }
+    refuse(which, error);
+    start();
+  }
+
   /// All that can be done is done: what is left is refused.
   [[nodiscard]] bool only_refusals(std::size_t count) const {
     return eventually([&] {
@@ -43,8 +57,7 @@ TEST_F(LiveRefusedAttributes, G9TheBaselineCopiesWhatHasAnOwnerThatIsRefused) {
   ASSERT_EQ(::setxattr((source_ / "d/file").c_str(), "user.name", "value", 5, 0), 0);
   const timespec times[2] = {{.tv_sec = 5, .tv_nsec = 6}, {.tv_sec = 7, .tv_nsec = 8}};
   ASSERT_EQ(::utimensat(AT_FDCWD, (source_ / "d/file").c_str(), times, 0), 0);
-  refuse(FailingFilesystem::kOwner, EPERM);
-  start();
+  pair_with(FailingFilesystem::kOwner, EPERM);
   ASSERT_TRUE(only_refusals(2)) << mirror_->status().marks;
   EXPECT_EQ(replica_content("d/file"), "content");
   struct stat status{};
@@ -141,8 +154,7 @@ TEST_F(LiveRefusedAttributes, SetIdBitsAreNotGivenToAnotherOwner) {
   put_source("file", "program");
   ASSERT_EQ(::chown((source_ / "file").c_str(), 1234, 1234), 0);
   ASSERT_EQ(::chmod((source_ / "file").c_str(), 04755), 0);
-  refuse(FailingFilesystem::kOwner, EPERM);
-  start();
+  pair_with(FailingFilesystem::kOwner, EPERM);
   ASSERT_TRUE(only_refusals(1)) << mirror_->status().marks;
   const auto mode = [&] {
     struct stat status{};
