@@ -1,20 +1,18 @@
 #include "mirrorfs/log.h"
 
-#include <fcntl.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
 #include <syslog.h>
 
 #include <atomic>
-#include <cerrno>
-#include <cstring>
+#include <chrono>
 #include <exception>
 #include <iterator>
 #include <memory>
 
-#include "mirrorfs/unique_fd.h"
+#include "engine/common/log_sink.h"
+#include "mirrorfs/printable.h"
+#include "mirrorfs/repeat_limit.h"
 
 namespace mirrorfs {
 namespace {
@@ -34,57 +32,69 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
   return spdlog::level::err;
 }
 
-std::shared_ptr<spdlog::logger> make_logger(const LogSettings& settings) {
-  spdlog::sink_ptr sink;
-  switch (settings.target) {
-    case LogTarget::kStandardError:
-      sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-      sink->set_pattern("mirrorfs: %Y-%m-%d %H:%M:%S.%e %l: %v");
-      break;
-    case LogTarget::kSyslog:
-      // syslog(3) adds the time and the process itself.
-      sink =
-          std::make_shared<spdlog::sinks::syslog_sink_mt>(kLoggerName, LOG_PID, LOG_DAEMON, true);
-      sink->set_pattern("%l: %v");
-      break;
-    case LogTarget::kFile:
-      sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(settings.file);
-      sink->set_pattern("%Y-%m-%d %H:%M:%S.%e [%P] %l: %v");
-      break;
-  }
+std::shared_ptr<spdlog::logger> make_logger(spdlog::sink_ptr sink) {
   auto logger = std::make_shared<spdlog::logger>(kLoggerName, std::move(sink));
   logger->set_level(spdlog::level::trace);  // log_enabled() has decided already
-  logger->flush_on(spdlog::level::trace);   // rare lines; none may be lost in a kill -9
   logger->set_error_handler([](const std::string&) {});
   return logger;
 }
 
+spdlog::sink_ptr make_syslog_sink() {
+  // syslog(3) adds the time, the priority and the process itself.
+  auto sink =
+      std::make_shared<spdlog::sinks::syslog_sink_mt>(kLoggerName, LOG_PID, LOG_DAEMON, true);
+  sink->set_pattern("%l: %v");
+  return sink;
+}
+
 /// The logger is replaced at start-up only, while one thread runs, so a plain pointer is enough.
 std::shared_ptr<spdlog::logger>& logger() {
-  static std::shared_ptr<spdlog::logger> current = make_logger(LogSettings{});
+  static std::shared_ptr<spdlog::logger> current = make_logger(std::make_shared<DescriptorSink>());
+  return current;
+}
+
+/// Null unless the log goes to a file. Set with logger().
+std::shared_ptr<FileSink>& file_sink() {
+  static std::shared_ptr<FileSink> current;
   return current;
 }
 
 }  // namespace
 
 std::expected<void, std::string> configure_log(const LogSettings& settings) {
-  if (settings.target == LogTarget::kFile) {
-    // spdlog would make missing directories, and its messages do not name the cause.
-    const UniqueFd file(
-        open(settings.file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
-    if (!file) {
-      return std::unexpected(
-          fmt::format("cannot log to '{}': {}", settings.file, std::strerror(errno)));
-    }
-  }
   try {
-    logger() = make_logger(settings);
+    std::shared_ptr<FileSink> file;
+    if (settings.target == LogTarget::kFile) {
+      std::string error;
+      file = FileSink::open(settings.file, error);
+      if (!file) {
+        return std::unexpected(fmt::format("cannot log to '{}': {}", settings.file, error));
+      }
+    }
+    switch (settings.target) {
+      case LogTarget::kStandardError:
+        logger() = make_logger(std::make_shared<DescriptorSink>());
+        break;
+      case LogTarget::kSyslog: logger() = make_logger(make_syslog_sink()); break;
+      case LogTarget::kFile: logger() = make_logger(file); break;
+    }
+    file_sink() = std::move(file);
   } catch (const std::exception& error) {
-    return std::unexpected(fmt::format("cannot log to '{}': {}", settings.file, error.what()));
+    return std::unexpected(fmt::format("cannot log: {}", error.what()));
   }
-  threshold.store(settings.level, std::memory_order_relaxed);
+  set_log_level(settings.level);
   return {};
 }
+
+bool reopen_log_file() noexcept {
+  try {
+    return file_sink() != nullptr && file_sink()->reopen();
+  } catch (...) {
+    return false;
+  }
+}
+
+void set_log_level(LogLevel level) noexcept { threshold.store(level, std::memory_order_relaxed); }
 
 bool log_enabled(LogLevel level) noexcept {
   return level >= threshold.load(std::memory_order_relaxed);
@@ -93,7 +103,8 @@ bool log_enabled(LogLevel level) noexcept {
 void log_line(LogLevel level, std::string_view line) noexcept {
   if (!log_enabled(level)) return;
   try {
-    logger()->log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
+    const std::string shown = printable(line);
+    logger()->log(spdlog_level(level), spdlog::string_view_t(shown.data(), shown.size()));
   } catch (...) {  // logging must never be the reason why something fails
   }
 }
@@ -105,6 +116,15 @@ void log_formatted(LogLevel level, fmt::string_view format, fmt::format_args arg
     log_line(level, std::string_view(line.data(), line.size()));
   } catch (...) {
   }
+}
+
+void log_repeating(LogLevel level, std::string_view kind, std::string_view line) noexcept {
+  if (!log_enabled(level)) return;
+  static RepeatLimit limit(1, std::chrono::minutes(1));
+  const auto left_out = limit.admit(kind);
+  if (!left_out) return;
+  if (*left_out == 0) return log_line(level, line);
+  log(level, "{} ({} more like this since the last such line)", line, *left_out);
 }
 
 }  // namespace mirrorfs

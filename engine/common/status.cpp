@@ -1,4 +1,5 @@
 #include "mirrorfs/status.h"
+#include "mirrorfs/mirror.h"
 
 namespace mirrorfs {
 
@@ -12,6 +13,23 @@ std::string_view to_string(MirrorState state) {
     case MirrorState::kPaused: return "paused";
   }
   return "unknown";
+}
+
+std::string_view to_string(Mode mode) {
+  switch (mode) {
+    case Mode::kAsync: return "async";
+    case Mode::kFsync: return "fsync";
+    case Mode::kSync: return "sync";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(Overflow overflow) {
+  return overflow == Overflow::kThrottle ? "throttle" : "catch-up";
+}
+
+std::string_view to_string(OnReplicaError on_error) {
+  return on_error == OnReplicaError::kFail ? "fail" : "degrade";
 }
 
 }  // namespace mirrorfs

@@ -138,8 +138,12 @@ EngineStatus Core::status() {
   const auto now = stream::Watermark::Clock::now();
   const auto oldest =
       std::min({state_.finished.oldest(now), state_.intake.oldest(now), state_.times.oldest(now)});
-  status.lag_seconds = std::chrono::duration<double>(now - oldest).count();
-  status.state = judge_state(status.lag_seconds);
+  const auto seconds_since = [now](auto then) {
+    return std::chrono::duration<double>(now - then).count();
+  };
+  status.state = judge_state(seconds_since(oldest));
+  state_.note_debt();
+  status.lag_seconds = seconds_since(std::min(oldest, state_.marked_since(now)));
   status.completed = state_.intake.last_recorded();
   status.applied = state_.finished.closed_through();
   status.durable = durability_.durable();
@@ -151,6 +155,7 @@ EngineStatus Core::status() {
                  (state_.recovering ? status.recovery.marks : 0) + (durability_.suspect() ? 1 : 0);
   status.errors_total = state_.totals.errors;
   status.last_error = state_.totals.last_error;
+  status.last_error_time = state_.totals.last_error_time;
   status.bytes_replicated_total = dispatcher_.bytes_applied() + state_.totals.bytes_reconciled;
   status.ops_replicated_total = state_.totals.operations;
   status.baseline = reconciler_.progress();
@@ -217,6 +222,7 @@ ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
     if (!recorded) log_error("cannot record the clean stop: {}", recorded.error().message());
     done = recorded.has_value();
   }
+  final_status_ = status();
   drained_ = true;
   waits_.stop();
   state_.progressed();

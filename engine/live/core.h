@@ -1,6 +1,7 @@
 // The running engine: everything that lives on the ring thread, and the ring itself.
 #pragma once
 
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -50,6 +51,9 @@ class Core {
 
   [[nodiscard]] ring::Ring& ring() { return *ring_; }  ///< post(), stop(), abandon(): any thread
 
+  /// Before run().
+  void on_activity(std::function<void()> call) { state_.on_activity = std::move(call); }
+
   // Ring thread:
   /// The intake has something.
   void work_arrived();
@@ -61,6 +65,8 @@ class Core {
   void cancel(WaitId id) { waits_.cancel(id); }
   /// Everything applied and durable, the clean stop recorded; then the ring stops.
   [[nodiscard]] ring::Task<void> drain(std::shared_ptr<std::promise<bool>> clean);
+  /// As drain() left it; any thread, after it has fulfilled its promise.
+  [[nodiscard]] const EngineStatus& final_status() const { return final_status_; }
 
  private:
   /// Takes what is recorded some at a time: to be woken for each operation would cost both sides
@@ -89,6 +95,7 @@ class Core {
   FileCloser closer_;
   Waits waits_;
   bool gathering_ = false;
+  EngineStatus final_status_;
   bool drained_ = false;  ///< there is no more to come
 };
 

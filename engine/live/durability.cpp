@@ -115,7 +115,7 @@ ring::Task<void> Durability::clear_marks_meanwhile() {
 void Durability::note_failed(int error, const char* what) {
   const std::string line = Error{error, what, {}}.message();
   state_.count_error(line);
-  log_error("{}", line);
+  log_repeating(LogLevel::kError, what, line);
   note_lost();
 }
 

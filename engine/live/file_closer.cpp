@@ -34,7 +34,10 @@ void FileCloser::failed(const ObjectId& object, const std::optional<Location>& w
       where ? state_.directories.path_of(*where) : "a file that has lost its name";
   const std::string line = fmt::format("{}: {}", path, error.message());
   state_.count_error(line);
-  log_warn("what was written to the replica may be lost: {}; it is marked and copied again", line);
+  log_repeating(
+      LogLevel::kWarn, "close" + std::to_string(error.code),
+      fmt::format("what was written to the replica may be lost: {}; it is marked and copied again",
+                  line));
   std::vector<Location> names = state_.links.all(object);
   if (where) names.push_back(*where);
   if (names.empty()) return durability_.note_lost();

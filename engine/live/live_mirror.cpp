@@ -34,6 +34,8 @@ stream::WhenFull when_full(Overflow overflow) {
 
 LiveMirror::LiveMirror(Opened opened)
     : opened_(std::move(opened)),
+      mode_(opened_.options.mode),
+      on_replica_error_(opened_.options.on_replica_error),
       intake_(opened_.options.queue_size, when_full(opened_.options.overflow)) {}
 
 LiveMirror::~LiveMirror() {
@@ -187,11 +189,19 @@ Result<void> LiveMirror::make_core(std::unique_ptr<ring::Ring> ring,
                                                    .source_root = source_root(),
                                                    .replica_root = replica_root()});
   core_ = owned_core_.get();
-  intake_.on_work([core = core_] { core->ring().post([core] { core->work_arrived(); }); });
+  if (on_activity_) core_->on_activity(on_activity_);
+  intake_.on_work([this, core = core_] {
+    if (on_activity_) on_activity_();
+    core->ring().post([core] { core->work_arrived(); });
+  });
   return {};
 }
 
 EngineStatus LiveMirror::status() const {
+  if (stopped_) {
+    const std::lock_guard lock(status_mutex_);
+    return last_status_;
+  }
   auto answer = std::make_shared<std::promise<EngineStatus>>();
   auto future = answer->get_future();
   core_->ring().post([core = core_, answer] { answer->set_value(core->status()); });
@@ -207,15 +217,31 @@ EngineStatus LiveMirror::status() const {
     const auto now = stream::Recorded::Clock::now();
     const std::chrono::duration<double> unanswered = now - last_answer_;
     const std::chrono::duration<double> untaken = now - intake_.oldest(now);
-    const bool behind = last_status_.queued_ops > 0;
+    const bool behind = last_status_.queued_ops + last_status_.marks > 0;
     last_status_.lag_seconds =
         behind ? std::max(last_status_.lag_seconds + unanswered.count(), untaken.count()) : 0;
     last_answer_ = now;
     last_status_.state = MirrorState::kDegraded;
+    last_status_.answers = false;
   }
   last_status_.losses = lost_;
   last_status_.tolerated = opened_.options.tolerate;
+  last_status_.generation = opened_.pairing.record().generation;
   return last_status_;
+}
+
+MirrorSettings LiveMirror::settings() const {
+  return {.mode = mode_,
+          .overflow = intake_.when_full() == stream::WhenFull::kWait ? Overflow::kThrottle
+                                                                     : Overflow::kCatchUp,
+          .on_replica_error = on_replica_error_,
+          .queue_size = intake_.limit()};
+}
+
+void LiveMirror::change(const MirrorSettings& settings) {
+  mode_ = settings.mode;
+  on_replica_error_ = settings.on_replica_error;
+  intake_.resize(settings.queue_size, when_full(settings.overflow));
 }
 
 bool LiveMirror::wait(std::optional<std::chrono::milliseconds> timeout) {
@@ -286,12 +312,12 @@ Intent LiveMirror::begin(Admission admission, Footprint footprint) {
 }
 
 bool LiveMirror::must_wait(Await what) const {
-  const Mode mode = opened_.options.mode;
+  const Mode mode = mode_;
   return what == Await::kBarrier ? mode != Mode::kAsync : mode == Mode::kSync;
 }
 
 Result<void> LiveMirror::answer_without_replica() const {
-  if (opened_.options.on_replica_error == OnReplicaError::kFail) return fail(EIO, "replica");
+  if (on_replica_error_ == OnReplicaError::kFail) return fail(EIO, "replica");
   return {};
 }
 
@@ -354,6 +380,14 @@ bool LiveMirror::stop(std::optional<std::chrono::milliseconds> drain_timeout) {
   const bool in_time =
       !drain_timeout || future.wait_for(*drain_timeout) == std::future_status::ready;
   const bool done = in_time ? (future.wait(), future.get()) : false;
+  if (in_time) {
+    const std::lock_guard lock(status_mutex_);
+    last_status_ = core_->final_status();
+    last_status_.generation = opened_.pairing.record().generation;
+  } else {
+    static_cast<void>(status());
+  }
+  stopped_ = true;
   end_thread(!in_time);
   return done;
 }

@@ -29,6 +29,7 @@ class LiveMirror final : public Mirror, public Replicator {
   ~LiveMirror() override;
 
   [[nodiscard]] std::vector<std::string> warnings() const override;
+  void on_activity(std::function<void()> call) override { on_activity_ = std::move(call); }
   [[nodiscard]] Result<void> start() override;
   /// start() without a thread: run_core() has to be called on the thread that called this. For
   /// simulations, which bring a ring of their own; wait(), pause(), status() and stop() would wait
@@ -42,6 +43,8 @@ class LiveMirror final : public Mirror, public Replicator {
   [[nodiscard]] int source_root() const override { return opened_.source.fd.get(); }
   [[nodiscard]] int replica_root() const override { return opened_.replica.fd.get(); }
   [[nodiscard]] EngineStatus status() const override;
+  [[nodiscard]] MirrorSettings settings() const override;
+  void change(const MirrorSettings& settings) override;
   [[nodiscard]] bool wait(std::optional<std::chrono::milliseconds> timeout) override;
   [[nodiscard]] bool pause() override;
   void resume() override;
@@ -78,6 +81,10 @@ class LiveMirror final : public Mirror, public Replicator {
 
   Opened opened_;
   Losses lost_;  ///< set by start()
+  // Of opened_.options, these are the values in force.
+  std::atomic<Mode> mode_;
+  std::atomic<OnReplicaError> on_replica_error_;
+  std::function<void()> on_activity_;  ///< not changed after the start
   stream::Intake intake_;
   Core::Beginning beginning_;
   std::shared_ptr<journal::MarkJournal> journal_;
@@ -86,6 +93,7 @@ class LiveMirror final : public Mirror, public Replicator {
   std::atomic<std::uint64_t> last_wait_{0};
   std::thread thread_;
   std::future<void> thread_ended_;
+  std::atomic<bool> stopped_{false};  ///< the status stays as it is
   mutable std::mutex status_mutex_;
   mutable EngineStatus last_status_;  // guarded by status_mutex_
   mutable stream::Recorded::Clock::time_point last_answer_ =

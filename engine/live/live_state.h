@@ -2,7 +2,12 @@
 // the intake.
 #pragma once
 
+#include <time.h>
+
+#include <algorithm>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/compare/reconcile.h"
@@ -31,6 +36,7 @@ struct Totals {
   std::uint64_t objects_looked_at = 0;  ///< of the source, by reconciles
   std::uint64_t errors = 0;
   std::string last_error;
+  std::int64_t last_error_time = 0;  ///< seconds since 1970
 };
 
 struct LiveState {
@@ -115,6 +121,8 @@ struct LiveState {
   /// Wakes those that wait for progress: operations applied, marks cleared.
   void progressed() {
     session.note_life();
+    note_debt();
+    if (on_activity) on_activity();
     progress.set();
     progress.reset();
     unsynced.set();
@@ -143,7 +151,27 @@ struct LiveState {
   void count_error(const std::string& line) {
     ++totals.errors;
     totals.last_error = line;
+    totals.last_error_time = ::time(nullptr);
+    note_debt();
+    if (on_activity) on_activity();
   }
+
+  /// Keeps up since when the replica may lack something that no mark with a time of its own tells.
+  void note_debt() {
+    const bool debt = !all_is_told() || refusals.size() > 0;
+    if (!debt) {
+      in_debt_since.reset();
+    } else if (!in_debt_since) {
+      in_debt_since = state::Clock::now();
+    }
+  }
+  std::optional<state::Clock::time_point> in_debt_since;
+  /// Since when the replica may lack something, by marks of any kind; `now`: it lacks nothing.
+  [[nodiscard]] state::Clock::time_point marked_since(state::Clock::time_point now) const {
+    return std::min(marks.oldest(now), in_debt_since.value_or(now));
+  }
+
+  std::function<void()> on_activity;  ///< may be empty; the status may have changed
 };
 
 /// Claims held by something that is not an operation.

@@ -271,7 +271,10 @@ void Reconciler::entry_failed(const Location& entry, state::MarkReading reading,
     const std::string line =
         fmt::format("{}: {}", state_.directories.path_of(entry), error.message());
     state_.count_error(line);
-    if (mark->cause.empty()) log_warn("the replica cannot take {}; it is marked and retried", line);
+    if (mark->cause.empty()) {
+      log_repeating(LogLevel::kWarn, std::string(error.operation) + std::to_string(error.code),
+                    fmt::format("the replica cannot take {}; it is marked and retried", line));
+    }
     cause = error.message();
     if (mark->kept == nullptr) state_.marks.keep(entry, state_.keep_in_journal(entry, {}));
   }

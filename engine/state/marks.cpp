@@ -39,6 +39,8 @@ void Marks::leave(const Mark& mark) {
   --size_;
   if (mark.state == MarkState::kWaiting) --waiting_;
   if (!mark.cause.empty()) --failing_;
+  const auto age = noted_.find(mark.noted);
+  if (--age->second == 0) noted_.erase(age);
   remove(since_, mark.since);
   if (mark.kept == nullptr) remove(not_kept_, mark.since);
 }
@@ -60,6 +62,9 @@ bool Marks::request(const Location& entry, SequenceNumber since, Origin origin) 
   Mark& mark = place->second;
   mark.last_request = ++requests_;
   if (added) {
+    mark.noted = std::chrono::floor<std::chrono::milliseconds>(Clock::now());
+    mark.noted -= mark.noted.time_since_epoch() % kAgeStep;
+    ++noted_[mark.noted];
     mark.since = since;
     mark.origin = origin;
     ++since_[since];

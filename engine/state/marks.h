@@ -50,6 +50,7 @@ enum class Origin : std::uint8_t {
 struct Mark {
   MarkState state = MarkState::kQueued;
   Origin origin = Origin::kOperation;
+  Clock::time_point noted;         ///< when it was made, rounded down (Marks::kAgeStep)
   SequenceNumber since;            ///< the first operation that the replica may lack
   unsigned attempts = 0;           ///< reconciles that failed in a row
   Clock::time_point due;           ///< with kWaiting
@@ -101,6 +102,10 @@ class Marks {
   [[nodiscard]] std::size_t waiting_count() const { return waiting_; }
   /// Marks with a cause.
   [[nodiscard]] std::size_t failing() const { return failing_; }
+  /// When the oldest mark was made, to a tenth of a second; `now` without any.
+  [[nodiscard]] Clock::time_point oldest(Clock::time_point now) const {
+    return noted_.empty() ? now : noted_.begin()->first;
+  }
   /// Nothing that completed up to `number` is under a mark.
   [[nodiscard]] bool clean_through(SequenceNumber number) const {
     return since_.empty() || since_.begin()->first > number;
@@ -130,6 +135,8 @@ class Marks {
   static void remove(Numbers& numbers, SequenceNumber since);
   Numbers since_;     ///< how many marks have this `since`
   Numbers not_kept_;  ///< the same of those that are not kept
+  static constexpr std::chrono::milliseconds kAgeStep{100};
+  std::map<Clock::time_point, std::size_t> noted_;  ///< how many marks were made then
   std::size_t size_ = 0, waiting_ = 0, failing_ = 0;
   std::uint64_t requests_ = 0, readings_ = 0;
 };

@@ -295,6 +295,28 @@ Recorded::Clock::time_point Intake::oldest(Recorded::Clock::time_point now) cons
   return pending_.empty() ? now : pending_.front().completed;
 }
 
+/// A queue that is folded goes on being folded until it is half empty, as always: what was folded
+/// has its place in the stream.
+void Intake::resize(std::uint64_t queue_size, WhenFull when_full) {
+  {
+    const std::lock_guard lock(mutex_);
+    limit_ = queue_size;
+    when_full_ = when_full;
+    if (folding_ && queued_bytes_.load(std::memory_order_relaxed) < limit_ / 2) folding_ = false;
+  }
+  let_in();
+}
+
+std::uint64_t Intake::limit() const {
+  const std::lock_guard lock(mutex_);
+  return limit_;
+}
+
+WhenFull Intake::when_full() const {
+  const std::lock_guard lock(mutex_);
+  return when_full_;
+}
+
 void Intake::close() {
   {
     const std::lock_guard lock(mutex_);

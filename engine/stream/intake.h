@@ -84,6 +84,11 @@ class Intake {
   /// Nobody waits for room from now on.
   void close();
 
+  /// Other limits from now on: lets in whoever has room by them. What is queued already stays.
+  void resize(std::uint64_t queue_size, WhenFull when_full);
+  [[nodiscard]] std::uint64_t limit() const;
+  [[nodiscard]] WhenFull when_full() const;
+
   [[nodiscard]] SequenceNumber last_recorded() const {
     return {last_recorded_.load(std::memory_order_acquire)};
   }
@@ -112,8 +117,6 @@ class Intake {
   [[nodiscard]] bool begins_to_press() noexcept;
   void wake(bool presses) noexcept;
 
-  const std::uint64_t limit_;
-  const WhenFull when_full_;
   journal::MarkJournal* journal_ = nullptr;
   std::atomic<std::size_t> kept_marked_{0};
   std::function<void()> wake_;
@@ -121,6 +124,8 @@ class Intake {
   bool held_ = false;  // the engine's thread
 
   mutable std::mutex mutex_;  // guards what is not atomic, and orders sequence numbers
+  std::uint64_t limit_;
+  WhenFull when_full_;
   std::list<Recorded> pending_;
   std::list<Waiter> waiters_;
   std::uint64_t last_wait_ = 0;

@@ -1,5 +1,6 @@
 #include "fs/control/client.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -7,9 +8,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "fs/control/mount_record.h"
 #include "fs/control/mount_table.h"
 #include "fs/control/socket_path.h"
 
@@ -19,6 +22,10 @@ namespace {
 namespace stdfs = std::filesystem;
 
 constexpr std::size_t kLongestAnswer = 4 << 20;
+
+std::string time_in_words(std::time_t time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(time));
+}
 
 /// Another user's directory in /tmp is believed to be that user's only when root looks.
 uid_t expected_owner(const stdfs::path& directory) {
@@ -36,10 +43,27 @@ std::expected<Client, std::string> connect_in(const stdfs::path& directory,
   return Client(std::move(*socket));
 }
 
+/// What is known of the last mirrorfs at the mount point.
+std::string what_was_there(const std::string& mount) {
+  const auto record = read_mount_record(mount);
+  if (!record) return "";
+  const std::string time = time_in_words(record->time);
+  if (record->state == "complete") {
+    return fmt::format("; the last one ended at {}, and '{}' is complete", time, record->replica);
+  }
+  if (record->state == "incomplete") {
+    return fmt::format("; the last one ended at {}, and '{}' is not complete: {}", time,
+                       record->replica, record->cause);
+  }
+  return fmt::format("; the last one was mounted at {} and has died: '{}' may not be complete",
+                     time, record->replica);
+}
+
 std::string why_not_found(const std::string& mount) {
   const auto entry = find_mount(mount);
   if (!entry || !entry->is_mirrorfs()) {
-    return fmt::format("'{}' is not the mount point of a running mirrorfs", mount);
+    return fmt::format("'{}' is not the mount point of a running mirrorfs{}", mount,
+                       what_was_there(mount));
   }
   if (entry->owner != geteuid() && geteuid() != 0) {
     return fmt::format("'{}' was mounted by another user (uid {}); only that user and root may ask",
@@ -59,6 +83,12 @@ Result<UniqueFd> connect_to(int directory, std::string_view name) {
   std::memcpy(address.sun_path, path.data(), path.size());
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket) return fail_errno("socket");
+  // A daemon that is stopped, and whose queue of clients is full, would hold up connect(2) for
+  // ever.
+  constexpr timeval kPatience{.tv_sec = 3, .tv_usec = 0};
+  if (setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience) != 0) {
+    return fail_errno("setsockopt");
+  }
   if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return fail_errno("connect", name);
   }
@@ -108,8 +138,12 @@ std::expected<Client, std::string> connect_to_mount(const stdfs::path& mount) {
   return std::unexpected(why_not_found(path.native()));
 }
 
-std::vector<Client> connect_to_all() {
-  std::vector<Client> clients;
+std::vector<NamedClient> connect_to_all() {
+  std::map<std::string, std::string> mounts;
+  for (const MountRecord& record : all_mount_records()) {
+    mounts[socket_name(record.mount)] = record.mount;
+  }
+  std::vector<NamedClient> clients;
   for (const stdfs::path& directory : socket_directories_to_search()) {
     std::error_code ignored;
     std::vector<std::string> names;
@@ -118,7 +152,10 @@ std::vector<Client> connect_to_all() {
     }
     std::ranges::sort(names);
     for (const std::string& name : names) {
-      if (auto client = connect_in(directory, name)) clients.push_back(std::move(*client));
+      auto client = connect_in(directory, name);
+      if (!client) continue;
+      const auto mount = mounts.find(name);
+      clients.push_back({mount == mounts.end() ? name : mount->second, std::move(*client)});
     }
   }
   return clients;

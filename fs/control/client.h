@@ -43,7 +43,12 @@ class Client {
 [[nodiscard]] std::expected<Client, std::string> connect_to_mount(
     const std::filesystem::path& mount);
 
+struct NamedClient {
+  std::string mount;  ///< as its record says; without one the name of its socket
+  Client client;
+};
+
 /// All daemons that the calling user may ask.
-[[nodiscard]] std::vector<Client> connect_to_all();
+[[nodiscard]] std::vector<NamedClient> connect_to_all();
 
 }  // namespace mirrorfs::control

@@ -26,6 +26,9 @@ class ControlSocket {
 
   [[nodiscard]] int get() const { return socket_.get(); }
 
+  /// The directory of the socket.
+  [[nodiscard]] int directory() const { return directory_.get(); }
+
   /// Removes the name: the socket can no longer be found. Any thread.
   void remove_name() const;
 

@@ -54,6 +54,11 @@ std::optional<MountEntry> parse_line(std::string_view line) {
   return MountEntry{unescape(fields[4]), unescape(dash[1]), unescape(dash[2]), owner_in(dash[3])};
 }
 
+std::string content_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
 }  // namespace
 
 std::optional<MountEntry> find_mount_in(std::string_view mountinfo, std::string_view mount_point) {
@@ -66,10 +71,24 @@ std::optional<MountEntry> find_mount_in(std::string_view mountinfo, std::string_
   return topmost;
 }
 
+std::vector<MountEntry> mirrors_in(std::string_view mountinfo) {
+  std::vector<MountEntry> mirrors;
+  for (const std::string_view line : split(mountinfo, '\n')) {
+    if (auto entry = parse_line(line); entry && entry->is_mirrorfs()) {
+      mirrors.push_back(std::move(*entry));
+    }
+  }
+  return mirrors;
+}
+
+std::string mountinfo_of(pid_t process) {
+  return content_of("/proc/" + std::to_string(process) + "/mountinfo");
+}
+
+std::string own_mountinfo() { return content_of("/proc/self/mountinfo"); }
+
 std::optional<MountEntry> find_mount(std::string_view mount_point) {
-  std::ifstream file("/proc/self/mountinfo");
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  return find_mount_in(text, mount_point);
+  return find_mount_in(own_mountinfo(), mount_point);
 }
 
 }  // namespace mirrorfs::control

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace mirrorfs::control {
 
@@ -19,6 +20,13 @@ struct MountEntry {
 
 /// The topmost mount at exactly this canonical path.
 [[nodiscard]] std::optional<MountEntry> find_mount(std::string_view mount_point);
+
+/// All mirrorfs mounts, topmost at their mount points or not.
+[[nodiscard]] std::vector<MountEntry> mirrors_in(std::string_view mountinfo);
+
+/// The mounts that the process sees; empty text: it is gone, or not ours to look at.
+[[nodiscard]] std::string mountinfo_of(pid_t process);
+[[nodiscard]] std::string own_mountinfo();
 
 /// The same in a given text.
 [[nodiscard]] std::optional<MountEntry> find_mount_in(std::string_view mountinfo,

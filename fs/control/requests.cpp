@@ -25,7 +25,10 @@ Reply good(json body) {
 /// Mirror::wait() cannot be interrupted, so it is called in slices, and the client is checked in
 /// between. Each slice waits anew for all that completed before it; they double in length, so
 /// under endless writes one of them is longer than the lag.
-bool wait_in_slices(Mirror& mirror, std::optional<Milliseconds> timeout, const Presence& presence) {
+enum class Waited { kDone, kTimeout, kPaused };
+
+Waited wait_in_slices(Mirror& mirror, const DaemonCalls& daemon,
+                      std::optional<Milliseconds> timeout, const Presence& presence) {
   // Even a mirror that has everything needs a moment to say so: --timeout=0 asks «now?».
   if (timeout) timeout = std::max(*timeout, kShortestWait);
   const auto deadline = timeout ? Clock::now() + *timeout : Clock::time_point::max();
@@ -33,14 +36,15 @@ bool wait_in_slices(Mirror& mirror, std::optional<Milliseconds> timeout, const P
   while (true) {
     const auto left = std::chrono::ceil<Milliseconds>(deadline - Clock::now());
     const Milliseconds length = std::clamp(left, 0ms, slice);
-    if (mirror.wait(length)) return true;
-    if (Clock::now() >= deadline) return false;
-    if (presence.gone()) return false;
+    if (mirror.wait(length)) return Waited::kDone;
+    if (daemon.look().state == MirrorState::kPaused) return Waited::kPaused;
+    if (Clock::now() >= deadline || presence.gone()) return Waited::kTimeout;
     slice *= 2;
   }
 }
 
-Reply answer_wait(Mirror& mirror, const json& request, const Presence& presence) {
+Reply answer_wait(Mirror& mirror, const DaemonCalls& daemon, const json& request,
+                  const Presence& presence) {
   std::optional<Milliseconds> timeout;
   if (const auto given = request.find("timeout"); given != request.end() && !given->is_null()) {
     if (!given->is_number() || given->get<double>() < 0) {
@@ -50,7 +54,39 @@ Reply answer_wait(Mirror& mirror, const json& request, const Presence& presence)
       timeout = std::chrono::ceil<Milliseconds>(std::chrono::duration<double>(seconds));
     }
   }
-  return good({{"done", wait_in_slices(mirror, timeout, presence)}});
+  const Waited waited = wait_in_slices(mirror, daemon, timeout, presence);
+  return good({{"done", waited == Waited::kDone}, {"paused", waited == Waited::kPaused}});
+}
+
+/// The order matters: the look may be what changes the state.
+Reply answer_status(const DaemonCalls& daemon) {
+  const EngineStatus engine = daemon.look();
+  return good({{"status", status_json(engine, daemon.status())}});
+}
+
+Reply answer_pause(Mirror& mirror, const DaemonCalls& daemon) {
+  const bool stands_still = mirror.pause();
+  static_cast<void>(daemon.look());
+  return good({{"stands_still", stands_still}});
+}
+
+Reply answer_resume(Mirror& mirror, const DaemonCalls& daemon) {
+  mirror.resume();
+  static_cast<void>(daemon.look());
+  return good({});
+}
+
+Reply answer_set(const DaemonCalls& daemon, const json& request) {
+  const json options = request.value("options", json::array());
+  if (!options.is_array() || !std::ranges::all_of(options, &json::is_string)) {
+    return refuse("options must be a list of NAME=VALUE");
+  }
+  if (auto set = daemon.set(options.get<std::vector<std::string>>()); !set) {
+    return refuse(set.error());
+  }
+  json settings = json::object();
+  for (const auto& [name, value] : daemon.settings()) settings[name] = value;
+  return good({{"settings", settings}});
 }
 
 Reply answer_trees(Mirror& mirror, const DaemonStatus& daemon) {
@@ -61,18 +97,17 @@ Reply answer_trees(Mirror& mirror, const DaemonStatus& daemon) {
 
 }  // namespace
 
-Handler answer_from(Mirror& mirror, std::function<DaemonStatus()> daemon_status,
-                    std::function<void()> capture) {
-  return [&mirror, daemon_status = std::move(daemon_status), capture = std::move(capture)](
-             const json& request, const Presence& presence) {
+Handler answer_from(Mirror& mirror, DaemonCalls daemon) {
+  return [&mirror, daemon = std::move(daemon)](const json& request, const Presence& presence) {
     const std::string name = request.value("request", "");
-    if (name == "status") return good({{"status", status_json(mirror.status(), daemon_status())}});
-    if (name == "wait") return capture(), answer_wait(mirror, request, presence);
-    if (name == "trees") return answer_trees(mirror, daemon_status());
-    if (name == "pause") return good({{"stands_still", mirror.pause()}});
-    if (name == "resume") return mirror.resume(), good({});
+    if (name == "status") return answer_status(daemon);
+    if (name == "wait") return daemon.capture(), answer_wait(mirror, daemon, request, presence);
+    if (name == "trees") return answer_trees(mirror, daemon.status());
+    if (name == "pause") return answer_pause(mirror, daemon);
+    if (name == "resume") return answer_resume(mirror, daemon);
+    if (name == "set") return answer_set(daemon, request);
     return refuse("unknown request '" + name +
-                  "'; it must be status, wait, trees, pause or resume");
+                  "'; it must be status, wait, trees, pause, resume or set");
   };
 }
 

@@ -2,6 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "fs/control/names_json.h"
+#include "fs/control/state_cause.h"
+#include "mirrorfs/version.h"
+
 namespace mirrorfs::control {
 namespace {
 
@@ -22,20 +26,22 @@ json recovery_json(const RecoveryProgress& recovery) {
           {"bytes", recovery.bytes}};
 }
 
+json seconds_or_null(std::int64_t time) { return time == 0 ? json() : json(time); }
+
 json failed_json(const std::vector<FailedObject>& failed) {
   json list = json::array();
   for (const FailedObject& object : failed) {
-    list.push_back({{"path", object.path}, {"cause", object.cause}});
+    json entry = {{"cause", object.cause}};
+    put_name(entry, "path", object.path);
+    list.push_back(std::move(entry));
   }
   return list;
 }
 
-}  // namespace
-
-json status_json(const EngineStatus& engine, const DaemonStatus& daemon) {
-  const auto uptime = std::chrono::steady_clock::now() - daemon.started;
-  return {
+json engine_json(const EngineStatus& engine) {
+  json body = {
       {"state", to_string(engine.state)},
+      {"answers", engine.answers},
       {"lag_seconds", engine.lag_seconds},
       {"queued_ops", engine.queued_ops},
       {"queued_bytes", engine.queued_bytes},
@@ -44,7 +50,7 @@ json status_json(const EngineStatus& engine, const DaemonStatus& daemon) {
       {"durable_seq", engine.durable.value},
       {"marks", engine.marks},
       {"errors_total", engine.errors_total},
-      {"last_error", engine.last_error},
+      {"last_error_time", seconds_or_null(engine.last_error_time)},
       {"bytes_replicated_total", engine.bytes_replicated_total},
       {"ops_replicated_total", engine.ops_replicated_total},
       {"baseline", baseline_json(engine.baseline)},
@@ -53,20 +59,49 @@ json status_json(const EngineStatus& engine, const DaemonStatus& daemon) {
       {"failed", failed_json(engine.failed)},
       {"losses", engine.losses.names()},
       {"tolerated", engine.tolerated.names()},
+      {"generation", engine.generation},
+  };
+  put_name(body, "cause", state_cause(engine));
+  put_name(body, "last_error", engine.last_error);
+  return body;
+}
+
+json daemon_json(const DaemonStatus& daemon) {
+  const auto uptime = std::chrono::steady_clock::now() - daemon.started;
+  json body = {
+      {"version", kVersion},
       {"mode", daemon.mode},
       {"io", daemon.io},
       {"passthrough_opens", daemon.passthrough_opens},
       {"passthrough_refused", daemon.passthrough_refused},
       {"transport", daemon.transport},
-      {"source", daemon.source},
-      {"replica", daemon.replica},
-      {"mount", daemon.mount},
+      {"queue_size", daemon.queue_size},
+      {"overflow", daemon.overflow},
+      {"on_dst_error", daemon.on_replica_error},
+      {"drain_timeout", daemon.drain_timeout},
+      {"log_level", daemon.log_level},
       {"pid", daemon.pid},
       {"uid", daemon.uid},
       {"stopping", daemon.stopping},
       {"known_nodes", daemon.known_nodes},
+      {"state_since", seconds_or_null(daemon.state_since)},
+      {"state_seconds", daemon.state_seconds},
+      {"replica_free_bytes", daemon.replica_room ? json(daemon.replica_room->bytes) : json()},
+      {"replica_free_inodes", daemon.replica_room ? json(daemon.replica_room->inodes) : json()},
       {"uptime_seconds", std::chrono::duration<double>(uptime).count()},
   };
+  put_name(body, "source", daemon.source);
+  put_name(body, "replica", daemon.replica);
+  put_name(body, "mount", daemon.mount);
+  return body;
+}
+
+}  // namespace
+
+json status_json(const EngineStatus& engine, const DaemonStatus& daemon) {
+  json body = engine_json(engine);
+  body.update(daemon_json(daemon));
+  return body;
 }
 
 std::string to_line(const json& value) {

@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 
 #include "mirrorfs/status.h"
@@ -23,6 +25,15 @@ struct DaemonStatus {
   std::uint64_t passthrough_opens = 0;    ///< that the kernel serves by itself, so far
   std::uint64_t passthrough_refused = 0;  ///< that it refused to: through the daemon
   std::uint64_t known_nodes = 0;          ///< objects that the kernel or open handles refer to
+  std::uint64_t queue_size = 0;   ///< bytes
+  std::string overflow, on_replica_error, log_level;
+  std::uint64_t drain_timeout = 0;              ///< seconds
+  std::int64_t state_since = 0;                 ///< seconds since 1970
+  std::map<std::string, double> state_seconds;  ///< how long it was in each state
+  struct Room {
+    std::uint64_t bytes = 0, inodes = 0;  ///< free, for who runs the daemon
+  };
+  std::optional<Room> replica_room;  ///< none: the replica does not answer
 };
 
 [[nodiscard]] nlohmann::json status_json(const EngineStatus& engine, const DaemonStatus& daemon);

@@ -25,6 +25,17 @@ constexpr Option kJson{"--json", "",
                        [](Arguments& a, const std::string&) { return a.json = true; }};
 constexpr Option kWatch{"--watch", "",
                         [](Arguments& a, const std::string&) { return a.watch = true; }};
+constexpr Option kExitCode{"--exit-code", "",
+                           [](Arguments& a, const std::string&) { return a.exit_code = true; }};
+constexpr Option kMaxLag{"--max-lag", "seconds, such as 30 or 0.5",
+                         [](Arguments& a, const std::string& value) {
+                           a.max_lag = parse_seconds(value);
+                           return a.max_lag.has_value();
+                         }};
+constexpr Option kTextfile{"--textfile", "a file", [](Arguments& a, const std::string& value) {
+                             a.textfile = value;
+                             return !value.empty();
+                           }};
 constexpr Option kFull{"--full", "",
                        [](Arguments& a, const std::string&) { return a.full = true; }};
 constexpr Option kRepair{"--repair", "",
@@ -67,7 +78,9 @@ struct CommandRule {
   std::span<const Option> options;
 };
 
-constexpr std::array kStatusOptions = {kJson, kWatch};
+constexpr std::array kStatusOptions = {kJson, kWatch, kExitCode};
+constexpr std::array kCheckOptions = {kMaxLag};
+constexpr std::array kMetricsOptions = {kTextfile};
 constexpr std::array kPairsOptions = {kJson};
 constexpr std::array kWaitOptions = {kTimeout};
 constexpr std::array kVerifyOptions = {kFull, kJson, kRepair, kMaxDelete};
@@ -75,7 +88,11 @@ constexpr std::array kSyncOptions = {kCheck, kDryRun, kProgress,  kStats,
                                      kJson,  kAdopt,  kMaxDelete, kTolerate};
 
 constexpr std::array kCommands = {
-    CommandRule{"status", Command::kStatus, "[MNT] [--json] [--watch]", 0, 1, kStatusOptions},
+    CommandRule{"status", Command::kStatus, "[MNT] [--json] [--watch] [--exit-code]", 0, 1,
+                kStatusOptions},
+    CommandRule{"check", Command::kCheck, "[MNT] [--max-lag=SECONDS]", 0, 1, kCheckOptions},
+    CommandRule{"metrics", Command::kMetrics, "[MNT] [--textfile=FILE]", 0, 1, kMetricsOptions},
+    CommandRule{"set", Command::kSet, "MNT OPTION=VALUE...", 1, 1, {}},
     CommandRule{"wait", Command::kWait, "MNT [--timeout=SECONDS]", 1, 1, kWaitOptions},
     CommandRule{"verify", Command::kVerify,
                 "MNT | SRC DST [--full] [--json] [--repair] [--max-delete=N|N%]", 1, 2,
@@ -89,6 +106,16 @@ constexpr std::array kCommands = {
     CommandRule{"pairs", Command::kPairs, "[--json]", 0, 0, kPairsOptions},
     CommandRule{"promote", Command::kPromote, "DST", 1, 1, {}},
 };
+
+/// "status, wait or verify"
+std::string command_names() {
+  std::string names;
+  for (std::size_t i = 0; i < kCommands.size(); ++i) {
+    const char* const before = i == 0 ? "" : i + 1 == kCommands.size() ? " or " : ", ";
+    names += fmt::format("{}{}", before, kCommands[i].name);
+  }
+  return names;
+}
 
 std::string usage_of(const CommandRule& rule) {
   return fmt::format("usage: mirrorctl {} {}", rule.name, rule.usage);
@@ -138,6 +165,12 @@ Outcome check_paths(const Arguments& arguments, const CommandRule& rule) {
 }
 
 Outcome check_combination(const Arguments& arguments) {
+  if (arguments.command == Arguments::Command::kSet && arguments.settings.empty()) {
+    return std::unexpected("set: OPTION=VALUE missing; usage: mirrorctl set MNT OPTION=VALUE...");
+  }
+  if (arguments.watch && arguments.exit_code) {
+    return std::unexpected("--watch and --exit-code cannot be used together");
+  }
   if (arguments.json && arguments.progress) {
     return std::unexpected("--json and --progress cannot be used together");
   }
@@ -158,6 +191,8 @@ std::expected<Arguments, std::string> parse_command(const CommandRule& rule,
       if (auto applied = apply_option(result, rule, words, i); !applied) {
         return std::unexpected(applied.error());
       }
+    } else if (result.command == Command::kSet && !result.paths.empty()) {
+      result.settings.push_back(words[i]);
     } else {
       result.paths.emplace_back(words[i]);
     }
@@ -173,8 +208,7 @@ std::expected<Arguments, std::string> parse_arguments(const std::vector<std::str
   Arguments result;
   if (words.empty()) {
     return std::unexpected(
-        "no command; it must be status, wait, verify, sync, pause, resume, pairs or promote "
-        "(see mirrorctl --help)");
+        fmt::format("no command; it must be {} (see mirrorctl --help)", command_names()));
   }
   if (words[0] == "-h" || words[0] == "--help" || words[0] == "help") return result;
   if (words[0] == "-V" || words[0] == "--version") {
@@ -184,9 +218,7 @@ std::expected<Arguments, std::string> parse_arguments(const std::vector<std::str
   const auto rule = std::ranges::find(kCommands, words[0], &CommandRule::name);
   if (rule == kCommands.end()) {
     return std::unexpected(
-        fmt::format("'{}': unknown command; it must be status, wait, verify, sync, "
-                    "pause, resume, pairs or promote",
-                    words[0]));
+        fmt::format("'{}': unknown command; it must be {}", words[0], command_names()));
   }
   return parse_command(*rule, words);
 }
@@ -199,6 +231,10 @@ std::string help_text() {
   }
   text += R"(
 status   state, lag, queue and progress; of all mounts when no MNT is given
+check    for monitoring: one line; exit code 0 good, 1 late, degraded or paused, 2 dead, hung or
+         absent; without MNT of all mounts that are there or should be
+metrics  the same and more for Prometheus; --textfile=FILE for node_exporter
+set      changes options of a running mount: mode, queue-size, overflow, on-dst-error, ...
 wait     returns when all that completed before the call is durable on the replica
 verify   compares the trees of a mount, or any two; --full: the content too, --repair: make DST equal
 sync     copies SRC to DST once, with all attributes; what SRC lacks is removed from DST

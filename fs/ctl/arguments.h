@@ -17,6 +17,9 @@ struct Arguments {
     kHelp,
     kVersion,
     kStatus,
+    kCheck,
+    kMetrics,
+    kSet,
     kWait,
     kVerify,
     kSync,
@@ -27,10 +30,13 @@ struct Arguments {
   };
   Command command = Command::kHelp;
   std::vector<std::filesystem::path> paths;  ///< MNT, or SRC and DST
-  bool json = false, watch = false;
+  std::vector<std::string> settings;         ///< NAME=VALUE
+  bool json = false, watch = false, exit_code = false;
   bool full = false, repair = false;
   bool dry_run = false, progress = false, stats = false, adopt = false;
   std::optional<double> timeout;  ///< seconds
+  std::optional<double> max_lag;  ///< seconds
+  std::string textfile;           ///< where to put metrics; empty: standard output
   RemovalLimit max_delete;
   std::optional<Losses> tolerate;  ///< absent: as the pair's last session had it
 };

@@ -12,6 +12,9 @@ namespace mirrorfs::ctl {
 enum ExitCode : int { kExitYes = 0, kExitNo = 1, kExitFailed = 2 };
 
 [[nodiscard]] int run_status(const Arguments& arguments);
+[[nodiscard]] int run_check(const Arguments& arguments);
+[[nodiscard]] int run_metrics(const Arguments& arguments);
+[[nodiscard]] int run_set(const Arguments& arguments);
 [[nodiscard]] int run_wait(const Arguments& arguments);
 [[nodiscard]] int run_pause(const Arguments& arguments);
 [[nodiscard]] int run_resume(const Arguments& arguments);

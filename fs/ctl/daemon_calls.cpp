@@ -30,17 +30,15 @@ Answer<json> status_of(const std::filesystem::path& mount) {
   return json::parse(answer->body).value("status", json::object());
 }
 
-std::vector<json> status_of_all() {
-  std::vector<json> all;
-  for (control::Client& client : control::connect_to_all()) {
-    const auto answer = client.ask({{"request", "status"}}, kPatience);
-    if (answer) all.push_back(json::parse(answer->body).value("status", json::object()));
-  }
-  return all;
+Answer<json> set_options(const std::filesystem::path& mount,
+                         const std::vector<std::string>& settings) {
+  const auto answer = ask(mount, {{"request", "set"}, {"options", settings}}, kPatience);
+  if (!answer) return std::unexpected(answer.error());
+  return json::parse(answer->body).value("settings", json::object());
 }
 
-Answer<bool> wait_until_durable(const std::filesystem::path& mount,
-                                std::optional<double> timeout_seconds) {
+Answer<Waited> wait_until_durable(const std::filesystem::path& mount,
+                                  std::optional<double> timeout_seconds) {
   json request{{"request", "wait"}};
   control::Timeout patience;  // without a limit of its own, as the daemon is to tell when
   if (timeout_seconds) {
@@ -52,7 +50,9 @@ Answer<bool> wait_until_durable(const std::filesystem::path& mount,
   }
   const auto answer = ask(mount, request, patience);
   if (!answer) return std::unexpected(answer.error());
-  return json::parse(answer->body).value("done", false);
+  const json body = json::parse(answer->body);
+  if (body.value("done", false)) return Waited::kDone;
+  return body.value("paused", false) ? Waited::kPaused : Waited::kTimeout;
 }
 
 Answer<Trees> trees_of(const std::filesystem::path& mount) {

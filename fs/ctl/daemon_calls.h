@@ -23,11 +23,16 @@ struct Trees {
 };
 
 [[nodiscard]] Answer<nlohmann::json> status_of(const std::filesystem::path& mount);
-/// Of all mounts that the user may ask; those that do not answer are left out.
-[[nodiscard]] std::vector<nlohmann::json> status_of_all();
-/// False: not within the time.
-[[nodiscard]] Answer<bool> wait_until_durable(const std::filesystem::path& mount,
-                                              std::optional<double> timeout_seconds);
+/// Changes options, NAME=VALUE; what is in force afterwards.
+[[nodiscard]] Answer<nlohmann::json> set_options(const std::filesystem::path& mount,
+                                                 const std::vector<std::string>& settings);
+enum class Waited {
+  kDone,
+  kTimeout,
+  kPaused,  ///< it would not end before mirrorctl resume
+};
+[[nodiscard]] Answer<Waited> wait_until_durable(const std::filesystem::path& mount,
+                                                std::optional<double> timeout_seconds);
 /// The roots of source and replica, also where the mount hides the source.
 [[nodiscard]] Answer<Trees> trees_of(const std::filesystem::path& mount);
 /// False: paused, but what was under way has not ended yet.

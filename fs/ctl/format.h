@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "mirrorfs/printable.h"
 #include "mirrorfs/tree_tools.h"
 
 namespace mirrorfs::ctl {
@@ -30,9 +31,6 @@ struct Rates {
 /// The block for one mount, as `status` got it. Keys that are missing are left out.
 [[nodiscard]] std::string human_status(const nlohmann::json& status,
                                        const std::optional<Rates>& rates);
-
-/// A name as one line can show it: control characters as \xHH.
-[[nodiscard]] std::string printable(std::string_view name);
 
 [[nodiscard]] std::string human_verify(const VerifyReport& report, bool repaired);
 /// What a dry run would do, and with `stats` the counts.

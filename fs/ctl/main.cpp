@@ -28,6 +28,9 @@ int run(const std::vector<std::string>& words) {
     case Command::kVersion:
       return std::printf("mirrorctl %s\n", kVersion) < 0 ? kExitFailed : kExitYes;
     case Command::kStatus: return run_status(*arguments);
+    case Command::kCheck: return run_check(*arguments);
+    case Command::kMetrics: return run_metrics(*arguments);
+    case Command::kSet: return run_set(*arguments);
     case Command::kWait: return run_wait(*arguments);
     case Command::kVerify: return run_verify(*arguments);
     case Command::kSync: return run_sync(*arguments);

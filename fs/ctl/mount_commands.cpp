@@ -1,21 +1,31 @@
+#include <fmt/format.h>
+
 #include <cstdio>
 
 #include "fs/ctl/commands.h"
 #include "fs/ctl/daemon_calls.h"
+#include "mirrorfs/printable.h"
 
 namespace mirrorfs::ctl {
 
 int complain(const std::string& line) {
-  std::fprintf(stderr, "mirrorctl: %s\n", line.c_str());
+  std::fprintf(stderr, "mirrorctl: %s\n", printable(line).c_str());
   return kExitFailed;
 }
 
 int run_wait(const Arguments& arguments) {
   const auto done = wait_until_durable(arguments.paths[0], arguments.timeout);
   if (!done) return complain(done.error());
-  if (*done) return kExitYes;
-  std::fprintf(stderr, "mirrorctl: '%s': the replica does not have everything yet\n",
-               arguments.paths[0].c_str());
+  if (*done == Waited::kDone) return kExitYes;
+  if (*done == Waited::kPaused) {
+    complain(
+        fmt::format("'{}': paused, so the replica does not get what it lacks; go on with: "
+                    "mirrorctl resume '{}'",
+                    arguments.paths[0].native(), arguments.paths[0].native()));
+  } else {
+    complain(
+        fmt::format("'{}': the replica does not have everything yet", arguments.paths[0].native()));
+  }
   return kExitNo;
 }
 
@@ -23,8 +33,8 @@ int run_pause(const Arguments& arguments) {
   const auto stands_still = pause(arguments.paths[0]);
   if (!stands_still) return complain(stands_still.error());
   if (*stands_still) return kExitYes;
-  std::fprintf(stderr, "mirrorctl: '%s': paused, but what was under way has not ended yet\n",
-               arguments.paths[0].c_str());
+  complain(fmt::format("'{}': paused, but what was under way has not ended yet",
+                       arguments.paths[0].native()));
   return kExitNo;
 }
 

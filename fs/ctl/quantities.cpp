@@ -1,4 +1,4 @@
-// Numbers and names for people.
+// Numbers for people.
 #include <fmt/format.h>
 
 #include <array>
@@ -36,19 +36,6 @@ std::string human_count(std::uint64_t count) {
   std::string digits = std::to_string(count);
   for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
   return digits;
-}
-
-std::string printable(std::string_view name) {
-  std::string shown;
-  for (const char character : name) {
-    const auto code = static_cast<unsigned char>(character);
-    if (code < 0x20 || code == 0x7f || character == '\\') {
-      shown += fmt::format("\\x{:02x}", code);
-    } else {
-      shown += character;
-    }
-  }
-  return shown;
 }
 
 }  // namespace mirrorfs::ctl

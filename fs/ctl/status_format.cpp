@@ -85,6 +85,15 @@ void add_troubles(Block& block, const json& status) {
   }
 }
 
+/// "/srv/data: degraded: 'a': No space left on device; detached (umount -l): ..."
+std::string headline(const json& status) {
+  std::string line = fmt::format("{}: {}", printable(text(status, "mount")), text(status, "state"));
+  if (const auto cause = text(status, "cause"); !cause.empty()) line += ": " + printable(cause);
+  const std::string detail = text(status, "presence_detail");
+  if (!detail.empty() && detail != text(status, "cause")) line += "; " + printable(detail);
+  return line;
+}
+
 }  // namespace
 
 std::optional<Rates> rates_between(const json& earlier, const json& later) {
@@ -97,6 +106,7 @@ std::optional<Rates> rates_between(const json& earlier, const json& later) {
 }
 
 std::string human_status(const json& status, const std::optional<Rates>& rates) {
+  if (!status.contains("source")) return headline(status) + "\n";  // its daemon does not answer
   Block block;
   block.add("source", printable(text(status, "source")));
   block.add("replica", printable(text(status, "replica")));
@@ -108,9 +118,7 @@ std::string human_status(const json& status, const std::optional<Rates>& rates) 
   add_troubles(block, status);
   block.add("daemon", fmt::format("pid {}, up {}", status.value("pid", 0),
                                   human_duration(status.value("uptime_seconds", 0.0))));
-  const char* const stopping = status.value("stopping", false) ? ", unmounted and finishing" : "";
-  return fmt::format("{}: {}{}\n{}", printable(text(status, "mount")), text(status, "state"),
-                     stopping, block.take());
+  return fmt::format("{}\n{}", headline(status), block.take());
 }
 
 }  // namespace mirrorfs::ctl

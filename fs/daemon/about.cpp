@@ -45,6 +45,7 @@ Returns when the mount answers. Unmount with: umount MNT (or fusermount3 -u MNT)
   -f, --foreground             stay in the foreground and log to standard error
   --log-level=trace|debug|info|warn|error   (default info)
   --log-file=FILE              log there, not to the system log
+  --on-event=COMMAND           run it at every change of state, with MIRRORFS_STATE and others set
   -o OPTION[,OPTION...]        any long option above by its name, and the usual mount options:
                                ro, allow_other (root: default; no_allow_other switches it off),
                                allow_root, fsname=, ...

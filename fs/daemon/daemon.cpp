@@ -1,5 +1,6 @@
 #include "fs/daemon/daemon.h"
 
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/resource.h>
 #include <sys/vfs.h>
@@ -7,16 +8,21 @@
 
 #include <csignal>
 #include <cstring>
+#include <ctime>
+#include <exception>
 #include <system_error>
 #include <thread>
 #include <utility>
 
+#include "fs/control/mount_record.h"
 #include "fs/control/requests.h"
 #include "fs/control/socket_path.h"
 #include "fs/daemon/notices.h"
 #include "fs/daemon/open_files.h"
+#include "fs/daemon/replica_room.h"
 #include "fs/daemon/service_manager.h"
 #include "mirrorfs/log.h"
+#include "mirrorfs/printable.h"
 
 namespace mirrorfs {
 namespace {
@@ -65,6 +71,8 @@ ExitCode Daemon::run() {
   confirming.join();
   session_->capture_open_files();
   const ExitCode drained = drain();
+  watch_->stop();
+  report_->finish();
   // Threads that hang on the replica, and clients that wait for it, would hold up the end.
   if (drained == kExitNotDrained) leave_undrained();
   signals_.reset();
@@ -100,6 +108,7 @@ Daemon::Outcome Daemon::open_and_mount() {
                                                options_.mount_point.native());
   if (!socket) return std::unexpected(socket.error());
   socket_ = std::move(*socket);
+  records_ = UniqueFd(fcntl(socket_->directory(), F_DUPFD_CLOEXEC, 0));
   if (options_.mount_point == options_.mirror.source) {
     for (const std::string& line : writers_below(options_.mirror.source)) log_warn("{}", line);
   }
@@ -114,18 +123,31 @@ Daemon::Outcome Daemon::open_and_mount() {
 
 Daemon::Outcome Daemon::start_threads() {
   const auto explain = [](const Error& error) { return std::unexpected(error.message()); };
-  auto signals = StopSignals::watch([this](int number) { on_stop_signal(number); });
+  auto signals = StopSignals::watch([this](int number) { on_signal(number); });
   if (!signals) return explain(signals.error());
   signals_ = std::move(*signals);
+  try {
+    report_ = std::make_unique<StateReport>(options_);
+    watch_ = std::make_unique<StateWatch>([this] { return mirror_->status(); },
+                                          [this](const auto& change) { report_->tell(change); });
+    mirror_->on_activity([this] { watch_->wake(); });
+  } catch (const std::system_error& error) {
+    return explain(Error{error.code().value(), "pthread_create", {}});
+  }
   if (auto started = mirror_->start(); !started) return explain(started.error());
   return {};
 }
 
 Result<void> Daemon::serve_clients() {
-  auto server = control::Server::start(
-      std::move(socket_),
-      control::answer_from(
-          *mirror_, [this] { return status(); }, [this] { session_->capture_open_files(); }));
+  control::DaemonCalls calls{
+      .look = [this] { return watch_->look(); },
+      .status = [this] { return status(); },
+      .capture = [this] { session_->capture_open_files(); },
+      .set = [this](const auto& settings) { return live_options_.change(settings, *mirror_); },
+      .settings = [this] { return changeable(live_options_.current()); },
+  };
+  auto server =
+      control::Server::start(std::move(socket_), control::answer_from(*mirror_, std::move(calls)));
   if (!server) return std::unexpected(server.error());
   server_ = std::move(*server);
   return {};
@@ -166,18 +188,25 @@ void Daemon::confirm_mount(std::future<bool> initialized) {
     return;
   }
   confirmed_ = true;
+  record("mounted");
   const control::DaemonStatus now = status();
   log_info("'{}' is mirrored to '{}' through '{}': mode {}, io {}, transport {}", now.source,
            now.replica, now.mount, now.mode, now.io, now.transport);
   service_manager::tell_ready(fmt::format("Mirroring {} to {}", now.source, now.replica));
+  watch_->start();
 }
 
-void Daemon::on_stop_signal(int number) {
+void Daemon::on_signal(int number) {
+  if (number == SIGHUP) {
+    if (options_.log_file.empty()) return;
+    const bool reopened = reopen_log_file();
+    return log_info("the log file {} reopened", reopened ? "was" : "cannot be");
+  }
   log_info("{} received: stopping", strsignal(number));
-  // A hang-up comes with other signals when a terminal closes; it is not a second request.
-  const int earlier = number == SIGHUP ? 0 : stop_signals_.fetch_add(1);
+  const int earlier = stop_signals_.fetch_add(1);
   if (earlier > 0 && draining_) {
     log_warn("told twice to stop: the queue is not applied; the next mount repairs the replica");
+    record("incomplete", "the daemon was told twice to stop");
     leave_undrained();
   }
   if (draining_) return;
@@ -194,35 +223,76 @@ void Daemon::leave_undrained() {
 ExitCode Daemon::drain() {
   service_manager::tell_stopping();
   draining_ = true;
+  watch_->enter("draining", drain_line(), mirror_->status());
   const service_manager::DrainReport report([this] { return drain_line(); });
   log_info("unmounted; {}", drain_line());
   const bool patient = stop_signals_ < 2;
-  const auto time =
-      patient ? std::chrono::milliseconds(options_.drain_timeout) : std::chrono::milliseconds(0);
-  if (mirror_->stop(time)) {
+  const auto time = patient ? std::chrono::milliseconds(live_options_.current().drain_timeout)
+                            : std::chrono::milliseconds(0);
+  const auto began = std::chrono::steady_clock::now();
+  const bool complete = mirror_->stop(time);
+  const auto took = std::chrono::steady_clock::now() - began;
+  if (complete) {
     log_info("'{}' is complete", options_.mirror.replica.native());
+    record("complete");
+    watch_->enter("complete", "", mirror_->status());
     return kExitDone;
   }
-  log_error(
-      "'{}' is not complete: the queue could not be applied within {} s; the next "
-      "mount repairs it",
-      options_.mirror.replica.native(), time.count() / 1000);
+  const std::string why = incomplete_line(took, took < time);
+  log_error("'{}' is not complete: {}; the next mount repairs it", options_.mirror.replica.native(),
+            why);
+  record("incomplete", why);
+  watch_->enter("incomplete", why, mirror_->status());
   return kExitNotDrained;
+}
+
+std::string Daemon::incomplete_line(std::chrono::duration<double> took, bool in_time) const {
+  const EngineStatus engine = mirror_->status();
+  if (!in_time) {
+    return fmt::format(
+        "after {:.1f} s {} operations were still to be applied, and {} objects may "
+        "differ",
+        took.count(), engine.queued_ops, engine.marks);
+  }
+  const std::string cause =
+      engine.failed.empty()
+          ? engine.last_error
+          : fmt::format("'{}': {}", engine.failed.front().path, engine.failed.front().cause);
+  return fmt::format("all was tried ({:.1f} s), and {} objects may differ{}{}", took.count(),
+                     engine.marks, cause.empty() ? "" : ", the first: ", cause);
+}
+
+void Daemon::record(const std::string& state, const std::string& cause) const noexcept {
+  try {
+    const auto written =
+        control::write_mount_record(records_.get(), {.mount = options_.mount_point.native(),
+                                                     .source = options_.mirror.source.native(),
+                                                     .replica = options_.mirror.replica.native(),
+                                                     .state = state,
+                                                     .cause = printable(cause),
+                                                     .time = std::time(nullptr)});
+    if (!written) log_warn("the record of this mount: {}", written.error().message());
+  } catch (const std::exception& error) {
+    log_warn("the record of this mount: {}", error.what());
+  }
 }
 
 std::string Daemon::drain_line() const {
   const EngineStatus engine = mirror_->status();
-  return fmt::format("{} operations with {} bytes are still to be applied", engine.queued_ops,
-                     engine.queued_bytes);
+  return fmt::format("{} operations with {} bytes are still to be applied, {} objects may differ",
+                     engine.queued_ops, engine.queued_bytes, engine.marks);
 }
 
 control::DaemonStatus Daemon::status() const {
   control::DaemonStatus status;
-  switch (options_.mirror.mode) {
-    case Mode::kAsync: status.mode = "async"; break;
-    case Mode::kFsync: status.mode = "fsync"; break;
-    case Mode::kSync: status.mode = "sync"; break;
-  }
+  const MirrorSettings settings = mirror_->settings();
+  status.mode = to_string(settings.mode);
+  status.overflow = to_string(settings.overflow);
+  status.on_replica_error = to_string(settings.on_replica_error);
+  status.queue_size = settings.queue_size;
+  const DaemonOptions in_force = live_options_.current();
+  status.log_level = to_string(in_force.log_level);
+  status.drain_timeout = static_cast<std::uint64_t>(in_force.drain_timeout.count());
   if (init_seen_) {
     const PassthroughUse use = session_->passthrough_use();
     status.io = use.available ? "passthrough" : "through";
@@ -238,6 +308,10 @@ control::DaemonStatus Daemon::status() const {
   status.started = started_;
   status.stopping = draining_;
   status.known_nodes = init_seen_ ? session_->known_nodes() : 0;
+  const StateHistory history = watch_->history();
+  status.state_since = std::chrono::system_clock::to_time_t(history.since);
+  status.state_seconds = history.seconds;
+  status.replica_room = replica_room(mirror_->replica_root());
   return status;
 }
 

@@ -11,7 +11,10 @@
 
 #include "fs/control/server.h"
 #include "fs/control/status_json.h"
+#include "fs/daemon/live_options.h"
 #include "fs/daemon/options.h"
+#include "fs/daemon/state_report.h"
+#include "fs/daemon/state_watch.h"
 #include "fs/daemon/stop_signals.h"
 #include "fs/session/session.h"
 #include "mirrorfs/mirror.h"
@@ -49,22 +52,30 @@ class Daemon {
   [[nodiscard]] SessionOptions session_options();
   /// Waits for INIT, asks the mount itself, and notifies the waiting parent. A thread of its own.
   void confirm_mount(std::future<bool> initialized);
-  void on_stop_signal(int number);
+  void on_signal(int number);
   /// Ends the process as if killed, so that the next mount repairs the replica.
   [[noreturn]] void leave_undrained();
   [[nodiscard]] ExitCode drain();
   [[nodiscard]] control::DaemonStatus status() const;
+  /// For who asks when there is no daemon any more.
+  void record(const std::string& state, const std::string& cause = {}) const noexcept;
   [[nodiscard]] std::string drain_line() const;
+  /// Why the drain has not completed.
+  [[nodiscard]] std::string incomplete_line(std::chrono::duration<double> took, bool in_time) const;
 
   const DaemonOptions options_;
+  LiveOptions live_options_{options_};  ///< where they differ, these are in force
   const StartListener listener_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 
   std::unique_ptr<Mirror> mirror_;
   std::unique_ptr<control::ControlSocket> socket_;
+  UniqueFd records_;  ///< the directory of what became of mounts (fs/control/mount_record.h)
   std::unique_ptr<Session> session_;
   std::unique_ptr<control::Server> server_;  ///< null until the mount was seen to answer
   std::unique_ptr<StopSignals> signals_;
+  std::unique_ptr<StateReport> report_;
+  std::unique_ptr<StateWatch> watch_;
 
   std::promise<bool> initialized_;  ///< false: the session ended before INIT
   std::atomic<bool> init_seen_ = false;

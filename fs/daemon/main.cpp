@@ -22,6 +22,7 @@
 #include "fs/daemon/path_checks.h"
 #include "fs/daemon/readiness.h"
 #include "mirrorfs/log.h"
+#include "mirrorfs/printable.h"
 
 namespace mirrorfs {
 namespace {
@@ -34,12 +35,12 @@ int print(const std::string& text) {
 }
 
 int complain(const std::string& line) {
-  std::fprintf(stderr, "mirrorfs: %s\n", line.c_str());
+  std::fprintf(stderr, "mirrorfs: %s\n", printable(line).c_str());
   return kExitFailed;
 }
 
 void warn(const std::string& line) {
-  std::fprintf(stderr, "mirrorfs: warning: %s\n", line.c_str());
+  std::fprintf(stderr, "mirrorfs: warning: %s\n", printable(line).c_str());
 }
 
 /// Descriptors 0 to 2 must be taken, or one of ours would become "standard output".
@@ -64,7 +65,7 @@ void wait_for_predecessor(const DaemonOptions& options) {
     if (std::chrono::steady_clock::now() >= give_up) return;
     if (!said) {
       std::fprintf(stderr, "mirrorfs: waiting for the previous mirrorfs of '%s' to finish\n",
-                   mount_point.c_str());
+                   printable(mount_point).c_str());
     }
     std::this_thread::sleep_for(100ms);
   }

@@ -107,6 +107,11 @@ bool set_log_file(DaemonOptions& options, const std::string& value) {
   return !value.empty();
 }
 
+bool set_on_event(DaemonOptions& options, const std::string& value) {
+  options.on_event = value;
+  return !value.empty();
+}
+
 bool set_attr_timeout(DaemonOptions& options, const std::string& value) {
   const auto seconds = parse_seconds(value);
   options.attr_timeout = seconds.value_or(options.attr_timeout);
@@ -146,12 +151,13 @@ bool set_allow_other_off(DaemonOptions& options, const std::string&) {
 }
 
 constexpr std::array kRules = {
-    OptionRule{"mode", true, "async, fsync or sync", set_mode},
+    OptionRule{"mode", true, "async, fsync or sync", set_mode, true},
     OptionRule{"io", true, "auto or through", set_io},
     OptionRule{"transport", true, "auto, uring or dev", set_transport},
-    OptionRule{"queue-size", true, "a SIZE from 64K up, such as 512K, 256M or 1G", set_queue_size},
-    OptionRule{"overflow", true, "catch-up or throttle", set_overflow},
-    OptionRule{"on-dst-error", true, "degrade or fail", set_on_replica_error},
+    OptionRule{"queue-size", true, "a SIZE from 64K up, such as 512K, 256M or 1G", set_queue_size,
+               true},
+    OptionRule{"overflow", true, "catch-up or throttle", set_overflow, true},
+    OptionRule{"on-dst-error", true, "degrade or fail", set_on_replica_error, true},
     OptionRule{"check", true, "none, quick or full", set_check},
     OptionRule{"journal", true, "fast or durable", set_journal},
     OptionRule{"adopt", false, "", set_adopt},
@@ -162,16 +168,17 @@ constexpr std::array kRules = {
                set_tolerate},
     OptionRule{"state-dir", true, "a directory", set_state_dir},
     OptionRule{"threads", true, "a number from 1 to 1024", set_threads},
-    OptionRule{"drain-timeout", true, "whole SECONDS, at most 30 days", set_drain_timeout},
+    OptionRule{"drain-timeout", true, "whole SECONDS, at most 30 days", set_drain_timeout, true},
     OptionRule{"attr-timeout", true, "SECONDS, such as 0 or 1.5", set_attr_timeout},
     OptionRule{"entry-timeout", true, "SECONDS, such as 0 or 1.5", set_entry_timeout},
     OptionRule{"foreground", false, "", set_foreground},
-    OptionRule{"log-level", true, "trace, debug, info, warn or error", set_log_level},
+    OptionRule{"log-level", true, "trace, debug, info, warn or error", set_log_level, true},
     OptionRule{"log-file", true, "a file", set_log_file},
-    OptionRule{"dst", true, "the replica's directory", set_replica, false},
-    OptionRule{"attr_timeout", true, "SECONDS, such as 0 or 1.5", set_attr_timeout, false},
-    OptionRule{"entry_timeout", true, "SECONDS, such as 0 or 1.5", set_entry_timeout, false},
-    OptionRule{"no_allow_other", false, "", set_allow_other_off, false},
+    OptionRule{"on-event", true, "a shell command", set_on_event},
+    OptionRule{"dst", true, "the replica's directory", set_replica, false, false},
+    OptionRule{"attr_timeout", true, "SECONDS, such as 0 or 1.5", set_attr_timeout, false, false},
+    OptionRule{"entry_timeout", true, "SECONDS, such as 0 or 1.5", set_entry_timeout, false, false},
+    OptionRule{"no_allow_other", false, "", set_allow_other_off, false, false},
 };
 
 }  // namespace

@@ -16,7 +16,8 @@ struct OptionRule {
   std::string_view allowed;  ///< for messages: "async, fsync or sync"
   /// Sets it; false when `value` is not allowed.
   bool (*apply)(DaemonOptions& options, const std::string& value) = nullptr;
-  bool command_line = true;  ///< false: with -o only, as tradition has it
+  bool while_mounted = false;  ///< mirrorctl set may change it
+  bool command_line = true;    ///< false: with -o only, as tradition has it
 };
 
 [[nodiscard]] std::span<const OptionRule> option_rules();

@@ -32,6 +32,7 @@ struct DaemonOptions {
   bool allow_other_off = false;  ///< no_allow_other: do not add allow_other for root
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;
+  std::string on_event;                      ///< a shell command; empty: none
   std::vector<std::string> fuse_options;     ///< passed on, unescaped, in the order given
   std::set<std::string, std::less<>> given;  ///< long names of the options that were given
 };

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "mirrorfs/printable.h"
+
 namespace mirrorfs::service_manager {
 namespace {
 
@@ -18,7 +20,9 @@ void notify(const std::string& text) { (void)sd_notify(0, text.c_str()); }
 
 }  // namespace
 
-void tell_ready(const std::string& status) { notify("READY=1\nSTATUS=" + status); }
+void tell_ready(const std::string& status) { notify("READY=1\nSTATUS=" + printable(status)); }
+
+void tell_status(const std::string& status) { notify("STATUS=" + printable(status)); }
 
 void tell_stopping() { notify("STOPPING=1\nSTATUS=Unmounted"); }
 

@@ -12,6 +12,8 @@ namespace mirrorfs::service_manager {
 
 void tell_ready(const std::string& status);
 void tell_stopping();
+/// Shown by systemctl status. Any text.
+void tell_status(const std::string& status);
 
 /// While it lives, asks for more time every few seconds, so that a long drain is not killed by
 /// TimeoutStopSec, and shows how far it has come.

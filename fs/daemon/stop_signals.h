@@ -1,4 +1,5 @@
-// SIGTERM, SIGINT and SIGHUP as calls on a thread of their own, not as signal handlers.
+// SIGTERM and SIGINT, which stop the daemon, and SIGHUP, which reopens its log, as calls on a
+// thread of their own, not as signal handlers.
 #pragma once
 
 #include <functional>
@@ -12,7 +13,7 @@ namespace mirrorfs {
 
 class StopSignals {
  public:
-  /// Blocks the stop signals for the calling thread and all that it starts later; ignores SIGPIPE.
+  /// Blocks these signals for the calling thread and all that it starts later; ignores SIGPIPE.
   /// Call it before the first thread.
   [[nodiscard]] static Result<void> block();
 

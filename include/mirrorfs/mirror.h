@@ -4,9 +4,11 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mirrorfs/error.h"
@@ -24,6 +26,18 @@ enum class OnReplicaError { kDegrade, kFail };
 enum class Check { kNone, kQuick, kFull };
 /// kOff: no marks are kept on disk, for measurements.
 enum class JournalKind { kFast, kDurable, kOff };
+
+[[nodiscard]] std::string_view to_string(Mode mode);  ///< as on the command line
+[[nodiscard]] std::string_view to_string(Overflow overflow);
+[[nodiscard]] std::string_view to_string(OnReplicaError on_error);
+
+/// What can be changed while the mirror runs.
+struct MirrorSettings {
+  Mode mode = Mode::kAsync;
+  Overflow overflow = Overflow::kCatchUp;
+  OnReplicaError on_replica_error = OnReplicaError::kDegrade;
+  std::uint64_t queue_size = 256ULL << 20;  ///< bytes
+};
 
 /// The name in the replica's root that is ours: pairing record, lock and staging area. It is never
 /// mirrored; fs hides it in the source's root.
@@ -60,6 +74,10 @@ class Mirror {
   /// What open() met that is harmless but not meant: one line each, fit for the user.
   [[nodiscard]] virtual std::vector<std::string> warnings() const { return {}; }
 
+  /// `call` is called by any thread, often, when the status may have changed: it must be cheap, and
+  /// never block. Before start().
+  virtual void on_activity(std::function<void()> call) = 0;
+
   /// Starts the engine's threads and the baseline.
   [[nodiscard]] virtual Result<void> start() = 0;
 
@@ -70,7 +88,13 @@ class Mirror {
   [[nodiscard]] virtual int source_root() const = 0;
   [[nodiscard]] virtual int replica_root() const = 0;
 
+  /// After stop(): as it was in the end.
   [[nodiscard]] virtual EngineStatus status() const = 0;
+
+  [[nodiscard]] virtual MirrorSettings settings() const = 0;
+  /// For what is asked from now on: whoever waits already goes on waiting as before, but for room
+  /// in the queue.
+  virtual void change(const MirrorSettings& settings) = 0;
 
   /// True when all that completed before the call is durable on the replica; false on timeout.
   [[nodiscard]] virtual bool wait(std::optional<std::chrono::milliseconds> timeout) = 0;

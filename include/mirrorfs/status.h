@@ -39,12 +39,14 @@ struct FailedObject {
 /// The engine's part of the status.
 struct EngineStatus {
   MirrorState state = MirrorState::kBaseline;
-  double lag_seconds = 0;
+  bool answers = true;     ///< false: the engine hangs in a call on the replica
+  double lag_seconds = 0;  ///< age of the oldest operation that is not applied, or marked
   std::uint64_t queued_ops = 0, queued_bytes = 0;
   SequenceNumber completed, applied, durable;
   std::uint64_t marks = 0;
   std::uint64_t errors_total = 0;
   std::string last_error;
+  std::int64_t last_error_time = 0;  ///< seconds since 1970; 0: there was none
   std::uint64_t bytes_replicated_total = 0, ops_replicated_total = 0;
   BaselineProgress baseline;
   RecoveryProgress recovery;
@@ -52,6 +54,7 @@ struct EngineStatus {
   std::vector<FailedObject> failed;  ///< the first few
   Losses losses;     ///< what the replica's filesystem cannot hold of what would be mirrored
   Losses tolerated;  ///< what it need not hold
+  std::uint64_t generation = 0;      ///< of the pair
 };
 
 }  // namespace mirrorfs

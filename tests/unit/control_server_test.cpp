@@ -15,6 +15,7 @@
 #include "fs/control/client.h"
 #include "fs/control/requests.h"
 #include "fs/control/socket_path.h"
+#include "fs/daemon/live_options.h"
 #include "temporary_directory.h"
 
 namespace mirrorfs::control {
@@ -35,10 +36,20 @@ class ControlServer : public ::testing::Test {
     daemon_.mount = kMount;
     daemon_.source = "/usr";
     daemon_.replica = "/etc";
-    auto server =
-        Server::start(std::move(*socket), answer_from(mirror_, [this] { return daemon_; }));
+    auto server = Server::start(std::move(*socket), answer_from(mirror_, calls()));
     ASSERT_TRUE(server) << server.error().message();
     server_ = std::move(*server);
+  }
+
+  DaemonCalls calls() {
+    return {.look = [this] { return mirror_.status(); },
+            .status = [this] { return daemon_; },
+            .capture = [] {},
+            .set =
+                [this](const std::vector<std::string>& settings) {
+                  return options_.change(settings, mirror_);
+                },
+            .settings = [this] { return changeable(options_.current()); }};
   }
 
   UniqueFd connect() {
@@ -55,6 +66,7 @@ class ControlServer : public ::testing::Test {
   TemporaryDirectory directory_;
   FakeMirror mirror_;
   DaemonStatus daemon_;
+  LiveOptions options_{DaemonOptions()};
   std::unique_ptr<Server> server_;
 };
 
@@ -98,7 +110,9 @@ TEST_F(ControlServer, StatusShowsNamesThatAreNotUtf8) {
   mirror_.engine_status.failed = {{"bad\xff name", "ENOSPC"}};
   const auto answer = ask({{"request", "status"}});
   ASSERT_TRUE(answer) << answer.error();
-  EXPECT_EQ(json::parse(answer->body)["status"]["failed"][0]["path"], "bad\uFFFD name");
+  const json failed = json::parse(answer->body)["status"]["failed"][0];
+  EXPECT_EQ(failed["path"], "bad\\xff name");
+  EXPECT_EQ(failed["path_base64"], "YmFk/yBuYW1l");
 }
 
 TEST_F(ControlServer, TreesHandsOverTheRootsAsDescriptors) {
@@ -233,6 +247,29 @@ TEST(ControlSocket, LeavesANameThatIsNoLongerItsOwn) {
   ASSERT_TRUE(second) << second.error();
   first->reset();
   EXPECT_TRUE(std::filesystem::exists(path));
+}
+
+TEST_F(ControlServer, SetChangesAllOrNothing) {
+  const auto set = ask({{"request", "set"}, {"options", {"mode=fsync", "queue-size=1M"}}});
+  ASSERT_TRUE(set) << set.error();
+  const json settings = json::parse(set->body).at("settings");
+  EXPECT_EQ(settings.at("mode"), "fsync");
+  EXPECT_EQ(settings.at("queue-size"), "1048576");
+  EXPECT_EQ(mirror_.settings().mode, Mode::kFsync);
+  EXPECT_EQ(mirror_.settings().queue_size, 1U << 20);
+  const auto refused = ask({{"request", "set"}, {"options", {"mode=sync", "queue-size=1"}}});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().find("queue-size=1: not allowed"), std::string::npos);
+  EXPECT_EQ(mirror_.settings().mode, Mode::kFsync) << "half of a refused request was done";
+}
+
+TEST_F(ControlServer, SetRefusesByNameWhatOnlyTheMountTakes) {
+  for (const char* const setting : {"threads=4", "no-such-option=1", "dst=/x", "mode", "adopt"}) {
+    const auto refused = ask({{"request", "set"}, {"options", {setting}}});
+    ASSERT_FALSE(refused) << setting;
+    const std::string name = std::string(setting).substr(0, std::string(setting).find('='));
+    EXPECT_NE(refused.error().find(name), std::string::npos) << refused.error();
+  }
 }
 
 }  // namespace

@@ -52,7 +52,10 @@ class FakeReplicator : public Replicator {
 
 class FakeMirror : public Mirror {
  public:
+  void on_activity(std::function<void()> call) override { activity = std::move(call); }
   Result<void> start() override { return {}; }
+  MirrorSettings settings() const override { return settings_; }
+  void change(const MirrorSettings& settings) override { settings_ = settings; }
   Replicator& replicator() override { return replicator_; }
   int source_root() const override { return source_.get(); }
   int replica_root() const override { return replica_.get(); }
@@ -80,12 +83,14 @@ class FakeMirror : public Mirror {
   }
 
   EngineStatus engine_status;
+  std::function<void()> activity;
   std::atomic<bool> paused = false;
   std::atomic<bool> stands_still = true;
   std::atomic<int> waits = 0;
 
  private:
   FakeReplicator replicator_;
+  MirrorSettings settings_;
   UniqueFd source_{::open("/usr", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   UniqueFd replica_{::open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   std::mutex mutex_;
