@@ -248,4 +248,16 @@ copied); 2 usage or failure.
   return text;
 }
 
+std::vector<CommandWords> command_words() {
+  std::vector<CommandWords> commands;
+  for (const CommandRule& rule : kCommands) {
+    CommandWords& command = commands.emplace_back();
+    command.name = rule.name;
+    for (const Option& option : rule.options) {
+      command.options.push_back({option.name, option.allowed});
+    }
+  }
+  return commands;
+}
+
 }  // namespace mirrorfs::ctl

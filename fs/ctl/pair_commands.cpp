@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "fs/control/names_json.h"
 #include "fs/control/status_json.h"
 #include "fs/ctl/commands.h"
 #include "fs/ctl/format.h"
@@ -27,18 +28,19 @@ const std::string& replica_of(const PairStatus& pair) {
 }
 
 json pair_json(const PairStatus& pair) {
-  return {{"id", pair.id},
-          {"source", source_of(pair)},
-          {"replica", replica_of(pair)},
-          {"generation", pair.generation},
-          {"promoted", pair.is_source},
-          {"since", in_words(pair.role_since)},
-          {"last_session", in_words(pair.last_session)},
-          {"last_session_ended", pair.last_session_ended},
-          {"host", pair.host},
-          {"losses", pair.losses.names()},
-          {"tolerated", pair.tolerated.names()},
-          {"seen", pair.seen}};
+  json body = {{"id", pair.id},
+               {"generation", pair.generation},
+               {"promoted", pair.is_source},
+               {"since", in_words(pair.role_since)},
+               {"last_session", in_words(pair.last_session)},
+               {"last_session_ended", pair.last_session_ended},
+               {"host", pair.host},
+               {"losses", pair.losses.names()},
+               {"tolerated", pair.tolerated.names()},
+               {"seen", pair.seen}};
+  control::put_name(body, "source", source_of(pair));
+  control::put_name(body, "replica", replica_of(pair));
+  return body;
 }
 
 void print_pair(const PairStatus& pair) {

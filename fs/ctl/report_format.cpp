@@ -5,6 +5,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "fs/control/names_json.h"
 #include "fs/ctl/format.h"
 
 namespace mirrorfs::ctl {
@@ -25,15 +26,22 @@ json totals_json(const TreeTotals& totals) {
           {"bytes", totals.bytes}};
 }
 
+json named(const std::string& path, const char* key, const std::string& text) {
+  json entry;
+  control::put_name(entry, "path", path);
+  control::put_name(entry, key, text);
+  return entry;
+}
+
 json differences_json(const std::vector<Difference>& differences) {
   json list = json::array();
-  for (const auto& [path, what] : differences) list.push_back({{"path", path}, {"what", what}});
+  for (const auto& [path, what] : differences) list.push_back(named(path, "what", what));
   return list;
 }
 
 json failures_json(const std::vector<Failure>& failures) {
   json list = json::array();
-  for (const auto& [path, cause] : failures) list.push_back({{"path", path}, {"cause", cause}});
+  for (const auto& [path, cause] : failures) list.push_back(named(path, "cause", cause));
   return list;
 }
 

@@ -42,7 +42,8 @@ int print_verify(const Arguments& arguments, const VerifyReport& report,
                  const std::vector<std::string>& unsettled) {
   if (arguments.json) {
     json body = verify_json(report);
-    body["unsettled"] = unsettled;
+    body["unsettled"] = json::array();
+    for (const std::string& path : unsettled) body["unsettled"].push_back(printable(path));
     std::puts(control::to_line(body).c_str());
   } else {
     std::fputs(human_verify(report, arguments.repair).c_str(), stdout);

@@ -17,10 +17,14 @@ namespace mirrorfs {
 enum class MountOptionKind {
   kUnknown,
   kPassedOn,  ///< for libfuse or the kernel
-  kDropped,   ///< of no meaning to a running filesystem: nofail, noauto, _netdev, x-…
+  kDropped,   ///< asks for nothing: nofail, noauto, _netdev, x-…; or for what is so anyway: atime
+  kRefused,   ///< known, and cannot be done: why_refused() says why
 };
 
 /// `option` is one word of the list, with its value if it has one.
 [[nodiscard]] MountOptionKind classify_mount_option(std::string_view option);
+
+/// Of an option that is kRefused: why, and what to do instead.
+[[nodiscard]] std::string_view why_refused(std::string_view option);
 
 }  // namespace mirrorfs

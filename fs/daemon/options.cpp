@@ -61,10 +61,12 @@ Outcome apply_listed_option(DaemonOptions& options, const std::string& option) {
   switch (classify_mount_option(option)) {
     case MountOptionKind::kPassedOn: options.fuse_options.push_back(option); return {};
     case MountOptionKind::kDropped: return {};
+    case MountOptionKind::kRefused:
+      return std::unexpected(fmt::format("-o {}: {}", name, why_refused(option)));
     case MountOptionKind::kUnknown: break;
   }
   if (name == "remount") {
-    return std::unexpected("-o remount: a mirrorfs mount cannot be changed; unmount, then mount");
+    return std::unexpected("-o remount: use mirrorctl set; for other options unmount, then mount");
   }
   return std::unexpected(fmt::format("-o {}: unknown option (see mirrorfs --help)", option));
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -123,6 +124,42 @@ TEST_F(Monitoring, AHungCommandStopsNeitherTheMountNorItsEnd) {
   EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(16));
   EXPECT_TRUE(mirror.trees_equal());
   EXPECT_EQ(run({"pgrep", "-f", "^sleep 1000$"}).exit_code, 1) << "a command was left behind";
+}
+
+/// «could not be applied within 300 s» after 23 ms helps nobody.
+TEST_F(Monitoring, AnEndThatIsNotCompleteTellsTheTrueTimeAndNumber) {
+  MirrorMount mirror({.replica_bytes = 2 << 20});
+  mirror.start();
+  ASSERT_TRUE(mirror.identical());
+  write_file(mirror.mount("too large"), pattern(4 << 20, 1));
+  ASSERT_TRUE(comes_to(mirror, "degraded"));
+  mirror.request_stop(StopBy::kUmount);
+  EXPECT_EQ(mirror.wait_until_gone(), 1);
+  const std::string log = log_of(mirror);
+  EXPECT_EQ(lines_with(log, "is not complete: all was tried ("), 1U) << log;
+  EXPECT_EQ(lines_with(log, "1 objects may differ, the first: 'too large': "), 2U) << log;
+  EXPECT_EQ(lines_with(log, "300 s"), 0U) << log;
+  EXPECT_EQ(lines_with(log, "now incomplete: "), 1U) << log;
+  const Finished check = mirror.ctl({"check", mirror.mount().string()});
+  EXPECT_EQ(check.exit_code, 2);
+  EXPECT_NE(check.out.find("is not complete: all was tried"), std::string::npos) << check.out;
+}
+
+TEST_F(Monitoring, AttributesThatAreTooLargeForTheReplicaAreSaidToBe) {
+  MirrorMount mirror({.replica = Filesystem::kExt4});
+  mirror.start();
+  ASSERT_TRUE(mirror.identical());
+  write_file(mirror.mount("file"), "content");
+  const std::string value(30'000, 'x');  // more than a block
+  ASSERT_EQ(
+      ::setxattr(mirror.mount("file").c_str(), "trusted.large", value.data(), value.size(), 0), 0);
+  ASSERT_TRUE(comes_to(mirror, "degraded"));
+  EXPECT_NE(mirror.status().last_error.find("too large an attribute"), std::string::npos)
+      << mirror.status().last_error;
+  EXPECT_EQ(read_file(mirror.replica("file")), "content");
+  ASSERT_EQ(::removexattr(mirror.mount("file").c_str(), "trusted.large"), 0);
+  EXPECT_TRUE(mirror.identical());
+  mirror.stop();
 }
 
 /// What a service manager would show.

@@ -113,8 +113,7 @@ std::map<std::string, double> parse_metrics(const std::string& text) {
     } else if (std::regex_match(line, match, type)) {
       EXPECT_EQ(match[1], announced) << line;
       current = match[1];
-      const bool counts =
-          std::string(match[1]).ends_with("_total") || std::string(match[1]).ends_with("_sequence");
+      const bool counts = std::string(match[1]).ends_with("_total");
       EXPECT_EQ(match[2] == "counter", counts) << line;
     } else if (std::regex_match(line, match, sample)) {
       EXPECT_EQ(match[2], current) << "out of its group: " << line;

@@ -17,6 +17,7 @@
 
 #include <fmt/format.h>
 
+#include "mirrorfs/error.h"
 #include "mirrorfs/printable.h"
 #include "mirrorfs/repeat_limit.h"
 #include "mirrorfs/unique_fd.h"
@@ -174,6 +175,24 @@ TEST(RepeatLimit, ForgetsKindsRatherThanGrowWithoutEnd) {
   for (int i = 0; i < 10'000; ++i) {
     EXPECT_EQ(limit.admit(std::to_string(i), start), 0U);
   }
+}
+
+TEST(ErrorMessage, SaysWhatAnAttributeThatIsTooLargeReallyIs) {
+  EXPECT_EQ(
+      (Error{ENOSPC, "setxattr", "user.x"}).message(),
+      "setxattr 'user.x': too large an attribute for this filesystem, or it is full (No space "
+      "left on device)");
+  EXPECT_EQ((Error{E2BIG, "fsetxattr", "user.x"}).message(),
+            "fsetxattr 'user.x': too large an attribute (Argument list too long)");
+  EXPECT_EQ((Error{ENOSPC, "write", "x"}).message(), "write 'x': No space left on device");
+}
+
+TEST(ErrorMessage, SaysWhatCanBeDoneAboutAnOwnersRight) {
+  const std::string message = (Error{EPERM, "fchmod", {}}).message();
+  EXPECT_TRUE(message.starts_with("fchmod: Operation not permitted (")) << message;
+  const char* const advice = ::geteuid() == 0 ? "lsattr" : "run as root";
+  EXPECT_NE(message.find(advice), std::string::npos) << message;
+  EXPECT_EQ((Error{EPERM, "mknodat", "x"}).message(), "mknodat 'x': Operation not permitted");
 }
 
 }  // namespace

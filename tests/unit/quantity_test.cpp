@@ -53,11 +53,21 @@ TEST(OptionList, EscapesSurviveSplitting) {
 TEST(MountOptions, AreSortedByWhoReadsThem) {
   EXPECT_EQ(classify_mount_option("allow_other"), MountOptionKind::kPassedOn);
   EXPECT_EQ(classify_mount_option("fsname=x"), MountOptionKind::kPassedOn);
-  EXPECT_EQ(classify_mount_option("max_read=4096"), MountOptionKind::kPassedOn);
+  EXPECT_EQ(classify_mount_option("max_read=4096"), MountOptionKind::kRefused);
+  EXPECT_EQ(classify_mount_option("relatime"), MountOptionKind::kDropped);
   EXPECT_EQ(classify_mount_option("x-systemd.requires=a.mount"), MountOptionKind::kDropped);
   EXPECT_EQ(classify_mount_option("user=anna"), MountOptionKind::kDropped);
   EXPECT_EQ(classify_mount_option("allow_others"), MountOptionKind::kUnknown);
   EXPECT_EQ(classify_mount_option("ro=1"), MountOptionKind::kUnknown);
+}
+
+TEST(MountOptions, ThatCannotBeDoneAreRefusedWithTheReason) {
+  for (const char* const option :
+       {"auto_unmount", "max_read=4096", "strictatime", "norelatime", "lazytime", "quiet"}) {
+    EXPECT_EQ(classify_mount_option(option), MountOptionKind::kRefused) << option;
+    EXPECT_FALSE(why_refused(option).empty()) << option;
+  }
+  EXPECT_TRUE(why_refused("ro").empty());
 }
 
 }  // namespace
