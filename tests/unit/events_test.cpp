@@ -69,7 +69,7 @@ TEST_F(Events, GiveTheCommandNoDescriptorAndNoSignalOfTheDaemons) {
   pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   EventCommand command("exec >> " + record_.string() +
-                       "; ls /proc/$$/fd; grep SigBlk /proc/$$/status; pwd; "
+                       "; ls /proc/$$/fd; grep SigBlk /proc/self/status; pwd; "
                        "kill -PIPE $$; echo SIGPIPE is ignored");
   command.report({});
   command.finish();
