@@ -220,8 +220,7 @@ StartUp<void> Pairing::lock_replica(const TreeRoot& replica) {
 }
 
 /// Who refuses leaves the replica as it was.
-StartUp<void> Pairing::examine(const TreeRoot& replica, const Request& request,
-                               Ruling& ruling) {
+StartUp<void> Pairing::examine(const TreeRoot& replica, const Request& request, Ruling& ruling) {
   if (!request.examine) return {};
   auto examined = request.examine(reserved_.get(), ruling);
   if (!examined && made_reserved_) {

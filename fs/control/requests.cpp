@@ -102,12 +102,13 @@ Handler answer_from(Mirror& mirror, DaemonCalls daemon) {
     const std::string name = request.value("request", "");
     if (name == "status") return answer_status(daemon);
     if (name == "wait") return daemon.capture(), answer_wait(mirror, daemon, request, presence);
+    if (name == "mapped") return good({{"nodes", daemon.mapped()}});
     if (name == "trees") return answer_trees(mirror, daemon.status());
     if (name == "pause") return answer_pause(mirror, daemon);
     if (name == "resume") return answer_resume(mirror, daemon);
     if (name == "set") return answer_set(daemon, request);
     return refuse("unknown request '" + name +
-                  "'; it must be status, wait, trees, pause, resume or set");
+                  "'; it must be status, wait, mapped, trees, pause, resume or set");
   };
 }
 

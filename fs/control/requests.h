@@ -3,6 +3,9 @@
 //   {"request": "status"}               → {"ok": true, "status": {…}}
 //   {"request": "wait", "timeout": 5}   → {"ok": true, "done": true}    timeout in seconds, may be
 //   absent
+//   {"request": "mapped"}               → {"ok": true, "nodes": [5, …]}  whose pages the kernel
+//   should
+//                                         write back before a wait
 //   {"request": "pause"}, "resume"      → {"ok": true}
 //   {"request": "set", "options": ["mode=fsync"]}
 //                                       → {"ok": true, "settings": {…}}  all that can be set
@@ -30,6 +33,8 @@ struct DaemonCalls {
   std::function<DaemonStatus()> status;
   /// Records what only the mount can see to have changed: before each wait.
   std::function<void()> capture;
+  /// The kernel's numbers of files that may have been changed through mappings.
+  std::function<std::vector<std::uint64_t>()> mapped;
   /// Changes options, NAME=VALUE each: all or, with one line, none.
   std::function<std::expected<void, std::string>(const std::vector<std::string>&)> set;
   /// Those that can be set, with the values in force.

@@ -25,7 +25,7 @@ struct DaemonStatus {
   std::uint64_t passthrough_opens = 0;    ///< that the kernel serves by itself, so far
   std::uint64_t passthrough_refused = 0;  ///< that it refused to: through the daemon
   std::uint64_t known_nodes = 0;          ///< objects that the kernel or open handles refer to
-  std::uint64_t queue_size = 0;   ///< bytes
+  std::uint64_t queue_size = 0;           ///< bytes
   std::string overflow, on_replica_error, log_level;
   std::uint64_t drain_timeout = 0;              ///< seconds
   std::int64_t state_since = 0;                 ///< seconds since 1970

@@ -55,6 +55,12 @@ Answer<Waited> wait_until_durable(const std::filesystem::path& mount,
   return body.value("paused", false) ? Waited::kPaused : Waited::kTimeout;
 }
 
+Answer<std::vector<std::uint64_t>> mapped_nodes(const std::filesystem::path& mount) {
+  const auto answer = ask(mount, {{"request", "mapped"}}, kPatience);
+  if (!answer) return std::unexpected(answer.error());
+  return json::parse(answer->body).value("nodes", std::vector<std::uint64_t>{});
+}
+
 Answer<Trees> trees_of(const std::filesystem::path& mount) {
   auto client = control::connect_to_mount(mount);
   if (!client) return std::unexpected(client.error());

@@ -33,6 +33,8 @@ enum class Waited {
 };
 [[nodiscard]] Answer<Waited> wait_until_durable(const std::filesystem::path& mount,
                                                 std::optional<double> timeout_seconds);
+/// The kernel's numbers of files whose pages it may not have written back yet.
+[[nodiscard]] Answer<std::vector<std::uint64_t>> mapped_nodes(const std::filesystem::path& mount);
 /// The roots of source and replica, also where the mount hides the source.
 [[nodiscard]] Answer<Trees> trees_of(const std::filesystem::path& mount);
 /// False: paused, but what was under way has not ended yet.

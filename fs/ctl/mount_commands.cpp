@@ -4,6 +4,7 @@
 
 #include "fs/ctl/commands.h"
 #include "fs/ctl/daemon_calls.h"
+#include "fs/ctl/mapped_pages.h"
 #include "mirrorfs/printable.h"
 
 namespace mirrorfs::ctl {
@@ -14,6 +15,7 @@ int complain(const std::string& line) {
 }
 
 int run_wait(const Arguments& arguments) {
+  write_back_mapped_pages(arguments.paths[0]);
   const auto done = wait_until_durable(arguments.paths[0], arguments.timeout);
   if (!done) return complain(done.error());
   if (*done == Waited::kDone) return kExitYes;

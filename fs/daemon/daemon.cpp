@@ -143,6 +143,7 @@ Result<void> Daemon::serve_clients() {
       .look = [this] { return watch_->look(); },
       .status = [this] { return status(); },
       .capture = [this] { session_->capture_open_files(); },
+      .mapped = [this] { return session_->mapped_nodes(); },
       .set = [this](const auto& settings) { return live_options_.change(settings, *mirror_); },
       .settings = [this] { return changeable(live_options_.current()); },
   };

@@ -28,8 +28,15 @@ class OpenHandles {
     return taken;
   }
 
+  /// `look(const Handle&)` of each, under the lock.
+  template <class Look>
+  void for_each(const Look& look) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, handle] : handles_) look(*handle);
+  }
+
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::unordered_map<Handle*, std::unique_ptr<Handle>> handles_;
 };
 

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <set>
 
 #include "fs/handlers/filesystem.h"
 #include "fs/handlers/handlers.h"
@@ -44,6 +45,7 @@ class FuseSession final : public Session, public fs::Filesystem {
   [[nodiscard]] const char* transport_in_use() const override;
   [[nodiscard]] PassthroughUse passthrough_use() const override;
   void capture_open_files() override { captures.capture_all(*this); }
+  [[nodiscard]] std::vector<std::uint64_t> mapped_nodes() const override;
   [[nodiscard]] std::size_t known_nodes() const override { return nodes.size(); }
 
  private:
@@ -145,6 +147,16 @@ PassthroughUse FuseSession::passthrough_use() const {
   return {.available = open_modes.allowed(),
           .opens = open_modes.passed(),
           .refused = open_modes.refused()};
+}
+
+// A mapping keeps its file open, and can be written only if that was opened for both.
+std::vector<std::uint64_t> FuseSession::mapped_nodes() const {
+  std::set<std::uint64_t> found;
+  open_files.for_each([&found](const fs::OpenFile& file) {
+    const bool cached = file.way.path == fs::DataPath::kThroughDaemon;
+    if (cached && file.readable() && file.writable()) found.insert(file.node->id().value);
+  });
+  return {found.begin(), found.end()};
 }
 
 const char* FuseSession::transport_in_use() const {

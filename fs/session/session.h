@@ -69,6 +69,10 @@ class Session {
   /// unmount(): what is still open then can go on changing, and stays marked.
   virtual void capture_open_files() = 0;
 
+  /// The kernel's numbers of files that may be mapped for writing, so that the page cache of the
+  /// mount may hold what the daemon has not been told yet. Any thread.
+  [[nodiscard]] virtual std::vector<std::uint64_t> mapped_nodes() const = 0;
+
   /// How many objects the kernel and open handles refer to; the root is always one. Any thread.
   [[nodiscard]] virtual std::size_t known_nodes() const = 0;
 

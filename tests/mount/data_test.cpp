@@ -64,6 +64,24 @@ void map_and_write_after_close(const Path& d) {
   ::munmap(memory, kSize);
 }
 
+/// Nobody has the kernel write it back but `wait`.
+class Mapping {
+ public:
+  explicit Mapping(const Path& file) {
+    UniqueFd fd = open_file(file, O_RDWR);
+    memory_ = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    if (memory_ == MAP_FAILED) throw_errno("mmap", file);
+    close_file(std::move(fd), file);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping() { ::munmap(memory_, kSize); }
+  void fill(char with) const { std::memset(memory_, with, kSize); }
+
+ private:
+  void* memory_ = nullptr;
+};
+
 void unnamed_then_linked(const Path& d) {
   UniqueFd fd = open_file(d, O_TMPFILE | O_RDWR, 0640);
   write_all(fd.get(), pattern(70'000, 6), d);
@@ -248,6 +266,21 @@ TEST(CopyFileRange, G4_GoesAsFarAsOnTheSource) {
     }
     EXPECT_TRUE(mirror.identical());
     mirror.stop();
+  }
+}
+
+/// Not written back by msync, munmap or close, and not old enough to be written back by itself.
+TEST(MappedPages, G2_AreOnTheReplicaAfterAWait) {
+  MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
+  MirrorMount mirror;
+  write_file(mirror.source("file"), std::string(kSize, '.'));
+  mirror.start();
+  const Mapping mapping(mirror.mount("file"));
+  for (char with = 'a'; with <= 'j'; ++with) {
+    mapping.fill(with);
+    mirror.wait();
+    EXPECT_EQ(read_file(mirror.source("file")), std::string(kSize, with));
+    EXPECT_EQ(read_file(mirror.replica("file")), std::string(kSize, with));
   }
 }
 
