@@ -68,6 +68,8 @@ class Applier {
   [[nodiscard]] ring::Task<Result<state::FileHandle>> open_content(ObjectId object,
                                                                    std::optional<Location> where,
                                                                    std::uint32_t source_links);
+  [[nodiscard]] bool can_reach(const ObjectId& object, const std::optional<Location>& where,
+                               std::uint32_t source_links);
   /// A refusal costs the attribute, not the operation.
   [[nodiscard]] Result<void> taken(Result<void> set, const ObjectId& object,
                                    const std::optional<Location>& where);

@@ -10,6 +10,11 @@
 #include "engine/stream/apply.h"
 
 namespace mirrorfs::stream {
+namespace {
+
+constexpr const char* kNoNameKnown = "no name known for an object that has one";
+
+}  // namespace
 
 ring::Task<Result<void>> Applier::apply(const Operation& operation) {
   return std::visit([this](const auto& kind) { return run(kind); }, operation);
@@ -23,7 +28,7 @@ ring::Task<Result<state::FileHandle>> Applier::open_content(ObjectId object,
   if (!where) where = view_.links.any(object);
   if (!where) {
     if (source_links == 0) co_return state::FileHandle{};
-    co_return fail(ENOENT, "no name known for an object that has one");
+    co_return fail(ENOENT, kNoNameKnown);
   }
   auto parent = co_await view_.directories.open_replica(where->parent);
   if (!parent) co_return pass_on(std::move(parent));
@@ -45,7 +50,7 @@ ring::Task<Result<state::FileHandle>> Applier::open_object(ObjectId object,
   if (!where) where = view_.links.any(object);
   if (!where) {
     if (source_links == 0) co_return state::FileHandle{};
-    co_return fail(ENOENT, "no name known for an object that has one");
+    co_return fail(ENOENT, kNoNameKnown);
   }
   auto parent = co_await view_.directories.open_replica(where->parent);
   if (!parent) co_return pass_on(std::move(parent));
@@ -102,9 +107,19 @@ Result<void> Applier::taken(Result<void> set, const ObjectId& object,
   return {};
 }
 
+/// A descriptor or a name leads to the object; or nobody will ever see it again.
+bool Applier::can_reach(const ObjectId& object, const std::optional<Location>& where,
+                        std::uint32_t source_links) {
+  return where || source_links == 0 || view_.directories.contains(object) ||
+         view_.links.any(object) || view_.files.find(object, std::nullopt);
+}
+
 /// Times are set later, as after any other operation (state/pending_times.h).
 ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
-  if (change.changed == SetAttributes::kTimes) co_return Result<void>{};
+  if (change.changed == SetAttributes::kTimes) {
+    if (can_reach(change.object, change.where, change.after.nlink)) co_return Result<void>{};
+    co_return fail(ENOENT, kNoNameKnown);
+  }
   auto object = co_await open_object(change.object, change.where, change.after.nlink);
   if (!object) co_return pass_on(std::move(object));
   if (*object == nullptr) co_return Result<void>{};

@@ -188,5 +188,22 @@ TEST_F(ForcedInterleaving, DExchangesAndFewDescriptors) {
   expect_equal();
   fprintf(stderr, "errors %lu\n", static_cast<unsigned long>(mirror_->status().errors_total));
 }
+
+// A file of two names, known under neither since nothing is compared: one goes, and then times are
+// set through a descriptor.
+TEST_F(ForcedInterleaving, G2_TimesOfAnObjectWithoutAKnownNameArrive) {
+  put_source("d/first", "x");
+  fs::create_hard_link(source_ / "d/first", source_ / "d/second");
+  start();
+  expect_equal();
+  ASSERT_TRUE(stop());
+  MirrorOptions trusting = options();
+  trusting.check = Check::kNone;
+  start(trusting);
+  ASSERT_TRUE(driver_->unlink("d/first"));
+  ASSERT_TRUE(driver_->set_mtime_nameless("d/second", {.tv_sec = 1'000'000'000, .tv_nsec = 7}));
+  expect_equal();
+  EXPECT_TRUE(stop());
+}
 }  // namespace
 }  // namespace mirrorfs::testing

@@ -185,11 +185,19 @@ bool SourceDriver::chmod(const std::string& path, mode_t mode) {
 }
 
 bool SourceDriver::set_mtime(const std::string& path, timespec mtime) {
+  return set_mtime_at(path, mtime, true);
+}
+
+bool SourceDriver::set_mtime_nameless(const std::string& path, timespec mtime) {
+  return set_mtime_at(path, mtime, false);
+}
+
+bool SourceDriver::set_mtime_at(const std::string& path, timespec mtime, bool named) {
   Turn turn(*this, path);
   const timespec times[2] = {mtime, mtime};
   if (::utimensat(AT_FDCWD, full(path).c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) return false;
   std::optional<Location> where;
-  if (!path.empty()) where = locate(path);
+  if (named && !path.empty()) where = locate(path);
   const Metadata after = *look(path);
   turn.record(SetAttributes{
       .object = after.id(), .where = where, .changed = SetAttributes::kTimes, .after = after});

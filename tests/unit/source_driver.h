@@ -29,6 +29,8 @@ class SourceDriver {
   bool punch(const std::string& path, ByteRange range);
   bool chmod(const std::string& path, mode_t mode);
   bool set_mtime(const std::string& path, timespec mtime);
+  /// Through a descriptor, of an object whose names the mount does not know.
+  bool set_mtime_nameless(const std::string& path, timespec mtime);
   bool set_xattr(const std::string& path, const std::string& name, std::string_view value);
   bool remove_xattr(const std::string& path, const std::string& name);
   bool link(const std::string& existing, const std::string& path);
@@ -61,6 +63,7 @@ class SourceDriver {
     Intent intent_;
   };
 
+  bool set_mtime_at(const std::string& path, timespec mtime, bool named);
   [[nodiscard]] std::string full(const std::string& path) const;
   [[nodiscard]] std::optional<Metadata> look(const std::string& path) const;
   [[nodiscard]] Location locate(const std::string& path);
