@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "failing_replica_fixture.h"
+#include "mirrorfs/tree_pair.h"
 
 namespace mirrorfs::testing {
 namespace {
@@ -139,6 +140,35 @@ TEST_F(LiveBends, G1AYearOutOfRangeIsToldAndNotCopiedAgain) {
   EXPECT_TRUE(stop());
 }
 
+/// A quick comparison goes by times.
+TEST_F(LiveBends, G1AYearOutOfRangeIsCopiedByOneSyncAndNotByTheNext) {
+  bends().latest = 4'000'000'000;
+  put_source("file", "content");
+  const timespec times[2] = {{.tv_sec = 5, .tv_nsec = 0}, {.tv_sec = 5'000'000'000, .tv_nsec = 1}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (source_ / "file").c_str(), times, 0), 0);
+  for (const std::uint64_t copied : {1U, 0U}) {
+    auto pair = TreePair::open({.source = source_, .replica = replica_, .for_change = true});
+    ASSERT_TRUE(pair) << pair.error();
+    const auto report = (*pair)->sync({});
+    ASSERT_TRUE(report) << report.error().message();
+    EXPECT_EQ(report->files_copied, copied);
+    ASSERT_EQ(report->failures.size(), 1U);
+    EXPECT_THAT(report->failures[0].cause, HasSubstr("stored otherwise"));
+  }
+  for (int again = 0; again < 2; ++again) {
+    auto pair = TreePair::open({.source = source_,
+                                .replica = replica_,
+                                .for_change = true,
+                                .tolerate = Losses{Loss::kTimes}});
+    ASSERT_TRUE(pair) << pair.error();
+    const auto report = (*pair)->sync({});
+    ASSERT_TRUE(report) << report.error().message();
+    EXPECT_EQ(report->files_copied, 0U);
+    EXPECT_TRUE(report->failures.empty());
+  }
+  expect_trees_equal();
+}
+
 TEST_F(LiveBends, G1MoreNamesThanOneFileMayHaveAreTold) {
   bends().most_links = 3;
   start();
@@ -217,6 +247,9 @@ TEST_F(LiveBends, G1ADirectoryIsNotTakenForTheOneThatDiffersInCase) {
   ASSERT_TRUE(driver_->mkdir("dir"));
   ASSERT_TRUE(driver_->create("dir/below"));
   ASSERT_TRUE(driver_->write("dir/below", 0, "kept"));
+  expect_in_sync();
+  ASSERT_TRUE(stop());
+  start();  // now the replica's directory is known as the copy of this one
   expect_in_sync();
   ASSERT_TRUE(driver_->mkdir("DIR"));
   ASSERT_TRUE(driver_->create("DIR/other"));
