@@ -38,9 +38,15 @@ json failed_json(const std::vector<FailedObject>& failed) {
   return list;
 }
 
-json engine_json(const EngineStatus& engine) {
+/// The engine knows nothing yet of what was written past the daemon.
+MirrorState state_of(const EngineStatus& engine, const DaemonStatus& daemon) {
+  const bool behind = engine.state == MirrorState::kInSync && daemon.outdated_files > 0;
+  return behind ? MirrorState::kLagging : engine.state;
+}
+
+json engine_json(const EngineStatus& engine, const DaemonStatus& daemon) {
   json body = {
-      {"state", to_string(engine.state)},
+      {"state", to_string(state_of(engine, daemon))},
       {"answers", engine.answers},
       {"lag_seconds", engine.lag_seconds},
       {"queued_ops", engine.queued_ops},
@@ -48,7 +54,7 @@ json engine_json(const EngineStatus& engine) {
       {"completed_seq", engine.completed.value},
       {"applied_seq", engine.applied.value},
       {"durable_seq", engine.durable.value},
-      {"marks", engine.marks},
+      {"marks", engine.marks + daemon.outdated_files},
       {"errors_total", engine.errors_total},
       {"last_error_time", seconds_or_null(engine.last_error_time)},
       {"bytes_replicated_total", engine.bytes_replicated_total},
@@ -99,7 +105,7 @@ json daemon_json(const DaemonStatus& daemon) {
 }  // namespace
 
 json status_json(const EngineStatus& engine, const DaemonStatus& daemon) {
-  json body = engine_json(engine);
+  json body = engine_json(engine, daemon);
   body.update(daemon_json(daemon));
   return body;
 }

@@ -24,6 +24,7 @@ struct DaemonStatus {
   bool stopping = false;                  ///< unmounted, applying what is queued
   std::uint64_t passthrough_opens = 0;    ///< that the kernel serves by itself, so far
   std::uint64_t passthrough_refused = 0;  ///< that it refused to: through the daemon
+  std::uint64_t outdated_files = 0;       ///< written past the daemon since they were captured
   std::uint64_t known_nodes = 0;          ///< objects that the kernel or open handles refer to
   std::uint64_t queue_size = 0;           ///< bytes
   std::string overflow, on_replica_error, log_level;

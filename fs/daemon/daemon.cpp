@@ -299,6 +299,7 @@ control::DaemonStatus Daemon::status() const {
     status.io = use.available ? "passthrough" : "through";
     status.passthrough_opens = use.opens;
     status.passthrough_refused = use.refused;
+    status.outdated_files = session_->outdated_files();
   }
   status.transport = init_seen_ ? session_->transport_in_use() : options_.transport.c_str();
   status.source = options_.mirror.source.native();

@@ -39,13 +39,17 @@ ChangeLocks::ChangeLocks(Filesystem& fs, std::initializer_list<Node*> locked,
     if (node == *locked.begin()) seen_ = std::move(seen);
   }
   std::ranges::copy(locked, changed_.begin());
+  for (Node* const node : changed_) {
+    if (node == nullptr || !node->changes_unseen) continue;
+    auto seen = fs_.captures.before_change(fs_, *node);
+    if (node == changed_.front()) seen_ = std::move(seen);
+  }
 }
 
-/// Whatever was done to the names: what changes unseen is marked where it is now.
 void ChangeLocks::unlock() {
   if (!locks_) return;
   for (Node* const node : changed_) {
-    if (node != nullptr && node->changes_unseen) fs_.captures.follow_name(fs_, *node);
+    if (node != nullptr && node->changes_unseen) fs_.captures.after_change(fs_, *node);
   }
   locks_.reset();
 }
@@ -57,6 +61,14 @@ Footprint footprint_of(Filesystem& fs, const NodeRef& node, int fd) {
   const auto metadata = fs.source.stat(fd);
   const bool has_a_name = !metadata || metadata->nlink > 0;
   return has_a_name ? std::move(footprint.name_unknown()) : std::move(footprint);
+}
+
+/// An intent of which nobody says what came of it.
+void have_compared(Filesystem& fs, const NodeRef& node, int fd) {
+  const std::size_t bytes = fs.replicator.cost(0);
+  auto room = fs.replicator.admit(bytes);
+  const Intent intent = fs.replicator.begin(
+      room ? std::move(*room) : fs.replicator.admit_regardless(bytes), footprint_of(fs, node, fd));
 }
 
 }  // namespace mirrorfs::fs

@@ -39,6 +39,9 @@ class ChangeLocks {
 /// The engine is told of each directory at or above the node that it has not heard of.
 void tell_of_directories(Filesystem& fs, const NodeRef& node);
 
+/// The engine is to compare the file with this node. Under its lock; `fd` is of it.
+void have_compared(Filesystem& fs, const NodeRef& node, int fd);
+
 /// What a change of the object's content or attributes may touch. Under its lock; `fd` is of it.
 [[nodiscard]] Footprint footprint_of(Filesystem& fs, const NodeRef& node, int fd);
 

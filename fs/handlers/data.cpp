@@ -129,6 +129,7 @@ void handle_write(FuseRequest& request, Filesystem& fs, Admission admission, fus
                   OwnedBytes data, off_t offset, fuse_file_info* file) {
   (void)id;
   const Caller caller = request.caller();
+  if (open_file(*file).synchronous()) fs.captures.capture_written(fs);
   auto written = write_file(fs, std::move(admission),
                             {.file = open_file(*file),
                              .caller = caller,

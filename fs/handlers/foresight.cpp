@@ -25,7 +25,7 @@ bool is_trusted(const Filesystem& fs, const SeenAttributes& seen) {
 std::unique_ptr<SeenAttributes> remember(Filesystem& fs, const NodeRef& node,
                                          const Metadata& seen) {
   const bool has_one_name = node->is_directory() || (node->is_regular() && seen.nlink == 1);
-  if (!has_one_name || (seen.mode & kSetIdBits) != 0) return nullptr;
+  if (!has_one_name || (seen.mode & kSetIdBits) != 0 || node->changes_unseen) return nullptr;
   if (seen.dev == fs.source.root_metadata().dev && shows_nanoseconds(seen.ctime)) {
     fs.source_keeps_nanoseconds.store(true, std::memory_order_relaxed);
   }

@@ -34,7 +34,7 @@ OpenModes::Way OpenModes::enter(Node& node, OpenFacts facts, int fd) {
   const std::lock_guard lock(shard.mutex);
   Opens& opens = shard.opens[node.id().value];
   facts.opened_as = opened_as(opens.cached, opens.passthrough);
-  facts.passthrough_available = allowed_;
+  facts.passthrough_available = facts.passthrough_available && allowed_;
   facts.was_updated = node.was_updated;
   if (facts.access == AccessMode::kReadWrite) node.was_updated = true;
   OpenDecision decision = decide_open(facts);

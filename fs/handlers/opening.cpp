@@ -17,11 +17,47 @@ namespace {
 /// Of the application's flags those that our descriptor has too.
 int source_flags(int flags) { return flags & (O_ACCMODE | O_SYNC | O_DSYNC | O_NOATIME); }
 
-OpenFacts facts_of(const Filesystem& fs, int flags) {
+/// Whoever writes a file as a whole may do so past us: then we have to read what was written.
+int readable_if_whole(const Filesystem& fs, int flags) {
+  const bool whole = (flags & O_ACCMODE) == O_WRONLY && (flags & (O_CREAT | O_TRUNC)) != 0;
+  const bool readable = whole && fs.open_modes.allowed() && fs.source.shows_every_write();
+  return readable ? (flags & ~O_ACCMODE) | O_RDWR : flags;
+}
+
+bool is_privileged(const Node& node) {
+  return (node.known_mode() & (S_ISUID | S_ISGID)) != 0 ||
+         node.capabilities != FileCapabilities::kAbsent;
+}
+
+OpenFacts facts_of(const Filesystem& fs, const NodeRef& node, int flags) {
+  const NodeLocks locks(node);
   return {.access = access_mode(flags),
+          .creates = (flags & O_CREAT) != 0,
           .truncates = (flags & O_TRUNC) != 0,
+          .appends = (flags & O_APPEND) != 0,
           .direct_io = (flags & O_DIRECT) != 0,
-          .io = fs.options.io};
+          .synchronous = (flags & (O_SYNC | O_DSYNC)) != 0,
+          .privileged = is_privileged(*node),
+          .mode = fs.options.mode,
+          .io = fs.options.io,
+          .passthrough_available = node->object().device == fs.source.root_metadata().id().device,
+          .writes_show = fs.source.shows_every_write() && fs.source_keeps_nanoseconds &&
+                         fs.captures.has_room()};
+}
+
+/// The kernel writes to the backing file as whoever announced it: blocks are taken, and quotas
+/// kept to, as by write_as(). Of an inode that is written so, that is the writer.
+OpenModes::Way enter_as(Filesystem& fs, const Caller& caller, const OpenFile& open) {
+  const OpenFacts facts = facts_of(fs, open.node, open.flags);
+  Node& node = *open.node;
+  const int fd = open.fd->get();
+  if (!open.writable()) return fs.open_modes.enter(node, facts, fd);
+  if (caller.uid == 0) {
+    const WithReserve scope(fs.own);
+    return fs.open_modes.enter(node, facts, fd);
+  }
+  const AsWriter scope(fs.own, {.caller = caller});
+  return fs.open_modes.enter(node, facts, fd);
 }
 
 /// An open descriptor of the source.
@@ -39,26 +75,32 @@ bool has_nothing_to_flush(const Filesystem& fs, const OpenFile& open) {
 }
 
 /// Everything is known of the handle before the kernel is: RELEASE may come at once.
-OpenFile& prepare(Filesystem& fs, const NodeRef& node, Opened opened, fuse_file_info& file) {
+OpenFile& prepare(Filesystem& fs, const Caller& caller, const NodeRef& node, Opened opened,
+                  fuse_file_info& file) {
   auto open = std::make_unique<OpenFile>(OpenFile{
       .node = node, .fd = std::move(opened.fd), .flags = file.flags, .appends = opened.appends});
   file.noflush = has_nothing_to_flush(fs, *open) ? 1U : 0U;
   OpenFile& kept = *open;
   file.fh = reinterpret_cast<std::uint64_t>(&kept);
   fs.open_files.keep(std::move(open));
-  const auto way = fs.open_modes.enter(*node, facts_of(fs, file.flags), kept.fd->get());
+  const auto way = enter_as(fs, caller, kept);
   kept.way = way.decision;
   file.backing_id = way.backing.value;
   file.direct_io = way.decision.path == DataPath::kPassthroughDirectIo ? 1U : 0U;
-  if (way.decision.may_change_unseen) fs.captures.opened(fs, node);
+  if (way.decision.unseen != Unseen::kNothing) {
+    fs.captures.opened(fs, node, kept.fd, way.decision.unseen);
+  }
   return kept;
 }
 
 void close_file(Filesystem& fs, OpenFile& open) {
   const auto closed = fs.open_files.take(open);
   if (!closed) return;
-  if (closed->way.may_change_unseen) fs.captures.released(fs, closed->node);
-  fs.open_modes.leave(*closed->node, closed->way.path);
+  if (closed->way.unseen != Unseen::kNothing) {
+    fs.captures.released(fs, closed->node, closed->way.unseen);
+  } else {
+    fs.open_modes.leave(*closed->node, closed->way.path);
+  }
   fs.nodes.take_back_descriptor(closed->node, closed->fd);
   if (!closed->writable()) return;
   const NodeLocks locks(closed->node);
@@ -104,7 +146,7 @@ Result<Opened> open_existing(Filesystem& fs, const NodeRef& node, int flags) {
 
 void reply_opened(FuseRequest& request, Filesystem& fs, const NodeRef& node, Opened opened,
                   fuse_file_info& file) {
-  OpenFile& open = prepare(fs, node, std::move(opened), file);
+  OpenFile& open = prepare(fs, request.caller(), node, std::move(opened), file);
   if (!request.opened(file)) close_file(fs, open);
 }
 
@@ -123,7 +165,7 @@ Result<Changed<Created>> create_file(Filesystem& fs, Admission admission, const 
   auto fd = [&]() -> Result<UniqueFd> {
     const AsCaller as_caller(fs.own, caller);
     if (!as_caller.ok()) return fail(EPERM, "setfsuid", at.name);
-    return fs.source.create(directory, at.name, source_flags(flags),
+    return fs.source.create(directory, at.name, source_flags(readable_if_whole(fs, flags)),
                             creation_mode(caller, mode & 07777, inherits));
   }();
   if (!fd) {
@@ -150,7 +192,8 @@ Result<Changed<Created>> create_file(Filesystem& fs, Admission admission, const 
 }
 
 void reply_created(FuseRequest& request, Filesystem& fs, Created created, fuse_file_info& file) {
-  OpenFile& open = prepare(fs, created.entry.node, {.fd = std::move(created.fd)}, file);
+  OpenFile& open =
+      prepare(fs, request.caller(), created.entry.node, {.fd = std::move(created.fd)}, file);
   if (request.created(to_entry(fs, created.entry), file)) return;
   close_file(fs, open);  // the kernel will not release what it did not get
   fs.nodes.forget(created.entry.node->id(), 1);
@@ -228,7 +271,8 @@ void handle_open_truncating(FuseRequest& request, Filesystem& fs, Admission admi
   if (!node) return request.error(node.error());
   if (!(*node)->is_regular()) return request.error(EOPNOTSUPP);
   const Caller caller = request.caller();
-  auto opened = open_truncating(fs, std::move(admission), caller, *node, source_flags(file->flags),
+  auto opened = open_truncating(fs, std::move(admission), caller, *node,
+                                source_flags(readable_if_whole(fs, file->flags)),
                                 kills_set_id(*file, caller));
   if (!opened) return request.error(opened.error());
   answer(request, fs, std::move(opened->settlement),

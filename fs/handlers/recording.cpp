@@ -49,6 +49,7 @@ void answer_result(FuseRequest& request, Filesystem& fs, Settlement settlement) 
 }
 
 void pass_barrier(FuseRequest& request, Filesystem& fs, Admission admission, const NodeRef& node) {
+  fs.captures.capture_written(fs);
   Footprint covered;
   covered.object(node->object()).entry(fs.nodes.location(node));
   covered.change(Footprint::Change::kNothing);

@@ -90,7 +90,7 @@ void answer(FuseRequest& request, Filesystem& fs, Settlement settlement, Reply r
 void answer_result(FuseRequest& request, Filesystem& fs, Settlement settlement);
 
 /// fsync and what else is a barrier: nothing later overtakes what completed before. Of what is
-/// still to be compared, `node` is waited for.
+/// still to be compared, `node` is waited for. Takes node locks.
 void pass_barrier(FuseRequest& request, Filesystem& fs, Admission admission, const NodeRef& node);
 
 }  // namespace mirrorfs::fs

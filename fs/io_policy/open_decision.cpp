@@ -14,7 +14,15 @@ bool only_reads(const OpenFacts& facts) {
 OpenDecision beside_passthrough(const OpenFacts& facts) {
   if (only_reads(facts)) return {.path = DataPath::kPassthrough};
   return {.path = DataPath::kPassthroughDirectIo,
-          .may_change_unseen = facts.access == AccessMode::kReadWrite};
+          .unseen = facts.access == AccessMode::kReadWrite ? Unseen::kMappings : Unseen::kNothing};
+}
+
+/// A file that is written from its beginning to its end, by write(2) alone, and then closed: what
+/// is appended to may be a log that stays open, and has to arrive line by line.
+bool writes_whole(const OpenFacts& facts) {
+  const bool whole = facts.access == AccessMode::kWriteOnly && (facts.creates || facts.truncates);
+  const bool ordered = facts.appends || facts.synchronous || facts.mode == Mode::kSync;
+  return whole && !ordered && !facts.direct_io && !facts.privileged;
 }
 
 }  // namespace
@@ -30,6 +38,9 @@ OpenDecision decide_open(const OpenFacts& facts) {
   if (facts.io == IoOption::kThrough || !facts.passthrough_available || facts.was_updated)
     return {};
   if (only_reads(facts)) return {.path = DataPath::kPassthrough};
+  if (writes_whole(facts) && facts.writes_show) {
+    return {.path = DataPath::kPassthrough, .unseen = Unseen::kWrites};
+  }
   return {};
 }
 

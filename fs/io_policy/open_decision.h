@@ -20,20 +20,29 @@ enum class AccessMode : std::uint8_t { kReadOnly, kWriteOnly, kReadWrite };
 /// How the inode is open already: all its opens must agree (Linux fs/fuse/iomode.c, 6.9).
 enum class OpenedAs : std::uint8_t { kNotOpen, kCached, kPassthrough };
 
+/// How content changes that no request tells of.
+enum class Unseen : std::uint8_t {
+  kNothing,
+  kWrites,  ///< by write(2) on a passthrough handle; ctime tells that, and not while a request runs
+  kMappings  ///< through a mapping of the source's file: nothing tells (mmap(2): takes O_RDWR)
+};
+
 struct OpenFacts {
   AccessMode access = AccessMode::kReadOnly;
-  bool truncates = false, direct_io = false;
+  bool creates = false, truncates = false, appends = false, direct_io = false, synchronous = false;
+  bool privileged = false;   ///< set-id bits or capabilities, which writes take away
   bool was_updated = false;  ///< opened for reading and writing since the kernel knows it
   OpenedAs opened_as = OpenedAs::kNotOpen;
+  Mode mode = Mode::kAsync;
   IoOption io = IoOption::kAuto;
   bool passthrough_available = false;  ///< the kernel, our rights and the source's filesystem
+  bool writes_show =
+      false;  ///< any write moves the source's ctime, and few others are to be watched
 };
 
 struct OpenDecision {
   DataPath path = DataPath::kThroughDaemon;
-  /// Content may change without a request: through a mapping of the source's file. Only what is
-  /// open for reading and writing can be mapped so that it is written (mmap(2)).
-  bool may_change_unseen = false;
+  Unseen unseen = Unseen::kNothing;
   bool operator==(const OpenDecision&) const = default;
 };
 

@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+#include <string_view>
+
 namespace mirrorfs::fs {
 
 /// By the magic number of statfs(2): filesystems that take any mode and owner of the ordinary kind
@@ -16,6 +18,11 @@ namespace mirrorfs::fs {
 /// A time that a filesystem has stamped itself and that shows it to keep nanoseconds: the coarser
 /// granularities (s_time_gran: 100 ns, 1 s, 2 s; ext4 with small inodes) are multiples of 10 ns.
 [[nodiscard]] bool shows_nanoseconds(const timespec& stamped);
+
+/// A change after a look at ctime moves it, however soon (multigrain timestamps): on the
+/// filesystems of keeps_attributes(), where they show nanoseconds.
+[[nodiscard]] bool stamps_finely(std::string_view kernel_release);
+[[nodiscard]] bool kernel_stamps_finely();
 
 /// Within what any filesystem with nanoseconds can hold: the shortest range is that of XFS without
 /// bigtime, 1901 to 2038.

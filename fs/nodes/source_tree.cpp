@@ -38,6 +38,7 @@ SourceTree::SourceTree(int root, const Metadata& metadata) : root_(root), root_m
   handles_allowed_ = handle && open_handle(handle).has_value();
   may_repeat_identity_ = may_repeat_identity(root);
   keeps_attributes_ = fs::keeps_attributes(root);
+  shows_every_write_ = keeps_attributes_ && kernel_stamps_finely();
 }
 
 Result<SourceTree> SourceTree::open(int root) {

@@ -60,6 +60,10 @@ class SourceTree {
   /// The root's filesystem does (kept_values.h).
   [[nodiscard]] bool keeps_attributes() const { return keeps_attributes_; }
 
+  /// Every write(2) of a file of the root's filesystem moves the ctime that a look before it
+  /// showed: multigrain timestamps (Linux 6.13).
+  [[nodiscard]] bool shows_every_write() const { return shows_every_write_; }
+
   /// close(2) of such an object never fails for what was written (kept_values.h).
   [[nodiscard]] bool says_nothing_at_close(const ObjectId& object) const {
     return keeps_attributes_ && object.device == root_metadata_.id().device;
@@ -81,6 +85,7 @@ class SourceTree {
   bool handles_allowed_ = false;
   bool may_repeat_identity_ = false;
   bool keeps_attributes_ = false;
+  bool shows_every_write_ = false;
 };
 
 using calls::DescriptorName;

@@ -46,6 +46,7 @@ class FuseSession final : public Session, public fs::Filesystem {
   [[nodiscard]] PassthroughUse passthrough_use() const override;
   void capture_open_files() override { captures.capture_all(*this); }
   [[nodiscard]] std::vector<std::uint64_t> mapped_nodes() const override;
+  [[nodiscard]] std::size_t outdated_files() override { return captures.outdated(*this); }
   [[nodiscard]] std::size_t known_nodes() const override { return nodes.size(); }
 
  private:
@@ -70,7 +71,7 @@ void FuseSession::initialise(void* user_data, fuse_conn_info* connection) {
   auto& self = static_cast<FuseSession&>(*static_cast<fs::Filesystem*>(user_data));
   self.transport_ = fs::request_features(*connection, self.wanted_transport_);
   const bool passes = self.settings_.passthrough && self.own.may_pass_through() &&
-                      fs::request_passthrough(*connection);
+                      self.source.keeps_attributes() && fs::request_passthrough(*connection);
   if (passes) self.open_modes.allow(fuse_session_fd(self.session_));
   if (self.settings_.on_init) self.settings_.on_init();
 }
@@ -140,6 +141,7 @@ void FuseSession::stop() { fuse_session_exit(session_); }
 
 // Who handed us the descriptor has mounted it and unmounts it.
 void FuseSession::unmount() {
+  captures.end();
   if (!settings_.mount_point.starts_with("/dev/fd/")) fuse_session_unmount(session_);
 }
 

@@ -73,6 +73,9 @@ class Session {
   /// mount may hold what the daemon has not been told yet. Any thread.
   [[nodiscard]] virtual std::vector<std::uint64_t> mapped_nodes() const = 0;
 
+  /// How many files were written past the daemon since they were captured. Any thread.
+  [[nodiscard]] virtual std::size_t outdated_files() = 0;
+
   /// How many objects the kernel and open handles refer to; the root is always one. Any thread.
   [[nodiscard]] virtual std::size_t known_nodes() const = 0;
 

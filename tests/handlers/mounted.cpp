@@ -39,7 +39,8 @@ void Mounted::SetUp() {
                          .threads = 4,
                          .attr_timeout = attribute_timeout(),
                          .on_init = [&up] { up.set_value(); },
-                         .transport = transport()};
+                         .transport = transport(),
+                         .passthrough = passthrough()};
   auto session = Session::mount(options, root_.get(), replicator_);
   ASSERT_TRUE(session) << session.error().message();
   session_ = std::move(*session);

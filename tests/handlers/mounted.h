@@ -51,7 +51,11 @@ class Mounted : public ::testing::Test {
   /// Seconds that the kernel trusts attributes.
   [[nodiscard]] virtual double attribute_timeout() const { return 1; }
 
+  /// Whether the kernel may use the source's files by itself.
+  [[nodiscard]] virtual bool passthrough() const { return false; }
+
   RecordingReplicator replicator_;
+  [[nodiscard]] Session& session() { return *session_; }
 
  private:
   std::string folder_, mount_, source_;

@@ -35,6 +35,15 @@ TEST(KeptValues, NanosecondsAreSeenFromATimeThatNoCoarserOneCouldBe) {
   EXPECT_FALSE(shows_nanoseconds({.tv_sec = 1, .tv_nsec = 123'456'700})) << "NTFS: 100 ns";
 }
 
+TEST(KeptValues, KernelsWithMultigrainTimestamps) {
+  for (const char* const release : {"6.13.0", "6.18.44-fc-v657", "7.0", "6.13-rc1"}) {
+    EXPECT_TRUE(stamps_finely(release)) << release;
+  }
+  for (const char* const release : {"6.12.9", "5.15.0-generic", "6", "6.", "", "next"}) {
+    EXPECT_FALSE(stamps_finely(release)) << release;
+  }
+}
+
 TEST(KeptValues, TimesThatSomeFilesystemCutsAreNotTrusted) {
   EXPECT_TRUE(is_within_every_range({.tv_sec = 1'700'000'000, .tv_nsec = 1}));
   EXPECT_FALSE(is_within_every_range({.tv_sec = -1, .tv_nsec = 0}));
@@ -132,15 +141,15 @@ TEST(OpenPolicy, AllOpensOfAnInodeAgree) {
     OpenedAs opened_as;
     OpenDecision decision;
   } cases[] = {
-      {kReads, OpenedAs::kNotOpen, {kPass, false}},
-      {kWrites, OpenedAs::kNotOpen, {kThrough, false}},
-      {kBoth, OpenedAs::kNotOpen, {kThrough, false}},
-      {kReads, OpenedAs::kCached, {kThrough, false}},
-      {kWrites, OpenedAs::kCached, {kThrough, false}},
-      {kBoth, OpenedAs::kCached, {kThrough, false}},
-      {kReads, OpenedAs::kPassthrough, {kPass, false}},
-      {kWrites, OpenedAs::kPassthrough, {kDirect, false}},
-      {kBoth, OpenedAs::kPassthrough, {kDirect, true}},
+      {kReads, OpenedAs::kNotOpen, {kPass}},
+      {kWrites, OpenedAs::kNotOpen, {kThrough}},
+      {kBoth, OpenedAs::kNotOpen, {kThrough}},
+      {kReads, OpenedAs::kCached, {kThrough}},
+      {kWrites, OpenedAs::kCached, {kThrough}},
+      {kBoth, OpenedAs::kCached, {kThrough}},
+      {kReads, OpenedAs::kPassthrough, {kPass}},
+      {kWrites, OpenedAs::kPassthrough, {kDirect}},
+      {kBoth, OpenedAs::kPassthrough, {kDirect, Unseen::kMappings}},
   };
   for (const auto& one : cases) {
     EXPECT_EQ(decide_open(facts(one.access, one.opened_as)), one.decision)
@@ -158,6 +167,46 @@ TEST(OpenPolicy, WhatRulesPassthroughOutIsOneFact) {
   each[3].truncates = true;
   each[4].was_updated = true;
   for (const OpenFacts& one : each) EXPECT_EQ(decide_open(one).path, kThrough) << &one - each;
+}
+
+/// cp, compilers, editors, tar.
+OpenFacts whole_file() {
+  OpenFacts open = facts(kWrites, OpenedAs::kNotOpen);
+  open.creates = true;
+  open.writes_show = true;
+  return open;
+}
+
+TEST(OpenPolicy, WhatWritesAWholeFileIsPassedAndCaptured) {
+  OpenFacts open = whole_file();
+  const OpenDecision passed{kPass, Unseen::kWrites};
+  EXPECT_EQ(decide_open(open), passed);
+  open.creates = false, open.truncates = true;
+  EXPECT_EQ(decide_open(open), passed);
+  open.mode = Mode::kFsync;
+  EXPECT_EQ(decide_open(open), passed);
+}
+
+TEST(OpenPolicy, WhatRulesAWriterOutIsOneFact) {
+  OpenFacts each[11];
+  for (OpenFacts& one : each) one = whole_file();
+  each[0].creates = false;
+  each[1].appends = true;
+  each[2].direct_io = true;
+  each[3].synchronous = true;
+  each[4].privileged = true;
+  each[5].mode = Mode::kSync;
+  each[6].writes_show = false;
+  each[7].access = kBoth;
+  each[8].was_updated = true;
+  each[9].io = IoOption::kThrough;
+  each[10].opened_as = OpenedAs::kCached;
+  for (const OpenFacts& one : each) {
+    EXPECT_EQ(decide_open(one), OpenDecision{kThrough}) << &one - each;
+  }
+  OpenFacts beside = whole_file();
+  beside.opened_as = OpenedAs::kPassthrough;
+  EXPECT_EQ(decide_open(beside), OpenDecision{kDirect}) << "the daemon may as well see it";
 }
 
 TEST(OpenPolicy, BesidePassthroughNothingRulesItOut) {
