@@ -8,6 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <cctype>
+#include <random>
+#include <thread>
+
 #include "failing_replica_fixture.h"
 #include "mirrorfs/tree_pair.h"
 
@@ -42,6 +47,32 @@ class LiveBends : public FailingReplicaTest {
   }
   [[nodiscard]] bool gone(const std::string& path) const {
     return eventually([&] { return !backing_has(path); });
+  }
+  /// Through the mount, with all below.
+  void remove(const std::string& path) {
+    if (std::filesystem::is_directory(source_ / path)) {
+      for (const std::string& name : names_in(path)) remove(path + "/" + name);
+      EXPECT_TRUE(driver_->rmdir(path)) << path;
+    } else {
+      EXPECT_TRUE(driver_->unlink(path)) << path;
+    }
+  }
+  void remove_capitals_below(const std::string& directory) {
+    for (const std::string& name : names_in(directory)) {
+      const std::string path = directory.empty() ? name : directory + "/" + name;
+      if (std::isupper(static_cast<unsigned char>(name[0])) != 0) {
+        remove(path);
+      } else if (std::filesystem::is_directory(source_ / path)) {
+        remove_capitals_below(path);
+      }
+    }
+  }
+  [[nodiscard]] std::vector<std::string> names_in(const std::string& directory) const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(source_ / directory)) {
+      names.push_back(entry.path().filename());
+    }
+    return names;
   }
   void expect_in_sync() {
     expect_equal();
@@ -278,6 +309,37 @@ TEST_F(LiveBends, G1TheBaselineTellsNamesThatDifferInCase) {
   EXPECT_EQ(replica_content("d/" + kept), kept == "name" ? "small" : "capital");
   EXPECT_EQ(replica_content("d/other"), "other");
   ASSERT_TRUE(driver_->unlink(kept == "name" ? "d/Name" : "d/name"));
+  expect_in_sync();
+  EXPECT_TRUE(stop());
+}
+
+/// Threads decide what is applied and what reconciled: the seed gives the operations, not the run.
+TEST_F(LiveBends, G1RandomNamesThatDifferInCase) {
+  bends().folds_case = true;
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  const auto draw = [&random](std::size_t below) { return random() % below; };
+  constexpr std::array<const char*, 6> kNames = {"a", "A", "b", "B", "d", "D"};
+  const auto path = [&] {
+    const std::string name = kNames[draw(6)];
+    return draw(2) == 0 ? name : std::string(kNames[4 + draw(2)]) + "/" + kNames[draw(4)];
+  };
+  start();
+  for (int i = 0; i < 300; ++i) {
+    const std::string one = path();
+    switch (draw(7)) {
+      case 0:
+      case 1: (void)(driver_->create(one) && driver_->write(one, 0, one)); break;
+      case 2: (void)driver_->mkdir(one); break;
+      case 3: (void)driver_->unlink(one); break;
+      case 4: (void)driver_->rmdir(one); break;
+      case 5: (void)driver_->rename(one, path()); break;
+      default: (void)driver_->write(one, 0, std::to_string(i)); break;
+    }
+    if (draw(40) == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  remove_capitals_below("");
   expect_in_sync();
   EXPECT_TRUE(stop());
 }
