@@ -9,91 +9,14 @@
 
 #include <cerrno>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "device_for_users.h"
-#include "mirror_mount.h"
+#include "passthrough_fixture.h"
 
 namespace mirrorfs::test {
 namespace {
-
-constexpr std::size_t kSize = 300'000;
-
-nlohmann::json status_of(const MirrorMount& mirror) {
-  return nlohmann::json::parse(mirror.status().json);
-}
-std::uint64_t passed(const MirrorMount& mirror) {
-  return status_of(mirror).at("passthrough_opens").get<std::uint64_t>();
-}
-
-std::string read_at(int fd, off_t offset, std::size_t size) {
-  std::string bytes(size, '\0');
-  const auto count = check(::pread(fd, bytes.data(), size, offset), "pread", {});
-  bytes.resize(static_cast<std::size_t>(count));
-  return bytes;
-}
-
-void write_at(int fd, off_t offset, std::string_view bytes) {
-  const auto count = check(::pwrite(fd, bytes.data(), bytes.size(), offset), "pwrite", {});
-  ASSERT_EQ(static_cast<std::size_t>(count), bytes.size());
-}
-
-void open_and_close(const Path& path, int flags) { close_file(open_file(path, flags), path); }
-
-/// The whole of a file in memory, shared.
-class Mapping {
- public:
-  Mapping(int fd, int protection) {
-    void* const memory = ::mmap(nullptr, kSize, protection, MAP_SHARED, fd, 0);
-    if (memory == MAP_FAILED) throw_errno("mmap", {});
-    memory_ = static_cast<char*>(memory);
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() { ::munmap(memory_, kSize); }
-  [[nodiscard]] char* at(std::size_t offset) const { return memory_ + offset; }
-  [[nodiscard]] std::string read(std::size_t offset, std::size_t size) const {
-    return {memory_ + offset, size};
-  }
-
- private:
-  char* memory_;
-};
-
-class Passthrough : public testing::TestWithParam<Filesystem> {
- protected:
-  void SetUp() override {
-    MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
-    mirror_.emplace(MirrorSetup{.source = GetParam()});
-    write_file(mirror_->source("file"), pattern(kSize, 1));
-    mirror_->start();
-    if (status_of(*mirror_).at("io") != "passthrough") {
-      GTEST_SKIP() << "this kernel has no FUSE passthrough (Linux 6.9)";
-    }
-  }
-  MirrorMount& mirror() { return *mirror_; }
-
-  /// Writers are passed where one time was seen that no coarser clock could have stamped: one in
-  /// ten could be.
-  void show_nanoseconds() {
-    for (const char* const name : {"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8"}) {
-      write_file(mirror().mount(name), name);
-    }
-  }
-
-  /// A reader that the kernel serves by itself.
-  UniqueFd reader(const Path& name = "file") {
-    const std::uint64_t before = passed(*mirror_);
-    UniqueFd fd = open_file(mirror_->mount(name), O_RDONLY);
-    EXPECT_EQ(passed(*mirror_), before + 1) << "the reader goes through the daemon";
-    return fd;
-  }
-
- private:
-  std::optional<MirrorMount> mirror_;
-};
 
 TEST_P(Passthrough, ReadersSeeWhatOthersWriteAtOnce) {
   const UniqueFd in = reader();
@@ -232,108 +155,6 @@ TEST_P(Passthrough, SetIdBitsAreClearedBesideAReader) {
   EXPECT_TRUE(mirror().identical());
 }
 
-TEST_P(Passthrough, WhatIsWrittenAsAWholeArrives) {
-  show_nanoseconds();
-  const std::uint64_t before = passed(mirror());
-  const std::size_t sizes[] = {0, 1, 4096, 70'000, (1U << 20) + 5, (6U << 20) + 1, 20U << 20};
-  for (const std::size_t size : sizes) {
-    write_file(mirror().mount(fmt::format("w{}", size)), pattern(size, 3));
-  }
-  EXPECT_EQ(passed(mirror()) - before, std::size(sizes));
-  EXPECT_TRUE(mirror().identical());
-  for (const std::size_t size : sizes) {
-    write_file(mirror().mount(fmt::format("w{}", size)), pattern(size / 2, 4));
-  }
-  UniqueFd sparse = open_file(mirror().mount("sparse"), O_WRONLY | O_CREAT);
-  write_at(sparse.get(), 30U << 20, "behind a hole");
-  ASSERT_EQ(::fallocate(sparse.get(), 0, 0, 8192), 0);
-  ASSERT_EQ(::ftruncate(sparse.get(), 25U << 20), 0);
-  write_at(sparse.get(), 10'000, "in it");
-  EXPECT_TRUE(mirror().identical()) << "while it is open";
-  write_at(sparse.get(), 20'000, "and again");
-  sparse.reset();
-  run_or_throw({"cp", "-a", "/usr/include/linux", mirror().mount("copied")});
-  EXPECT_TRUE(mirror().identical());
-}
-
-// A writer that replaces its file by rename shows the old one or the new one.
-TEST_P(Passthrough, WhatIsRenamedOverAnotherHasItsContent) {
-  write_file(mirror().mount("config"), pattern(20'000, 0));
-  mirror().wait();
-  ChildProcess writer = ChildProcess::fork_off([&] {
-    for (unsigned version = 1; version <= 300; ++version) {
-      write_file(mirror().mount("config.new"), pattern(20'000, version));
-      rename_to(mirror().mount("config.new"), mirror().mount("config"));
-    }
-  });
-  std::optional<int> ended;
-  std::size_t looks = 0;
-  while (!(ended = writer.wait(milliseconds(0)))) {
-    ASSERT_EQ(read_file(mirror().replica("config")).size(), 20'000U) << "after " << looks;
-    ++looks;
-  }
-  EXPECT_EQ(ended, 0);
-  EXPECT_GT(looks, 0U);
-  EXPECT_TRUE(mirror().identical());
-}
-
-TEST_P(Passthrough, OpenWritersSurviveTheDaemon) {
-  show_nanoseconds();
-  make_directory(mirror().mount("d"));
-  const std::uint64_t before = passed(mirror());
-  std::vector<UniqueFd> open;
-  for (unsigned number = 0; number < 20; ++number) {
-    open.push_back(open_file(mirror().mount(fmt::format("d/f{}", number)), O_WRONLY | O_CREAT));
-    write_at(open.back().get(), 0, "captured");
-  }
-  EXPECT_EQ(passed(mirror()) - before, 20U);
-  rename_to(mirror().mount("d"), mirror().mount("e"));
-  rename_to(mirror().mount("e/f0"), mirror().mount("g0"));
-  mirror().wait();
-  mirror().wait();  // the marks of all that was asked for are gone by now
-  for (const UniqueFd& fd : open) write_at(fd.get(), 3, "not captured any more");
-  mirror().crash();
-  open.clear();
-  EXPECT_FALSE(mirror().trees_equal()) << "this test shows nothing";
-  mirror().start();
-  EXPECT_TRUE(mirror().identical());
-}
-
-TEST_P(Passthrough, SetIdBitsGivenToAnOpenFileGoWithTheNextWrite) {
-  show_nanoseconds();
-  const std::uint64_t before = passed(mirror());
-  make_directory(mirror().mount("d"), 0777);
-  change_mode(mirror().mount("d"), 0777);
-  ChildProcess other = ChildProcess::fork_off([&] {
-    check(::setgid(65534), "setgid", {});
-    check(::setuid(65534), "setuid", {});
-    const Path path = mirror().mount("d/new");
-    const UniqueFd out = open_file(path, O_WRONLY | O_CREAT, 0755);
-    write_at(out.get(), 0, "one");
-    change_mode(path, 06755);
-    write_at(out.get(), 3, "two");
-  });
-  EXPECT_EQ(other.wait(milliseconds(20'000)), 0);
-  EXPECT_EQ(passed(mirror()), before + 1);
-  EXPECT_EQ(stat_of(mirror().source("d/new")).st_mode & 07777, 0755U);
-  EXPECT_TRUE(mirror().identical());
-}
-
-TEST_P(Passthrough, WritersBesideAWriter) {
-  const UniqueFd first = open_file(mirror().mount("new"), O_WRONLY | O_CREAT);
-  write_at(first.get(), 0, pattern(9000, 1));
-  const UniqueFd second = open_file(mirror().mount("new"), O_WRONLY);
-  write_at(second.get(), 4000, "by the daemon");
-  const UniqueFd both = open_file(mirror().mount("new"), O_RDWR);
-  write_at(first.get(), 8000, "past the daemon");
-  EXPECT_EQ(read_at(both.get(), 4000, 13), "by the daemon");
-  EXPECT_EQ(read_at(both.get(), 8000, 15), "past the daemon");
-  EXPECT_TRUE(mirror().identical());
-  write_at(both.get(), 100, "again");
-  write_at(first.get(), 200, "and again");
-  EXPECT_TRUE(mirror().identical());
-}
-
 // Backing files count for no process, but each takes memory of the kernel's.
 TEST_P(Passthrough, ThousandsOfFilesAreOpenAtOnce) {
   rlimit limit{};
@@ -353,10 +174,9 @@ TEST_P(Passthrough, ThousandsOfFilesAreOpenAtOnce) {
   EXPECT_TRUE(mirror().identical());
 }
 
-INSTANTIATE_TEST_SUITE_P(On, Passthrough, testing::Values(Filesystem::kTmpfs, Filesystem::kExt4),
-                         [](const auto& one) {
-                           return one.param == Filesystem::kTmpfs ? "tmpfs" : "ext4";
-                         });
+INSTANTIATE_TEST_SUITE_P(On, Passthrough, kPassthroughFilesystems, [](const auto& one) {
+  return one.param == Filesystem::kTmpfs ? "tmpfs" : "ext4";
+});
 
 TEST(PassthroughFallBack, OfASourceThatIsStackedGoesThroughTheDaemon) {
   MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
