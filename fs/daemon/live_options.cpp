@@ -57,6 +57,13 @@ Outcome LiveOptions::change(const std::vector<std::string>& settings, Mirror& mi
   for (const std::string& setting : settings) {
     if (auto applied = apply_setting(changed, setting); !applied) return applied;
   }
+  // Files that the kernel writes by itself are open so already, and the open policy does not know.
+  const bool may_bypass = options_.io == "auto" && options_.mirror.mode != Mode::kSync;
+  if (may_bypass && changed.mirror.mode == Mode::kSync) {
+    return std::unexpected(
+        "mode=sync: with --io=auto it can be given at the mount only; set it on a mount with "
+        "--io=through");
+  }
   mirror.change({.mode = changed.mirror.mode,
                  .overflow = changed.mirror.overflow,
                  .on_replica_error = changed.mirror.on_replica_error,

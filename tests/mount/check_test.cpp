@@ -259,7 +259,7 @@ TEST_F(Check, WatchEndsWithTheReason) {
 }
 
 TEST_F(Check, SettingsChangeWhatTheMountDoes) {
-  MirrorMount mirror;
+  MirrorMount mirror({.options = {"--io=through"}});
   mirror.start();
   ASSERT_TRUE(mirror.identical());
   const Finished set = mirror.ctl({"set", mirror.mount().string(), "mode=sync", "drain-timeout=7"});
@@ -283,7 +283,7 @@ TEST_F(Check, SettingsChangeWhatTheMountDoes) {
 
 /// G5: writers that wait for room go on when there is more of it.
 TEST_F(Check, ALargerQueueLetsWritersIn) {
-  MirrorMount mirror({.options = {"--queue-size=1M", "--overflow=throttle"}});
+  MirrorMount mirror({.options = {"--io=through", "--queue-size=1M", "--overflow=throttle"}});
   mirror.start();
   ASSERT_TRUE(mirror.identical());
   mirror.pause();
