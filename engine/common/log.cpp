@@ -1,5 +1,6 @@
 #include "mirrorfs/log.h"
 
+#include <spdlog/sinks/null_sink.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
 #include <syslog.h>
@@ -77,6 +78,9 @@ std::expected<void, std::string> configure_log(const LogSettings& settings) {
         break;
       case LogTarget::kSyslog: logger() = make_logger(make_syslog_sink()); break;
       case LogTarget::kFile: logger() = make_logger(file); break;
+      case LogTarget::kNowhere:
+        logger() = make_logger(std::make_shared<spdlog::sinks::null_sink_mt>());
+        break;
     }
     file_sink() = std::move(file);
   } catch (const std::exception& error) {

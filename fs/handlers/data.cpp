@@ -64,6 +64,15 @@ void give_back_capabilities(Filesystem& fs, const WriteRequest& request, Recordi
                             .after = after});
 }
 
+/// Before the file is closed: the next may be opened before.
+void note_grown(Filesystem& fs, const OpenFile& file, const Metadata& after, std::size_t count) {
+  const bool grown =
+      after.size >= WrittenSizes::kLarge && after.size - count < WrittenSizes::kLarge;
+  if (!grown) return;
+  const auto where = fs.nodes.location(file.node);
+  if (where) fs.written_sizes.note(where->parent, after.size);
+}
+
 Result<Changed<std::size_t>> write_file(Filesystem& fs, Admission admission, WriteRequest request) {
   const OpenFile& file = request.file;
   ChangeLocks locks(fs, file.node);
@@ -95,6 +104,7 @@ Result<Changed<std::size_t>> write_file(Filesystem& fs, Admission admission, Wri
   give_back_capabilities(fs, request, recording, std::move(kept), *after);
   recording.record_privileges(file.node, fd, *after, before);
   if (file.synchronous()) recording.record_barrier();
+  if (file.written_whole()) note_grown(fs, file, *after, count);
   if (foreseen) {
     seen->metadata = *after;
     file.node->seen = std::move(seen);

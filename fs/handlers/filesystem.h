@@ -20,6 +20,7 @@
 #include "fs/nodes/node_table.h"
 #include "fs/nodes/recent_looks.h"
 #include "fs/nodes/source_tree.h"
+#include "fs/nodes/written_sizes.h"
 #include "mirrorfs/mirror.h"
 #include "mirrorfs/replicator.h"
 
@@ -42,6 +43,9 @@ struct OpenFile {
   bool appends = false;  ///< the descriptor has O_APPEND after all
   OpenDecision way = {};
   [[nodiscard]] bool writable() const { return (flags & O_ACCMODE) != O_RDONLY; }
+  [[nodiscard]] bool written_whole() const {
+    return (flags & O_ACCMODE) == O_WRONLY && (flags & (O_CREAT | O_TRUNC)) != 0;
+  }
   [[nodiscard]] bool readable() const { return (flags & O_ACCMODE) != O_WRONLY; }
   [[nodiscard]] bool synchronous() const { return (flags & (O_SYNC | O_DSYNC)) != 0; }
 };
@@ -72,6 +76,7 @@ struct Filesystem {
   const Credentials own;
   Replicator& replicator;
   RecentLooks directory_looks;
+  WrittenSizes written_sizes;
   OpenModes open_modes;
   Captures captures;
   OpenHandles<OpenFile> open_files;

@@ -17,16 +17,35 @@ namespace {
 /// Of the application's flags those that our descriptor has too.
 int source_flags(int flags) { return flags & (O_ACCMODE | O_SYNC | O_DSYNC | O_NOATIME); }
 
+bool writes_whole(int flags) {
+  return (flags & O_ACCMODE) == O_WRONLY && (flags & (O_CREAT | O_TRUNC)) != 0;
+}
+
 /// Whoever writes a file as a whole may do so past us: then we have to read what was written.
 int readable_if_whole(const Filesystem& fs, int flags) {
-  const bool whole = (flags & O_ACCMODE) == O_WRONLY && (flags & (O_CREAT | O_TRUNC)) != 0;
-  const bool readable = whole && fs.open_modes.allowed() && fs.source.shows_every_write();
+  const bool readable =
+      writes_whole(flags) && fs.open_modes.allowed() && fs.source.shows_every_write();
   return readable ? (flags & ~O_ACCMODE) | O_RDWR : flags;
 }
 
 bool is_privileged(const Node& node) {
   return (node.known_mode() & (S_ISUID | S_ISGID)) != 0 ||
          node.capabilities != FileCapabilities::kAbsent;
+}
+
+bool expects_large(const Filesystem& fs, const NodeRef& node, int flags) {
+  if (!writes_whole(flags)) return false;
+  const auto where = fs.nodes.location(node);
+  return where && fs.written_sizes.expects_large(where->parent);
+}
+
+/// A large one is told of as soon as it is: in data.cpp.
+void note_written(Filesystem& fs, const OpenFile& closed) {
+  if (!closed.written_whole()) return;
+  const auto where = fs.nodes.location(closed.node);
+  if (!where || !fs.written_sizes.expects_large(where->parent)) return;
+  const auto now = fs.source.stat(closed.fd->get());
+  if (now) fs.written_sizes.note(where->parent, now->size);
 }
 
 OpenFacts facts_of(const Filesystem& fs, const NodeRef& node, int flags) {
@@ -42,7 +61,8 @@ OpenFacts facts_of(const Filesystem& fs, const NodeRef& node, int flags) {
           .io = fs.options.io,
           .passthrough_available = node->object().device == fs.source.root_metadata().id().device,
           .writes_show = fs.source.shows_every_write() && fs.source_keeps_nanoseconds &&
-                         fs.captures.has_room()};
+                         fs.captures.has_room(),
+          .expects_large = expects_large(fs, node, flags)};
 }
 
 /// The kernel writes to the backing file as whoever announced it: blocks are taken, and quotas
@@ -96,6 +116,7 @@ OpenFile& prepare(Filesystem& fs, const Caller& caller, const NodeRef& node, Ope
 void close_file(Filesystem& fs, OpenFile& open) {
   const auto closed = fs.open_files.take(open);
   if (!closed) return;
+  note_written(fs, *closed);
   if (closed->way.unseen != Unseen::kNothing) {
     fs.captures.released(fs, closed->node, closed->way.unseen);
   } else {

@@ -38,7 +38,7 @@ OpenDecision decide_open(const OpenFacts& facts) {
   if (facts.io == IoOption::kThrough || !facts.passthrough_available || facts.was_updated)
     return {};
   if (only_reads(facts)) return {.path = DataPath::kPassthrough};
-  if (writes_whole(facts) && facts.writes_show) {
+  if (writes_whole(facts) && facts.writes_show && facts.expects_large) {
     return {.path = DataPath::kPassthrough, .unseen = Unseen::kWrites};
   }
   return {};

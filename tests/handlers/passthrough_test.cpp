@@ -21,6 +21,7 @@ class PassedWriter : public Mounted {
     if (IsSkipped() || HasFatalFailure()) return;
     // One of them shows that the source keeps nanoseconds.
     for (const char* const name : {"n1", "n2", "n3", "n4", "n5", "old"}) make_file(name, "x");
+    make_file("large", std::string(1 << 20, 'x'));  // so that others like it are expected
     if (!session().passthrough_use().available) GTEST_SKIP() << "no FUSE passthrough here";
     close_and_settle(open("probe", O_WRONLY | O_CREAT));
     if (session().passthrough_use().opens == 0) {

@@ -14,10 +14,15 @@
 namespace mirrorfs::test {
 namespace {
 
-class PassedWriters : public Passthrough {};
+class PassedWriters : public Passthrough {
+ protected:
+  void SetUp() override {
+    Passthrough::SetUp();
+    if (!IsSkipped() && !HasFatalFailure()) let_writers_pass();
+  }
+};
 
 TEST_P(PassedWriters, WhatIsWrittenAsAWholeArrives) {
-  show_nanoseconds();
   const std::uint64_t before = passed(mirror());
   const std::size_t sizes[] = {0, 1, 4096, 70'000, (1U << 20) + 5, (6U << 20) + 1, 20U << 20};
   for (const std::size_t size : sizes) {
@@ -42,18 +47,19 @@ TEST_P(PassedWriters, WhatIsWrittenAsAWholeArrives) {
 
 // A writer that replaces its file by rename shows the old one or the new one.
 TEST_P(PassedWriters, WhatIsRenamedOverAnotherHasItsContent) {
-  write_file(mirror().mount("config"), pattern(20'000, 0));
+  constexpr std::size_t kLarge = (1U << 20) + 7;
+  write_file(mirror().mount("config"), pattern(kLarge, 0));
   mirror().wait();
   ChildProcess writer = ChildProcess::fork_off([&] {
-    for (unsigned version = 1; version <= 300; ++version) {
-      write_file(mirror().mount("config.new"), pattern(20'000, version));
+    for (unsigned version = 1; version <= 100; ++version) {
+      write_file(mirror().mount("config.new"), pattern(kLarge, version));
       rename_to(mirror().mount("config.new"), mirror().mount("config"));
     }
   });
   std::optional<int> ended;
   std::size_t looks = 0;
   while (!(ended = writer.wait(milliseconds(0)))) {
-    ASSERT_EQ(read_file(mirror().replica("config")).size(), 20'000U) << "after " << looks;
+    ASSERT_EQ(read_file(mirror().replica("config")).size(), kLarge) << "after " << looks;
     ++looks;
   }
   EXPECT_EQ(ended, 0);
@@ -62,8 +68,8 @@ TEST_P(PassedWriters, WhatIsRenamedOverAnotherHasItsContent) {
 }
 
 TEST_P(PassedWriters, OpenWritersSurviveTheDaemon) {
-  show_nanoseconds();
   make_directory(mirror().mount("d"));
+  let_writers_pass("d");
   const std::uint64_t before = passed(mirror());
   std::vector<UniqueFd> open;
   for (unsigned number = 0; number < 20; ++number) {
@@ -84,10 +90,10 @@ TEST_P(PassedWriters, OpenWritersSurviveTheDaemon) {
 }
 
 TEST_P(PassedWriters, SetIdBitsGivenToAnOpenFileGoWithTheNextWrite) {
-  show_nanoseconds();
-  const std::uint64_t before = passed(mirror());
   make_directory(mirror().mount("d"), 0777);
   change_mode(mirror().mount("d"), 0777);
+  let_writers_pass("d");
+  const std::uint64_t before = passed(mirror());
   ChildProcess other = ChildProcess::fork_off([&] {
     check(::setgid(65534), "setgid", {});
     check(::setuid(65534), "setuid", {});

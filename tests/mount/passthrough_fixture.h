@@ -71,12 +71,14 @@ class Passthrough : public testing::TestWithParam<Filesystem> {
   }
   MirrorMount& mirror() { return *mirror_; }
 
-  /// Writers are passed where one time was seen that no coarser clock could have stamped: one in
-  /// ten could be.
-  void show_nanoseconds() {
+  /// Writers are passed where one time was seen that no coarser clock could have stamped (one in
+  /// ten could be), and in directories where large files are written.
+  void let_writers_pass(const Path& directory = {}) {
+    make_directory(mirror().mount(directory / "small"));
     for (const char* const name : {"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8"}) {
-      write_file(mirror().mount(name), name);
+      write_file(mirror().mount(directory / "small" / name), name);
     }
+    write_file(mirror().mount(directory / "large"), pattern(1U << 20, 5));
   }
 
   /// A reader that the kernel serves by itself.

@@ -10,6 +10,7 @@
 #include "fs/nodes/kept_values.h"
 #include "fs/nodes/recent_looks.h"
 #include "fs/nodes/reserved_name.h"
+#include "fs/nodes/written_sizes.h"
 #include "fs/session/transport.h"
 
 namespace mirrorfs::fs {
@@ -54,6 +55,30 @@ std::unique_ptr<SeenAttributes> seen_with_size(std::uint64_t size) {
   auto seen = std::make_unique<SeenAttributes>();
   seen->metadata.size = size;
   return seen;
+}
+
+TEST(WrittenSizes, ALargeFileIsExpectedUntilManySmallOnesCame) {
+  WrittenSizes sizes;
+  const ObjectId one{1, 2, 3}, other{1, 4, 3};
+  EXPECT_FALSE(sizes.expects_large(one));
+  sizes.note(one, WrittenSizes::kLarge - 1);
+  EXPECT_FALSE(sizes.expects_large(one));
+  sizes.note(one, WrittenSizes::kLarge);
+  EXPECT_TRUE(sizes.expects_large(one));
+  EXPECT_FALSE(sizes.expects_large(other));
+  for (int small = 0; small < 7; ++small) sizes.note(one, 0);
+  EXPECT_TRUE(sizes.expects_large(one));
+  sizes.note(one, 0);
+  EXPECT_FALSE(sizes.expects_large(one));
+}
+
+TEST(WrittenSizes, TheDirectoryThatWasNotedLongestAgoGivesWay) {
+  WrittenSizes sizes;
+  for (std::uint64_t number = 0; number <= WrittenSizes::kMost; ++number) {
+    sizes.note({1, number + 1, 3}, WrittenSizes::kLarge);
+  }
+  EXPECT_FALSE(sizes.expects_large({1, 1, 3}));
+  EXPECT_TRUE(sizes.expects_large({1, 2, 3}));
 }
 
 TEST(RecentLooks, WhatWasTakenIsGone) {
@@ -174,6 +199,7 @@ OpenFacts whole_file() {
   OpenFacts open = facts(kWrites, OpenedAs::kNotOpen);
   open.creates = true;
   open.writes_show = true;
+  open.expects_large = true;
   return open;
 }
 
@@ -188,7 +214,7 @@ TEST(OpenPolicy, WhatWritesAWholeFileIsPassedAndCaptured) {
 }
 
 TEST(OpenPolicy, WhatRulesAWriterOutIsOneFact) {
-  OpenFacts each[11];
+  OpenFacts each[12];
   for (OpenFacts& one : each) one = whole_file();
   each[0].creates = false;
   each[1].appends = true;
@@ -201,6 +227,7 @@ TEST(OpenPolicy, WhatRulesAWriterOutIsOneFact) {
   each[8].was_updated = true;
   each[9].io = IoOption::kThrough;
   each[10].opened_as = OpenedAs::kCached;
+  each[11].expects_large = false;
   for (const OpenFacts& one : each) {
     EXPECT_EQ(decide_open(one), OpenDecision{kThrough}) << &one - each;
   }
