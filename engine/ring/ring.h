@@ -91,7 +91,9 @@ class Ring {
   /// openat2(2); O_CLOEXEC is added.
   OpenRequest open(int dirfd, const char* name, int flags, mode_t mode = 0,
                    std::uint64_t resolve = calls::kBeneath);
-  /// statx(2) for Metadata; name "" with AT_EMPTY_PATH asks for dirfd itself.
+  /// statx(2) for Metadata; name "" with AT_EMPTY_PATH asks for dirfd itself. A network
+  /// filesystem's server is asked, and not what the kernel remembers of it (AT_STATX_FORCE_SYNC):
+  /// after a cut that may be what was never done. Local filesystems ignore the flag.
   StatxRequest statx(int dirfd, const char* name, int flags = AT_SYMLINK_NOFOLLOW);
   /// One pread(2) or pwrite(2): may move less than asked, at most 0x7ffff000 bytes.
   SizeRequest read(int fd, std::span<std::byte> buffer, std::uint64_t offset);

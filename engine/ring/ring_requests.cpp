@@ -27,7 +27,7 @@ OpenRequest Ring::open(int dirfd, const char* name, int flags, mode_t mode, std:
 }
 
 StatxRequest Ring::statx(int dirfd, const char* name, int flags) {
-  return {*this, dirfd, name, flags};
+  return {*this, dirfd, name, flags | AT_STATX_FORCE_SYNC};
 }
 
 SizeRequest Ring::read(int fd, std::span<std::byte> buffer, std::uint64_t offset) {

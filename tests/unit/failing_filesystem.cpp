@@ -80,7 +80,8 @@ int unless_refused(FailingFilesystem::Attribute which, Set set) {
 int descriptor(const fuse_file_info* file) { return static_cast<int>(file->fh); }
 
 void* init(fuse_conn_info*, fuse_config* config) {
-  config->attr_timeout = config->entry_timeout = config->negative_timeout = 0;
+  config->attr_timeout = config->entry_timeout = state().believed;
+  config->negative_timeout = 0;
   config->nullpath_ok = 0;
   config->use_ino = 1;      // the names of one file show one inode
   config->hard_remove = 1;  // what is unlinked while it is open has no other name
@@ -241,9 +242,10 @@ void ignore_leaks_of_this_thread() {
 }  // namespace
 
 FailingFilesystem::FailingFilesystem(const std::filesystem::path& backing,
-                                     const std::filesystem::path& mount_point)
+                                     const std::filesystem::path& mount_point, double believed)
     : mount_point_(mount_point) {
   state_.backing = backing;
+  state_.believed = believed;
   std::string name = "failing";
   std::array<char*, 2> words = {name.data(), nullptr};
   fuse_args arguments = FUSE_ARGS_INIT(1, words.data());

@@ -18,8 +18,10 @@ namespace mirrorfs {
 /// Mounted while it lives. Needs /dev/fuse and the right to mount.
 class FailingFilesystem {
  public:
-  /// Shows `backing` at `mount_point`; check mounted() before use.
-  FailingFilesystem(const std::filesystem::path& backing, const std::filesystem::path& mount_point);
+  /// Shows `backing` at `mount_point`; check mounted() before use. For so many seconds the kernel
+  /// believes attributes and names that it was told, as of a server.
+  FailingFilesystem(const std::filesystem::path& backing, const std::filesystem::path& mount_point,
+                    double believed = 0);
   FailingFilesystem(const FailingFilesystem&) = delete;
   FailingFilesystem& operator=(const FailingFilesystem&) = delete;
   ~FailingFilesystem();
@@ -48,6 +50,7 @@ class FailingFilesystem {
 
   struct State {
     std::filesystem::path backing;
+    double believed = 0;
     Bends bends{};
     std::atomic<int> close_error = 0;
     std::array<std::atomic<int>, kAttributes> refusals{};
