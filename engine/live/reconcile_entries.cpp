@@ -200,6 +200,9 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::reconcile_held(
   auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, now,
                                                   std::nullopt, policy);
   if (!result) co_return pass_on(std::move(result));
+  // Whose name it was known to be may have been told by a reading that the name has left behind.
+  const bool linked = result->source && !result->is_directory && result->source->nlink > 1;
+  if (!linked) state_.links.release(entry);
   if (result->source && observer.names_were_split()) state_.links.set_split(result->source->id());
   if (!result->source || !result->is_directory) {
     const ObjectId object = result->source ? result->source->id() : ObjectId{};
@@ -210,9 +213,7 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::reconcile_held(
     if (!done) co_return pass_on(std::move(done));
     co_return result->source;
   }
-  if (result->source && result->source->nlink > 1) {
-    state_.links.add(result->source->id(), entry);
-  }
+  if (linked) state_.links.add(result->source->id(), entry);
   if (offered && result->source) {
     auto compared = co_await compare_linked(entry, *result->source, pair, offered);
     co_return compared;
