@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "fs/control/mount_table.h"
 #include "fs/control/names_json.h"
 #include "fs/control/socket_path.h"
 #include "mirrorfs/unique_fd.h"
@@ -61,6 +62,14 @@ UniqueFd open_directory(const stdfs::path& directory) {
   return fd ? std::move(*fd) : UniqueFd();
 }
 
+/// Somebody has removed the mount point: nothing is expected there any more. What is mounted is
+/// not touched, for it may hang.
+bool is_abandoned(const MountRecord& record) {
+  struct stat status{};
+  return !find_mount(record.mount) && ::lstat(record.mount.c_str(), &status) != 0 &&
+         (errno == ENOENT || errno == ENOTDIR);
+}
+
 }  // namespace
 
 Result<void> write_mount_record(int directory, const MountRecord& record) {
@@ -98,7 +107,7 @@ std::vector<MountRecord> all_mount_records() {
     for (const auto& entry : stdfs::directory_iterator(path, ignored)) {
       if (entry.path().extension() != kSuffix) continue;
       auto record = read_record(directory.get(), entry.path().filename().string());
-      if (record) records.push_back(std::move(*record));
+      if (record && !is_abandoned(*record)) records.push_back(std::move(*record));
     }
   }
   std::ranges::sort(records, {}, &MountRecord::mount);

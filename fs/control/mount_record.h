@@ -27,7 +27,7 @@ struct MountRecord {
 /// may see.
 [[nodiscard]] std::optional<MountRecord> read_mount_record(std::string_view mount);
 
-/// All that the caller may see.
+/// All that the caller may see, of mount points that there still are.
 [[nodiscard]] std::vector<MountRecord> all_mount_records();
 
 }  // namespace mirrorfs::control

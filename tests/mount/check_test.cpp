@@ -164,6 +164,18 @@ TEST_F(Check, AKilledDaemonIsMissedBeforeAndAfterTheMountIsRemoved) {
 }
 
 /// As after a reboot: nothing is left in /run, but the state directory knows.
+TEST_F(Check, AKilledOneWhoseMountPointIsRemovedIsNotMissed) {
+  std::string mount;
+  {
+    MirrorMount mirror;
+    mount = mirror.mount().string();
+    mirror.start();
+    mirror.crash();
+    ASSERT_NE(check_all().out.find(mount), std::string::npos);
+  }
+  EXPECT_EQ(check_all().out.find(mount), std::string::npos);
+}
+
 TEST_F(Check, APairWhoseSessionDidNotEndIsMissed) {
   MirrorMount mirror;
   ::setenv("MIRRORFS_STATE_DIR", mirror.state_directory().c_str(), 1);
