@@ -7,12 +7,10 @@
 #include <array>
 #include <cstdint>
 
+#include "engine/objects/filesystem_types.h"
+
 namespace mirrorfs::objects {
 namespace {
-
-// Not in every linux/magic.h.
-constexpr std::uint32_t kZfs = 0x2fc12fc1;
-constexpr std::uint32_t kBcachefs = 0xca451a4e;
 
 constexpr std::array<std::uint32_t, 10> kLocal = {EXT4_SUPER_MAGIC,
                                                   XFS_SUPER_MAGIC,
@@ -20,10 +18,10 @@ constexpr std::array<std::uint32_t, 10> kLocal = {EXT4_SUPER_MAGIC,
                                                   TMPFS_MAGIC,
                                                   F2FS_SUPER_MAGIC,
                                                   RAMFS_MAGIC,
-                                                  kZfs,
+                                                  kZfsMagic,
                                                   EROFS_SUPER_MAGIC_V1,
                                                   SQUASHFS_MAGIC,
-                                                  kBcachefs};
+                                                  kBcachefsMagic};
 
 constexpr time_t kMargin = 2;  // seconds; a tick would do
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "engine/objects/listing.h"
+#include "engine/objects/filesystem_types.h"
 #include "engine/objects/xattrs.h"
 #include "engine/replica/probe_steps.h"
 #include "mirrorfs/log.h"
@@ -22,10 +23,6 @@ namespace {
 
 constexpr const char* kFolder = "probe";
 
-// Not in every linux/magic.h.
-constexpr std::uint32_t kZfs = 0x2fc12fc1;
-constexpr std::uint32_t kBcachefs = 0xca451a4e;
-
 /// Local filesystems that either take an attribute as it is or refuse it. Of others, whose
 /// attributes a server or a driver maps, that is not known for every value.
 constexpr std::array<std::uint32_t, 9> kExact = {EXT4_SUPER_MAGIC,
@@ -34,9 +31,9 @@ constexpr std::array<std::uint32_t, 9> kExact = {EXT4_SUPER_MAGIC,
                                                  TMPFS_MAGIC,
                                                  F2FS_SUPER_MAGIC,
                                                  RAMFS_MAGIC,
-                                                 kZfs,
+                                                 objects::kZfsMagic,
                                                  OVERLAYFS_SUPER_MAGIC,
-                                                 kBcachefs};
+                                                 objects::kBcachefsMagic};
 
 bool is_exact(int folder, const Capabilities& found) {
   struct statfs filesystem{};
