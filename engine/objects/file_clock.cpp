@@ -12,16 +12,9 @@
 namespace mirrorfs::objects {
 namespace {
 
-constexpr std::array<std::uint32_t, 10> kLocal = {EXT4_SUPER_MAGIC,
-                                                  XFS_SUPER_MAGIC,
-                                                  BTRFS_SUPER_MAGIC,
-                                                  TMPFS_MAGIC,
-                                                  F2FS_SUPER_MAGIC,
-                                                  RAMFS_MAGIC,
-                                                  kZfsMagic,
-                                                  EROFS_SUPER_MAGIC_V1,
-                                                  SQUASHFS_MAGIC,
-                                                  kBcachefsMagic};
+constexpr std::array<std::uint32_t, 10> kLocal = {
+    EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,    TMPFS_MAGIC,    F2FS_SUPER_MAGIC,
+    RAMFS_MAGIC,      kZfsMagic,       EROFS_SUPER_MAGIC_V1, SQUASHFS_MAGIC, kBcachefsMagic};
 
 constexpr time_t kMargin = 2;  // seconds; a tick would do
 

@@ -11,8 +11,8 @@
 #include <array>
 #include <cerrno>
 
-#include "engine/objects/listing.h"
 #include "engine/objects/filesystem_types.h"
+#include "engine/objects/listing.h"
 #include "engine/objects/xattrs.h"
 #include "engine/replica/probe_steps.h"
 #include "mirrorfs/log.h"
@@ -25,15 +25,10 @@ constexpr const char* kFolder = "probe";
 
 /// Local filesystems that either take an attribute as it is or refuse it. Of others, whose
 /// attributes a server or a driver maps, that is not known for every value.
-constexpr std::array<std::uint32_t, 9> kExact = {EXT4_SUPER_MAGIC,
-                                                 XFS_SUPER_MAGIC,
-                                                 BTRFS_SUPER_MAGIC,
-                                                 TMPFS_MAGIC,
-                                                 F2FS_SUPER_MAGIC,
-                                                 RAMFS_MAGIC,
-                                                 objects::kZfsMagic,
-                                                 OVERLAYFS_SUPER_MAGIC,
-                                                 objects::kBcachefsMagic};
+constexpr std::array<std::uint32_t, 9> kExact = {
+    EXT4_SUPER_MAGIC,   XFS_SUPER_MAGIC,       BTRFS_SUPER_MAGIC,
+    TMPFS_MAGIC,        F2FS_SUPER_MAGIC,      RAMFS_MAGIC,
+    objects::kZfsMagic, OVERLAYFS_SUPER_MAGIC, objects::kBcachefsMagic};
 
 bool is_exact(int folder, const Capabilities& found) {
   struct statfs filesystem{};
