@@ -93,10 +93,10 @@ def _one(
     with Mirror(build.programs, place, options, begin) as mirror:
         workload.prepare(mirror.mount, material)
         mirror.wait()
-        used = _cpu_seconds(daemon[0].pid)
+        used = cpu_seconds(daemon[0].pid)
         wall = _timed(lambda: workload.run(mirror.mount, material))
         converged = wall + _timed(mirror.wait)
-        used = _cpu_seconds(daemon[0].pid) - used
+        used = cpu_seconds(daemon[0].pid) - used
         if number == 0:
             mirror.expect_equal()
     return Run(build.name, transport, workload.name, wall, converged, used, number)
@@ -108,7 +108,7 @@ def _timed(action: Callable[[], object]) -> float:
     return time.monotonic() - begin
 
 
-def _cpu_seconds(process: int) -> float:
+def cpu_seconds(process: int) -> float:
     """By all its threads, in nanoseconds; /proc/PID/stat counts in ticks."""
     total = 0
     for thread in Path(f"/proc/{process}/task").iterdir():
