@@ -37,13 +37,14 @@ bool TimeForm::may_become(const timespec& meant, const timespec& stored) const {
 
 Losses Capabilities::losses() const {
   Losses lost;
-  if (!owners) lost.add(Loss::kOwner);
+  if (!owners || (symlinks && !symlink_owners)) lost.add(Loss::kOwner);
   if (!modes) lost.add(Loss::kMode);
   if (!user_xattrs || !trusted_xattrs || !security_xattrs || !file_capabilities) {
     lost.add(Loss::kXattr);
   }
   if (!acls) lost.add(Loss::kAcl);
-  if (!times.settable || times.granularity > 1) lost.add(Loss::kTimes);
+  const bool all_times = times.settable && (symlink_times || !symlinks);
+  if (!all_times || times.granularity > 1) lost.add(Loss::kTimes);
   if (!links) lost.add(Loss::kLinks);
   if (!symlinks || !fifos || !sockets || !devices) lost.add(Loss::kSpecial);
   return lost;
@@ -60,9 +61,17 @@ bool Fidelity::leaves_out_type(unsigned mode) const {
   }
 }
 
-bool Fidelity::accepts_time(const timespec& meant, const timespec& stored) const {
+bool Fidelity::leaves_out_owner(unsigned mode) const {
+  return accepts(Loss::kOwner, replica.owners && (replica.symlink_owners || !S_ISLNK(mode)));
+}
+
+bool Fidelity::leaves_out_times(unsigned mode) const {
+  return accepts(Loss::kTimes, replica.times.settable && (replica.symlink_times || !S_ISLNK(mode)));
+}
+
+bool Fidelity::accepts_time(unsigned mode, const timespec& meant, const timespec& stored) const {
   if (!tolerated.contains(Loss::kTimes)) return false;
-  return !replica.times.settable || replica.times.may_become(meant, stored);
+  return leaves_out_times(mode) || replica.times.may_become(meant, stored);
 }
 
 }  // namespace mirrorfs

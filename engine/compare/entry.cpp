@@ -32,9 +32,21 @@ bool wrongly_shared(const EntryPair& entry) {
   return owner && *owner != entry.source.id();
 }
 
+ring::Task<Result<bool>> is_still_there(const EntryPair& entry) {
+  if (!entry.policy.same_object) co_return true;
+  Result<Metadata> now =
+      co_await entry.context.ring.statx(entry.directory.source, entry.name.c_str());
+  if (now) co_return now->id() == entry.source.id();
+  if (means_absent(now.error().code)) co_return false;
+  co_return pass_on(std::move(now));
+}
+
 ring::Task<Result<Reconciled>> correct_attributes(EntryPair& entry, objects::AttributeSet which,
                                                   const objects::Xattrs& wanted,
                                                   const objects::Xattrs& present) {
+  Result<bool> same = co_await is_still_there(entry);
+  if (!same) co_return pass_on(std::move(same));
+  if (!*same) co_return Reconciled::kVanished;
   Result<void> updated = co_await copy::update_attributes(entry.transfer, which, wanted, present);
   if (!updated) co_return pass_on(std::move(updated));
   entry.context.observer.attributes_set(entry.name);
@@ -43,7 +55,7 @@ ring::Task<Result<Reconciled>> correct_attributes(EntryPair& entry, objects::Att
 
 ring::Task<Result<void>> reconcile_attributes(Context context, DirectoryPair directory,
                                               std::string name, Metadata source) {
-  const Policy policy;
+  const Policy policy{.same_object = true};
   EntryPair entry(context, directory, name, policy);
   entry.source = source;
   Result<Metadata> replica = co_await context.ring.statx(directory.replica, name.c_str());
@@ -58,6 +70,9 @@ ring::Task<Result<void>> reconcile_attributes(Context context, DirectoryPair dir
   const objects::AttributeSet which =
       objects::differing(source, *wanted, *replica, *present, context.rights);
   if (!which.any()) co_return Result<void>{};
+  Result<bool> same = co_await is_still_there(entry);
+  if (!same) co_return pass_on(std::move(same));
+  if (!*same) co_return fail(ENOENT, "statx", name);
   Result<void> updated = co_await copy::update_attributes(entry.transfer, which, *wanted, *present);
   if (updated && entry.transfer.refused) context.observer.refused(name, *entry.transfer.refused);
   co_return updated;

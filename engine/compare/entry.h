@@ -85,7 +85,11 @@ struct Known {
 /// Either of them for an object with several names: made once, then linked.
 [[nodiscard]] ring::Task<Result<Reconciled>> reconcile_linked(EntryPair& entry);
 
-/// Sets `which` on the replica's object and tells the observer.
+/// Policy::same_object: the source has this very object under the name, and what was read by that
+/// name was its. Without: not looked at, and true.
+[[nodiscard]] ring::Task<Result<bool>> is_still_there(const EntryPair& entry);
+
+/// Sets `which` on the replica's object and tells the observer. `wanted` was read by name.
 [[nodiscard]] ring::Task<Result<Reconciled>> correct_attributes(EntryPair& entry,
                                                                 objects::AttributeSet which,
                                                                 const objects::Xattrs& wanted,

@@ -11,9 +11,13 @@ Result<VerifyReport> verify_keeping(int source_root, int replica_root, const Ver
                                     replica::Keeper* keeper, const Boundaries* boundaries,
                                     const Fidelity& fidelity) {
   compare::ReportListener listener(options.most_differences, nullptr);
+  // As the replica's disk has it, whatever the page cache remembers.
+  const timespec reread_since{.tv_sec = 0, .tv_nsec = options.full ? 1 : 0};
   const compare::Policy policy{
       .compare = options.full ? compare::Compare::kFull : compare::Compare::kQuick,
-      .dry_run = !options.repair};
+      .dry_run = !options.repair,
+      .changed_since = {},
+      .reread_since = reread_since};
   Result<void> walked = compare::walk_trees({source_root, replica_root}, policy, listener, nullptr,
                                             keeper, boundaries, fidelity);
   if (!walked) return pass_on(std::move(walked));

@@ -36,6 +36,9 @@ struct Policy {
   /// A large file, and one with several names, that is there already is changed where it stands;
   /// else it is replaced as a whole, so that an interruption never leaves half a file.
   bool update_in_place = true;
+  /// The object that is looked at first is the one meant: EBUSY when another one, or none, has the
+  /// name later. Content that is found equal was this object's.
+  bool same_object = false;
 };
 
 }  // namespace mirrorfs::compare

@@ -112,14 +112,26 @@ ring::Task<Result<Reconciled>> remove_extraneous(EntryPair& entry) {
   co_return Reconciled::kChanged;
 }
 
+/// Policy::same_object: the one that was looked at first; null: there was none.
+Result<void> check_same(const EntryPair& entry, const Known& source,
+                        std::optional<ObjectId>& looked_at) {
+  const ObjectId now = source.metadata ? source.metadata->id() : ObjectId{};
+  if (!looked_at) looked_at = now;
+  if (!entry.policy.same_object || *looked_at == now) return {};
+  return fail(EBUSY, "reconcile (the name has changed hands)", entry.name);
+}
+
 /// One attempt: looks at what is not known, then does what the source's type requires.
-ring::Task<Result<Reconciled>> attempt(EntryPair& entry, Known source, Known replica, bool first,
-                                       EntryResult& result) {
+ring::Task<Result<Reconciled>> attempt(EntryPair& entry, Known source, Known replica,
+                                       std::optional<ObjectId>& object, EntryResult& result) {
   const Context& context = entry.context;
   const DirectoryPair& directory = entry.directory;
   Result<void> looked =
       co_await look_if_unknown(context.ring, directory.source, entry.name, source);
   if (!looked) co_return pass_on(std::move(looked));
+  const bool first = !object;
+  Result<void> same = check_same(entry, source, object);
+  if (!same) co_return pass_on(std::move(same));
   const bool listed = replica.looked && replica.metadata;
   looked = co_await look_if_unknown(context.ring, directory.replica, entry.name, replica);
   if (!looked) co_return pass_on(std::move(looked));
@@ -177,9 +189,10 @@ ring::Task<Result<EntryResult>> reconcile_known(Context context, DirectoryPair d
   Result<Reconciled> outcome = Reconciled::kVanished;
   bool opened_parent = false;
   objects::Shortages shortages;
+  std::optional<ObjectId> object;
   for (int tries = 0; tries < kAttempts; ++tries) {
     ring::Task<Result<Reconciled>> one =
-        attempt(entry, std::exchange(source, {}), std::exchange(replica, {}), tries == 0, result);
+        attempt(entry, std::exchange(source, {}), std::exchange(replica, {}), object, result);
     outcome = co_await std::move(one);
     if (!outcome && objects::is_shortage(outcome.error().code)) {
       // With fewer objects in flight there will be enough.

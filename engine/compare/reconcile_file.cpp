@@ -139,7 +139,12 @@ ring::Task<Result<Reconciled>> reconcile_file(EntryPair& entry) {
     if (objects::means_vanished(found.error().code)) co_return Reconciled::kVanished;
     co_return pass_on(std::move(found));
   }
-  if (!found->content && !found->attributes.any() && !found->shared) co_return Reconciled::kEqual;
+  if (!found->content && !found->attributes.any() && !found->shared) {
+    if (!must_compare_content(entry)) co_return Reconciled::kEqual;
+    Result<bool> same = co_await is_still_there(entry);
+    if (!same) co_return pass_on(std::move(same));
+    co_return *same ? Reconciled::kEqual : Reconciled::kVanished;
+  }
   entry.differs(describe(*found, entry));
   if (entry.policy.dry_run) co_return Reconciled::kChanged;
   if (!found->content && !found->shared) {

@@ -22,9 +22,10 @@ ring::Task<Result<std::shared_ptr<const objects::DirFd>>> find_again(
   co_return directory;
 }
 
-/// Links the name to the object at `place`. ENOENT: it is no longer there; EMLINK: the replica's
+/// Links the name to the object at `place`; nothing: it is no longer there. EMLINK: the replica's
 /// filesystem allows no further name for it.
-ring::Task<Result<Reconciled>> link_to(EntryPair& entry, const copy::HardlinkMap::Place& place) {
+ring::Task<Result<std::optional<Reconciled>>> link_to(EntryPair& entry,
+                                                      const copy::HardlinkMap::Place& place) {
   const Context& context = entry.context;
   if (place.replica && entry.replica && entry.replica->id() == place.replica) {
     co_return Reconciled::kEqual;
@@ -34,9 +35,13 @@ ring::Task<Result<Reconciled>> link_to(EntryPair& entry, const copy::HardlinkMap
   }
   if (entry.policy.dry_run) co_return Reconciled::kChanged;
   Result<std::shared_ptr<const objects::DirFd>> directory = co_await find_again(context, place);
+  const int missing = directory ? 0 : directory.error().code;
+  if (missing == ENOENT || missing == ESTALE) co_return std::nullopt;
   if (!directory) co_return pass_on(std::move(directory));
   Result<void> linked =
       co_await copy::publish_link(entry.transfer, (*directory)->get(), place.where.name.c_str());
+  // ESTALE from here is of a server that is in trouble: a copy would be made at each attempt.
+  if (!linked && linked.error().code == ENOENT) co_return std::nullopt;
   if (!linked) co_return pass_on(std::move(linked));
   if (!entry.replica) context.observer.created(entry.name);
   if (entry.replica) context.observer.attributes_set(entry.name);
@@ -80,11 +85,10 @@ ring::Task<Result<std::optional<Reconciled>>> try_link(EntryPair& entry,
                                                        bool& split) {
   split = stays_a_copy(entry, place);
   if (split) co_return std::nullopt;
-  Result<Reconciled> linked = co_await link_to(entry, place);
-  if (linked) co_return std::optional(*linked);
-  const int code = linked.error().code;
-  split = takes_no_more_names(entry, code);
-  if (!split && code != ENOENT && code != ESTALE) co_return pass_on(std::move(linked));
+  Result<std::optional<Reconciled>> linked = co_await link_to(entry, place);
+  if (linked) co_return linked;
+  split = takes_no_more_names(entry, linked.error().code);
+  if (!split) co_return pass_on(std::move(linked));
   co_return std::nullopt;
 }
 

@@ -105,7 +105,12 @@ ring::Task<Result<Reconciled>> reconcile_small(EntryPair& entry) {
     if (objects::means_vanished(code) || code == EINVAL) co_return Reconciled::kVanished;
     co_return pass_on(std::move(found));
   }
-  if (!found->rebuild && !found->attributes.any()) co_return Reconciled::kEqual;
+  if (!found->rebuild && !found->attributes.any()) {
+    if (entry.policy.compare != Compare::kFull) co_return Reconciled::kEqual;
+    Result<bool> same = co_await is_still_there(entry);
+    if (!same) co_return pass_on(std::move(same));
+    co_return *same ? Reconciled::kEqual : Reconciled::kVanished;
+  }
   if (!found->what.empty()) entry.differs(found->what);
   if (entry.policy.dry_run) co_return Reconciled::kChanged;
   if (!found->rebuild) {
@@ -113,6 +118,9 @@ ring::Task<Result<Reconciled>> reconcile_small(EntryPair& entry) {
         entry, found->attributes, found->source_xattrs, found->replica_xattrs);
     co_return updated;
   }
+  Result<bool> same = co_await is_still_there(entry);
+  if (!same) co_return pass_on(std::move(same));
+  if (!*same) co_return Reconciled::kVanished;
   Result<Reconciled> built = co_await rebuild(entry, *found);
   co_return built;
 }

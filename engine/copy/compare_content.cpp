@@ -1,8 +1,11 @@
-// compare_content() and update_content_in_place(): two files side by side, piece by piece.
+// compare_content(), compare_uncached() and update_content_in_place(): two files side by side,
+// piece by piece.
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <span>
 
@@ -65,6 +68,41 @@ Result<Extents> either_data(int a, int b, ByteRange within) {
   return united(*first, *second);
 }
 
+/// cachestat(2), which the C library does not have (Linux 6.5).
+struct CacheRange {
+  std::uint64_t offset, length;
+};
+struct CachedPages {
+  std::uint64_t cached, dirty, in_write_back, evicted, recently_evicted;
+};
+
+/// Whether somebody has read or written there lately; where the kernel does not tell, yes.
+bool is_cached(int fd, ByteRange range) {
+#ifdef SYS_cachestat
+  constexpr long kCall = SYS_cachestat;
+#else
+  constexpr long kCall = 451;  // on every architecture
+#endif
+  CacheRange asked{range.offset, range.length};
+  CachedPages pages{};
+  if (::syscall(kCall, fd, &asked, &pages, 0U) != 0) return true;
+  return pages.cached > 0;
+}
+
+/// One piece, as compare_uncached() has it.
+ring::Task<Result<bool>> compare_piece(ring::Ring& ring, int source, int replica, ByteRange range,
+                                       std::byte* buffer) {
+  const bool cached = is_cached(source, range);
+  Result<void> dropped = co_await ring.fadvise(replica, range, POSIX_FADV_DONTNEED);
+  if (!dropped) co_return pass_on(std::move(dropped));
+  Result<Pair> pair = co_await read_pair(ring, source, replica, range, buffer);
+  if (!pair) co_return pass_on(std::move(pair));
+  dropped = co_await ring.fadvise(replica, range, POSIX_FADV_DONTNEED);
+  if (dropped && !cached) dropped = co_await ring.fadvise(source, range, POSIX_FADV_DONTNEED);
+  if (!dropped) co_return pass_on(std::move(dropped));
+  co_return equal(*pair);
+}
+
 ring::Task<Result<bool>> compare_small(ring::Ring& ring, int source, int replica,
                                        std::uint64_t size) {
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kHalf + size);
@@ -95,6 +133,7 @@ ring::Task<Result<bool>> compare_content(ring::Ring& ring, int source, int repli
                                          std::uint64_t size, PieceBudget& budget) {
   if (size == 0) co_return true;
   if (size <= kSmallFile) {
+    if (budget.is_paced()) co_await budget.pace(size);
     ring::Task<Result<bool>> small = compare_small(ring, source, replica, size);
     co_return co_await std::move(small);
   }
@@ -102,6 +141,7 @@ ring::Task<Result<bool>> compare_content(ring::Ring& ring, int source, int repli
   if (!extents) co_return pass_on(std::move(extents));
   const auto compare_piece = [&ring, source, replica, &budget](ByteRange range,
                                                                PieceRun& run) -> ring::Task<void> {
+    if (budget.is_paced()) co_await budget.pace(range.length);
     const PieceBudget::Piece piece = co_await budget.acquire();
     Result<Pair> pair = co_await read_pair(ring, source, replica, range, piece.data());
     if (!pair) co_return run.failed(std::move(pair.error()));
@@ -111,6 +151,23 @@ ring::Task<Result<bool>> compare_content(ring::Ring& ring, int source, int repli
   co_await for_each_piece(ring, budget, in_pieces(*extents, kHalf), run, compare_piece);
   if (run.error) co_return std::unexpected(std::move(*run.error));
   co_return !run.stop;
+}
+
+ring::Task<Result<bool>> compare_uncached(ring::Ring& ring, int source, int replica,
+                                          std::uint64_t size, const Pace& pace) {
+  constexpr std::uint64_t kWindow = 64ULL << 20;  // bounds the list of extents
+  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(2 * kHalf);
+  for (std::uint64_t at = 0; at < size; at += kWindow) {
+    Result<Extents> extents = either_data(source, replica, {at, std::min(kWindow, size - at)});
+    if (!extents) co_return pass_on(std::move(extents));
+    for (const ByteRange& range : in_pieces(*extents, kHalf)) {
+      const bool go_on = co_await pace(range.length);
+      if (!go_on) co_return fail(ECANCELED, "compare");
+      Result<bool> same = co_await compare_piece(ring, source, replica, range, buffer.get());
+      if (!same || !*same) co_return same;
+    }
+  }
+  co_return true;
 }
 
 ring::Task<Result<std::uint64_t>> update_content_in_place(replica::Writer& writer, int from,
@@ -129,6 +186,7 @@ ring::Task<Result<std::uint64_t>> update_content_in_place(replica::Writer& write
   if (!extents) co_return pass_on(std::move(extents));
   const auto update_piece = [&ring, &writer, from, replica, &budget](
                                 ByteRange part, PieceRun& run) -> ring::Task<void> {
+    if (budget.is_paced()) co_await budget.pace(part.length);
     const PieceBudget::Piece piece = co_await budget.acquire();
     Result<Pair> pair = co_await read_pair(ring, from, replica, part, piece.data());
     if (!pair) co_return run.failed(std::move(pair.error()));

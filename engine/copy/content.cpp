@@ -5,6 +5,7 @@
 
 #include "engine/copy/extents.h"
 #include "engine/copy/piece_work.h"
+#include "engine/copy/rate_limit.h"
 #include "engine/replica/writer.h"
 #include "engine/ring/ring.h"
 
@@ -59,6 +60,7 @@ ring::Task<Result<std::uint64_t>> copy_large(replica::Writer& writer, int from, 
   // NOLINTNEXTLINE(cppcoreguidelines-avoid-capturing-lambda-coroutines)
   const auto copy_piece = [&ring, &writer, from, to, &budget](ByteRange range,
                                                               PieceRun& run) -> ring::Task<void> {
+    if (budget.is_paced()) co_await budget.pace(range.length);
     const PieceBudget::Piece piece = co_await budget.acquire();
     const std::span<std::byte> bytes(piece.data(), range.length);
     Result<std::size_t> got = co_await ring.read_all_at(from, bytes, range.offset);
@@ -97,10 +99,13 @@ ring::Task<PieceBudget::Piece> PieceBudget::acquire() {
   co_return Piece(*this, std::move(permit));
 }
 
+ring::Task<void> PieceBudget::pace(std::uint64_t bytes) { return limit_->take(bytes); }
+
 ring::Task<Result<std::uint64_t>> copy_content(replica::Writer& writer, int from, int to,
                                                Metadata source, PieceBudget& pieces) {
   if (source.size == 0) co_return std::uint64_t{0};
   if (source.size <= kSmallFile && !may_have_holes(source)) {
+    if (pieces.is_paced()) co_await pieces.pace(source.size);
     ring::Task<Result<std::uint64_t>> small = copy_small(writer, from, to, source.size);
     co_return co_await std::move(small);
   }

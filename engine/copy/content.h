@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -22,6 +23,8 @@ class Writer;
 }
 
 namespace mirrorfs::copy {
+
+class RateLimit;
 
 /// bytes moved by one read and write. Larger writes make the kernel use larger folios, which are
 /// expensive in a virtual machine that gives free memory back to its host (docs/adr/0014).
@@ -58,6 +61,12 @@ class PieceBudget {
   void cancel_by(const std::atomic<bool>* flag) { cancelled_ = flag; }
   [[nodiscard]] bool cancelled() const { return cancelled_ != nullptr && *cancelled_; }
 
+  /// Content is read no faster than that from now on, but where `limit` says otherwise.
+  void pace_by(RateLimit* limit) { limit_ = limit; }
+  [[nodiscard]] bool is_paced() const { return limit_ != nullptr; }
+  /// Before so much is read of the source. While is_paced(), and holding no piece.
+  [[nodiscard]] ring::Task<void> pace(std::uint64_t bytes);
+
   /// Bytes written of files whose copy has not ended.
   [[nodiscard]] std::uint64_t under_way() const { return under_way_; }
   void moved(std::uint64_t bytes) { under_way_ += bytes; }
@@ -65,6 +74,7 @@ class PieceBudget {
 
  private:
   const std::atomic<bool>* cancelled_ = nullptr;
+  RateLimit* limit_ = nullptr;
   std::uint64_t under_way_ = 0;
   const std::size_t size_;
   ring::Semaphore permits_;
@@ -82,6 +92,15 @@ class PieceBudget {
 /// True when both files hold the same `size` bytes (holes count as zeros).
 [[nodiscard]] ring::Task<Result<bool>> compare_content(ring::Ring& ring, int source, int replica,
                                                        std::uint64_t size, PieceBudget& pieces);
+
+/// Awaited before so many bytes are read of both files; false: that is to be given up.
+using Pace = std::function<ring::Task<bool>(std::uint64_t bytes)>;
+
+/// The same, one piece at a time, and of the replica what its disk has: clean pages of it are
+/// dropped before and after. So are those of the source that were not cached before: nobody else
+/// reads them. ECANCELED: `pace` has said so.
+[[nodiscard]] ring::Task<Result<bool>> compare_uncached(ring::Ring& ring, int source, int replica,
+                                                        std::uint64_t size, const Pace& pace);
 
 /// Gives `replica` (opened O_RDWR) the size and content of `from`, writing only what differs in
 /// `range`; where `from` has a hole and `replica` data, the hole is punched. Returns the bytes

@@ -152,18 +152,23 @@ ring::Task<Result<void>> remove_tree(Context context, int dirfd, const char* nam
   co_return Result<void>{};
 }
 
-ring::Task<void> clear_leftovers(Context context) {
+ring::Task<Result<void>> clear_leftovers(Context context) {
   Staging& staging = *context.staging;
+  Result<void> result;
   for (std::string& name : staging.take_leftovers()) {
     Result<void> gone = co_await context.writer.discard(staging.dirfd(), name.c_str(), 0);
     if (gone || gone.error().code == ENOENT) continue;
     if (gone.error().code == EISDIR) {
       const std::size_t before = staging.leftovers();
       gone = co_await remove_tree(context, staging.dirfd(), name.c_str());
-      if (gone || staging.leftovers() > before) continue;
+      if (gone) continue;
+      result = gone;
+      if (staging.leftovers() > before) continue;
     }
+    result = gone;
     staging.leave(std::move(name));
   }
+  co_return result;
 }
 
 }  // namespace mirrorfs::copy

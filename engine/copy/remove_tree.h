@@ -12,6 +12,6 @@ namespace mirrorfs::copy {
 [[nodiscard]] ring::Task<Result<void>> remove_tree(Context context, int dirfd, const char* name);
 
 /// Tries once more to remove what could not be removed from the staging folder before.
-[[nodiscard]] ring::Task<void> clear_leftovers(Context context);
+[[nodiscard]] ring::Task<Result<void>> clear_leftovers(Context context);
 
 }  // namespace mirrorfs::copy

@@ -9,10 +9,12 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::pair<const char*, bool Capabilities::*>, 19> kAnswers = {{
+constexpr std::array<std::pair<const char*, bool Capabilities::*>, 21> kAnswers = {{
     {"exact", &Capabilities::exact},
     {"owners", &Capabilities::owners},
     {"modes", &Capabilities::modes},
+    {"symlink_owners", &Capabilities::symlink_owners},
+    {"symlink_times", &Capabilities::symlink_times},
     {"user_xattrs", &Capabilities::user_xattrs},
     {"trusted_xattrs", &Capabilities::trusted_xattrs},
     {"security_xattrs", &Capabilities::security_xattrs},

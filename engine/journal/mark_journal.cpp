@@ -262,17 +262,25 @@ void MarkJournal::append_to(File& file, const std::string& bytes) {
 /// No file is better than one that lacks a mark.
 void MarkJournal::give_up(const Error& why) {
   given_up_ = broken_ = true;
+  remove_file(why);
+  file_ = {};
+  durable_ = appended_;
+}
+
+void MarkJournal::remove_file(const Error& why) {
+  const std::lock_guard lock(names_);
+  if (retired_) return;
   log_warn(
       "the journal of marks cannot be written: {}: should this process be killed before it can, "
       "the next start compares everything",
       why.message());
-  if (::unlinkat(directory_.get(), name_.c_str(), 0) != 0 && errno != ENOENT) {
-    log_error("the journal of marks cannot be removed: {}",
-              fail_errno("unlink", name_).error().message());
-  }
-  if (owner_.durable) ::fsync(directory_.get());  // that it is gone is relied on, too
-  file_ = {};
-  durable_ = appended_;
+  const bool removed = ::unlinkat(directory_.get(), name_.c_str(), 0) == 0 || errno == ENOENT;
+  // That it is gone is relied on, too.
+  const bool stays_so = removed && (!owner_.durable || ::fsync(directory_.get()) == 0);
+  if (stays_so) return;
+  log_error("the journal of marks cannot be removed: {}",
+            fail_errno(removed ? "fsync" : "unlink", name_).error().message());
+  if (when_outdated_) when_outdated_();
 }
 
 void MarkJournal::follow(const Operation& operation) {
@@ -348,8 +356,15 @@ std::size_t MarkJournal::size() const {
   return marks_.size() + (everything_marked_ ? 1 : 0);
 }
 
+void MarkJournal::retire() {
+  constexpr std::chrono::seconds kPatience{1};
+  const std::unique_lock lock(names_, kPatience);
+  retired_ = true;
+}
+
 void MarkJournal::clear_through(SequenceNumber through) {
-  if (auto done = rewrite(through); !done) {
+  const auto done = rewrite(through);
+  if (!done && done.error().code != ECANCELED) {
     log_warn("the journal of marks stays as long as it is: {}", done.error().message());
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -30,6 +31,7 @@ namespace mirrorfs::journal {
 /// source, so that a mark names its directory by identity and a rename above it changes nothing.
 ///
 /// A file that cannot be written is removed: the next start, finding none, compares everything.
+/// When it cannot be removed either, somebody else has to see to it that it is not believed.
 /// Members are safe from any thread.
 class MarkJournal {
  public:
@@ -103,6 +105,15 @@ class MarkJournal {
   /// Whatever operations up to `through` did is on the replica's disk. Waits for the file.
   void clear_through(SequenceNumber through);
 
+  /// From now on the file is not replaced or removed: it may be the next session's. For a session
+  /// that leaves threads behind; before it gives up the pair. Waits for a replacement that is under
+  /// way, not for long.
+  void retire();
+
+  /// Called when the file lacks a mark and could not be removed, under locks of the journal. Set
+  /// before the first begin().
+  void when_outdated(std::function<void()> call) { when_outdated_ = std::move(call); }
+
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] bool is_durable() const { return owner_.durable; }
 
@@ -157,6 +168,7 @@ class MarkJournal {
   void append(const Write& write);
   void append_to(File& file, const std::string& bytes);
   void give_up(const Error& why);
+  void remove_file(const Error& why);
   [[nodiscard]] static bool is_needed(const Entry& entry, Through through) {
     return entry.under_way > 0 || entry.pinned || !through || entry.last > *through;
   }
@@ -165,7 +177,7 @@ class MarkJournal {
   // Replacing the file (mark_journal_rewrite.cpp).
   [[nodiscard]] Result<void> rewrite(Through through);
   [[nodiscard]] Result<void> write_next(Through through);
-  [[nodiscard]] Result<File> begin_file() const;
+  [[nodiscard]] Result<File> begin_file();
   [[nodiscard]] bool has_unneeded(Through through) const;
   [[nodiscard]] std::string snapshot(Through through, Leaving& leaving);
   void keep_needed(Through through, Leaving& leaving);
@@ -187,6 +199,10 @@ class MarkJournal {
   const JournalOwner owner_;
   const std::size_t most_;
   const std::string name_;
+  std::function<void()> when_outdated_;
+
+  std::timed_mutex names_;  // held while a name in the directory changes; mutex_ is not taken then
+  std::atomic<bool> retired_ = false;  // set under names_, unless that takes too long
 
   mutable std::mutex mutex_;  // guards the rest
   std::unordered_map<Location, Entry> marks_;

@@ -18,15 +18,20 @@ constexpr unsigned kMostRounds = 8;
 
 }  // namespace
 
-Result<MarkJournal::File> MarkJournal::begin_file() const {
+Result<MarkJournal::File> MarkJournal::begin_file() {
   File file;
   if (::getrandom(&file.salt, sizeof file.salt, 0) != sizeof file.salt) {
     return fail_errno("getrandom");
   }
   const std::string fresh = name_ + ".new";
+  const std::lock_guard lock(names_);
+  if (retired_) return fail(ECANCELED, "open", fresh);
+  // A session that left a thread behind may still write into what it began.
+  if (::unlinkat(directory_.get(), fresh.c_str(), 0) != 0 && errno != ENOENT) {
+    return fail_errno("unlink", fresh);
+  }
   UniqueFd opened(::openat(directory_.get(), fresh.c_str(),
-                           O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-                           0600));
+                           O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!opened) return fail_errno("open", fresh);
   file.fd = std::make_shared<const UniqueFd>(std::move(opened));
   return file;
@@ -129,8 +134,12 @@ Result<void> MarkJournal::take_its_place() {
     if (next_.failed) return fail(EIO, "write", fresh);
     given_up_ = false;
   }
-  if (::renameat(directory_.get(), fresh.c_str(), directory_.get(), name_.c_str()) != 0) {
-    return fail_errno("renameat", name_);
+  {
+    const std::lock_guard lock(names_);
+    if (retired_) return fail(ECANCELED, "renameat", name_);
+    if (::renameat(directory_.get(), fresh.c_str(), directory_.get(), name_.c_str()) != 0) {
+      return fail_errno("renameat", name_);
+    }
   }
   // Until then the old file may be the one that is found after a power cut.
   const bool synced = !owner_.durable || ::fsync(directory_.get()) == 0;

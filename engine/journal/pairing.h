@@ -59,6 +59,8 @@ class Pairing {
   /// Asked for with Request::mounts.
   [[nodiscard]] bool mounts() const { return mounts_; }
   [[nodiscard]] int reserved_directory() const { return reserved_.get(); }
+  /// Somebody else may work with the trees from now on.
+  void give_up_locks() { locks_.clear(); }
   /// Asked for a mount where there is nothing to adopt: one line for the user.
   [[nodiscard]] std::optional<std::string> needless_adopt() const;
 

@@ -41,9 +41,6 @@ StartUp<std::filesystem::path> default_directory() {
 constexpr long kLifeInterval = 20'000'000;  // ns
 constexpr long kLifeSlack = 100'000'000;    // ns
 
-/// In the replica's reserved directory: the nonce of the last session.
-constexpr const char* kReplicaFile = "session";
-
 timespec later(timespec time, long nanoseconds) {
   time.tv_nsec += nanoseconds;
   if (time.tv_nsec >= 1'000'000'000) {
@@ -152,9 +149,11 @@ void SessionRecord::believe(const std::string& text, const std::string& nonce_th
     return forget();
   }
   if (nonce_.empty() || nonce_there != nonce_) {
-    log_warn(
-        "the replica was used with another state directory since the last session recorded here: "
-        "comparing both trees");
+    log_warn("{}: comparing both trees",
+             nonce_there.empty()
+                 ? "the replica does not confirm what is recorded here of the last session"
+                 : "the replica was used with another state directory since the last session "
+                   "recorded here");
     return forget();
   }
   timespec now{};
@@ -204,7 +203,8 @@ Result<void> SessionRecord::end_clean(timespec now) {
   ended_ = now;
   pair_.session.source_since = now;
   if (auto written = write_pair(true); !written) return written;
-  return write(true);
+  if (auto written = write(true); !written || !disowned_) return written;
+  return replace_small_file(reserved_.get(), kReplicaFile, nonce_);
 }
 
 Result<void> SessionRecord::write(bool clean) const {

@@ -59,6 +59,13 @@ class SessionRecord {
   [[nodiscard]] Result<void> begin(timespec now);
   [[nodiscard]] Result<void> end_clean(timespec now);
 
+  /// While the replica lacks this file of its reserved directory, what the state directory has of
+  /// this session is not believed.
+  static constexpr const char* kReplicaFile = "session";
+  [[nodiscard]] int reserved_directory() const { return reserved_.get(); }
+  /// The file was removed; a clean end makes it again.
+  void note_disowned() { disowned_ = true; }
+
   /// Something was just done to the replica. Cheap; ring thread. A later session takes what has
   /// a later ctime for somebody else's. Notices a clock that was set back, too.
   void note_life();
@@ -79,6 +86,7 @@ class SessionRecord {
   BootClock clock_ = BootClock::now();
   std::string nonce_;
   bool clean_ = false;
+  bool disowned_ = false;
   timespec unclean_since_{}, ended_{}, last_life_{};
   std::optional<timespec> foreign_since_;
 };

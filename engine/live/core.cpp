@@ -2,16 +2,13 @@
 
 #include <sys/resource.h>
 
-#include "engine/objects/file_clock.h"
-#include "mirrorfs/log.h"
+#include <algorithm>
 
 namespace mirrorfs::live {
 namespace {
 
-constexpr std::size_t kFailuresNamed = 20;
-constexpr double kLaggingFrom = 1.0;  // seconds
+constexpr std::size_t kExaminedAtOnce = 64;
 constexpr std::chrono::milliseconds kKeepOpen(500);
-constexpr std::chrono::milliseconds kRestTick(2);
 constexpr std::chrono::milliseconds kGather(1);
 
 /// A quarter of the descriptors for the directory table, an eighth for files; the rest is for FUSE
@@ -32,14 +29,27 @@ Core::Core(Parts parts)
       boundaries_(std::move(parts.boundaries)),
       state_(*ring_, parts.intake, parts.journal, parts.root, parts.source_root, parts.replica_root,
              descriptors_to_keep(), objects::Rights::current(parts.fidelity), keeper_.get(),
-             session_, boundaries_),
-      reconciler_(state_, staging_),
+             session_, boundaries_, parts.late_requests),
+      reconciler_(state_, staging_, [this] { return waits_.applications_wait_for_marks(); }),
       recovery_(state_, reconciler_),
       times_(state_, reconciler_),
       dispatcher_(state_, reconciler_, times_),
       durability_(state_, reconciler_, times_, parts.source_root, parts.replica_root),
       closer_(state_, reconciler_, durability_),
-      waits_(state_, durability_, times_, dispatcher_) {}
+      waits_(state_, reconciler_, durability_, times_, dispatcher_),
+      path_waits_(state_, durability_, dispatcher_),
+      examiner_(state_, reconciler_),
+      scrubber_(state_, examiner_,
+                {.state_directory = session_.state_directory(),
+                 .pair_id = std::move(parts.pair_id),
+                 .may_run = [this] { return may_scrub(); },
+                 .expected = [this] { return scrub_work(); }}) {
+  examiner_.paused = [this] { return dispatcher_.paused(); };
+  state_.on_begin = [this](const stream::Recorded& recorded) { path_waits_.begins(recorded); };
+  state_.on_reconciled = [this](const ObjectId& directory) { path_waits_.reconciled(directory); };
+  scrubber_.set_period(parts.scrub);
+  set_rate_limit(parts.rate_limit);
+}
 
 void Core::run(Beginning beginning) {
   if (beginning.marks) {
@@ -58,6 +68,7 @@ void Core::run(Beginning beginning) {
   ring_->spawn(closer_.run());
   ring_->spawn(times_.run());
   ring_->spawn(waits_.serve());
+  ring_->spawn(scrubber_.run());
   ring_->run();
 }
 
@@ -119,55 +130,9 @@ void Core::resume() {
   dispatcher_.resume();
 }
 
-MirrorState Core::judge_state(double lag_seconds) {
-  if (dispatcher_.paused()) return MirrorState::kPaused;
-  if (reconciler_.progress().running) return MirrorState::kBaseline;
-  const bool lacks = state_.marks.failing() > 0 || state_.refusals.size() > 0;
-  if (lacks || durability_.suspect()) return MirrorState::kDegraded;
-  const SequenceNumber finished = state_.finished.closed_through();
-  const bool behind_marks = finished < state_.watermark.closed_through();
-  if (state_.catching_up || !state_.nothing_marked() || behind_marks)
-    return MirrorState::kCatchingUp;
-  if (state_.readings.ahead(finished)) return MirrorState::kCatchingUp;
-  if (state_.times.size() > 0 || state_.files.leaving() > 0) return MirrorState::kLagging;
-  return lag_seconds >= kLaggingFrom ? MirrorState::kLagging : MirrorState::kInSync;
-}
-
-EngineStatus Core::status() {
-  EngineStatus status;
-  const auto now = stream::Watermark::Clock::now();
-  const auto oldest =
-      std::min({state_.finished.oldest(now), state_.intake.oldest(now), state_.times.oldest(now)});
-  const auto seconds_since = [now](auto then) {
-    return std::chrono::duration<double>(now - then).count();
-  };
-  status.state = judge_state(seconds_since(oldest));
-  state_.note_debt();
-  status.lag_seconds = seconds_since(std::min(oldest, state_.marked_since(now)));
-  status.completed = state_.intake.last_recorded();
-  status.applied = state_.finished.closed_through();
-  status.durable = durability_.durable();
-  status.queued_ops = status.completed.value - status.applied.value;
-  status.queued_bytes = state_.intake.queued_bytes();
-  status.recovery = recovery_.progress();
-  status.marks = state_.marks.size() + state_.directories.unsettled() + state_.owed.size() +
-                 state_.leftovers + state_.refusals.size() +
-                 (state_.recovering ? status.recovery.marks : 0) + (durability_.suspect() ? 1 : 0);
-  status.errors_total = state_.totals.errors;
-  status.last_error = state_.totals.last_error;
-  status.last_error_time = state_.totals.last_error_time;
-  status.bytes_replicated_total = dispatcher_.bytes_applied() + state_.totals.bytes_reconciled;
-  status.ops_replicated_total = state_.totals.operations;
-  status.baseline = reconciler_.progress();
-  if (state_.journal != nullptr) status.journal_marks = state_.journal->size();
-  for (const auto& [entry, cause] : state_.marks.failures(kFailuresNamed)) {
-    status.failed.push_back({state_.directories.path_of(entry), cause});
-  }
-  const std::size_t room = kFailuresNamed - status.failed.size();
-  for (const auto& [entry, cause] : state_.refusals.named(room)) {
-    status.failed.push_back({state_.directories.path_of(entry), cause});
-  }
-  return status;
+/// A stop is not limited: somebody waits for it.
+void Core::set_rate_limit(std::uint64_t rate) {
+  if (!draining_) reconciler_.rate_limit().set_rate(rate);
 }
 
 void Core::wait(Wait wait) {
@@ -175,64 +140,45 @@ void Core::wait(Wait wait) {
   waits_.add(std::move(wait));
 }
 
-ring::Task<void> Core::settle_everything() {
-  const SequenceNumber last = state_.intake.last_recorded();
-  bool tried_again = false;
-  while (true) {
-    const bool quiet = state_.files.leaving() == 0 && state_.finished.closed_through() >= last &&
-                       dispatcher_.idle() && reconciler_.idle();
-    if (!quiet) {
-      co_await state_.progress.wait();
-    } else if (!state_.clean() && !tried_again) {
-      tried_again = true;
-      reconciler_.retry_all();
-    } else if (state_.nothing_marked() && state_.times.size() > 0) {
-      co_await times_.flush();
-      if (state_.times.size() > 0) co_await ring_->sleep(kRestTick);
-    } else {
-      co_return;
-    }
-  }
-}
-
-ring::Task<bool> Core::drain_everything() {
-  bool synced = false;
-  std::uint64_t repaired = 0;
-  do {
-    co_await settle_everything();
-    repaired = state_.repaired;
-    synced = co_await durability_.sync();
-  } while (repaired != state_.repaired);
-  co_return synced&& state_.clean();
-}
-
-/// The mount is gone: what is changed in the source from now on, while the rest is applied, is
-/// somebody else's.
-ring::Task<void> Core::drain(std::shared_ptr<std::promise<bool>> clean) {
-  const timespec now = objects::file_time_now();
-  resume();
+ring::Task<void> Core::wait_for_paths(std::vector<std::string> paths,
+                                      std::optional<std::chrono::milliseconds> timeout,
+                                      std::shared_ptr<std::promise<bool>> answer) {
   dispatcher_.pull();
-  bool done = co_await drain_everything();
-  if (done && state_.intake.kept_marked() > 0) {
-    log_warn("{} files are still open past the mount: the next one compares them",
-             state_.intake.kept_marked());
-  } else if (done) {
-    const auto recorded =
-        co_await ring_->offload([this, now]() -> Result<void> { return session_.end_clean(now); });
-    if (!recorded) log_error("cannot record the clean stop: {}", recorded.error().message());
-    done = recorded.has_value();
+  const auto deadline = timeout ? ring_->now() + *timeout : PathWaits::Clock::time_point::max();
+  const bool done = co_await path_waits_.wait(std::move(paths), deadline);
+  answer->set_value(done);
+}
+
+ring::Task<void> Core::examine_one(std::string path, Examiner::Options options, Examined& found) {
+  found = co_await examiner_.examine(std::move(path), options);
+}
+
+ring::Task<void> Core::examine(ExamineRequest request,
+                               std::shared_ptr<std::promise<Findings>> answer) {
+  dispatcher_.pull();
+  Findings findings(request.paths.size());
+  for (std::size_t at = 0; at < findings.size(); at += kExaminedAtOnce) {
+    const Examiner::Options options{.full = request.full,
+                                    .repair = request.repair,
+                                    .deadline = ring_->now() + request.patience};
+    ring::TaskGroup group(*ring_);
+    const std::size_t end = std::min(findings.size(), at + kExaminedAtOnce);
+    for (std::size_t one = at; one < end; ++one) {
+      group.spawn(examine_one(request.paths[one], options, findings[one]));
+    }
+    co_await group.join();
   }
-  final_status_ = status();
-  drained_ = true;
-  waits_.stop();
-  state_.progressed();
-  reconciler_.stop();
-  times_.stop();
-  state_.unsynced.set_for_good();
-  state_.files_opened.set_for_good();
-  closer_.stop();
-  ring_->stop();
-  clean->set_value(done);
+  answer->set_value(std::move(findings));
+}
+
+bool Core::may_scrub() {
+  const MirrorState state = judge_state(0);
+  return state == MirrorState::kInSync || state == MirrorState::kLagging;
+}
+
+std::uint64_t Core::scrub_work() const {
+  const BaselineProgress baseline = reconciler_.progress();
+  return baseline.bytes_total + baseline.files_total * ScrubPace::kObjectWork;
 }
 
 }  // namespace mirrorfs::live

@@ -12,10 +12,13 @@
 #include "engine/journal/session_record.h"
 #include "engine/live/dispatcher.h"
 #include "engine/live/durability.h"
+#include "engine/live/examiner.h"
 #include "engine/live/file_closer.h"
 #include "engine/live/live_state.h"
+#include "engine/live/path_waits.h"
 #include "engine/live/reconciler.h"
 #include "engine/live/recovery.h"
+#include "engine/live/scrubber.h"
 #include "engine/live/time_setter.h"
 #include "engine/live/waits.h"
 #include "mirrorfs/mirror.h"
@@ -38,6 +41,10 @@ class Core {
     ObjectId root;
     int source_root;
     int replica_root;
+    std::string pair_id;
+    std::chrono::seconds scrub{0};
+    std::uint64_t rate_limit = 0;
+    std::chrono::milliseconds late_requests{0};
   };
   explicit Core(Parts parts);
 
@@ -62,13 +69,28 @@ class Core {
   void resume();
   [[nodiscard]] EngineStatus status();
   void wait(Wait wait);
+  /// Fulfils the promise when what completed on the paths is durable, or is not by then.
+  [[nodiscard]] ring::Task<void> wait_for_paths(std::vector<std::string> paths,
+                                                std::optional<std::chrono::milliseconds> timeout,
+                                                std::shared_ptr<std::promise<bool>> answer);
+  using Findings = std::vector<Examined>;
+  /// Fulfils the promise when each path has been looked at.
+  [[nodiscard]] ring::Task<void> examine(ExamineRequest request,
+                                         std::shared_ptr<std::promise<Findings>> answer);
+  void set_rate_limit(std::uint64_t rate);
+  void set_scrub(std::chrono::seconds period) { scrubber_.set_period(period); }
   void cancel(WaitId id) { waits_.cancel(id); }
+  /// The journal lacks marks and cannot be removed: the replica disowns this session, so that the
+  /// next start compares everything. Tried until it is done.
+  void disown_session();
   /// Everything applied and durable, the clean stop recorded; then the ring stops.
   [[nodiscard]] ring::Task<void> drain(std::shared_ptr<std::promise<bool>> clean);
   /// As drain() left it; any thread, after it has fulfilled its promise.
   [[nodiscard]] const EngineStatus& final_status() const { return final_status_; }
 
  private:
+  static constexpr std::chrono::milliseconds kRestTick{2};
+
   /// Takes what is recorded some at a time: to be woken for each operation would cost both sides
   /// more than the operation. Whoever waits for the replica does not wait for this.
   [[nodiscard]] ring::Task<void> gather();
@@ -79,7 +101,13 @@ class Core {
   /// Until all is applied, or waits for a replica that refuses it.
   [[nodiscard]] ring::Task<void> settle_everything();
   [[nodiscard]] ring::Task<bool> drain_everything();
+  [[nodiscard]] ring::Task<void> remove_session_file();
   [[nodiscard]] ring::Task<void> recover(journal::JournalContent marks);
+  [[nodiscard]] ring::Task<void> examine_one(std::string path, Examiner::Options options,
+                                             Examined& found);
+  /// Nothing is owed that a comparison would meet everywhere.
+  [[nodiscard]] bool may_scrub();
+  [[nodiscard]] std::uint64_t scrub_work() const;
 
   std::unique_ptr<ring::Ring> ring_;
   copy::Staging staging_;
@@ -94,8 +122,13 @@ class Core {
   Durability durability_;
   FileCloser closer_;
   Waits waits_;
+  PathWaits path_waits_;
+  Examiner examiner_;
+  Scrubber scrubber_;
   bool gathering_ = false;
+  bool disowning_ = false;
   EngineStatus final_status_;
+  bool draining_ = false;
   bool drained_ = false;  ///< there is no more to come
 };
 

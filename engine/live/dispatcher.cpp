@@ -41,7 +41,10 @@ class Dispatcher::Job final : public stream::Ticket {
   std::shared_ptr<Job> waiting_self;  ///< keeps it alive while it waits in the queues
 
  private:
-  void granted() override { owner_.state_.ring.spawn(owner_.run(std::move(waiting_self))); }
+  void granted() override {
+    --owner_.state_.operations_waiting;
+    owner_.state_.ring.spawn(owner_.run(std::move(waiting_self)));
+  }
   Dispatcher& owner_;
 };
 
@@ -85,6 +88,7 @@ void Dispatcher::advance() {
       if (barriers_wait_for_ > 0) return;
       const stream::Recorded alone = std::move(taken_.front());
       taken_.pop_front();
+      if (state_.on_begin) state_.on_begin(alone);
       if (alone.overflow) mark_overflow(alone);
       close(alone.number);
       finish(alone);
@@ -98,6 +102,7 @@ void Dispatcher::advance() {
 
 void Dispatcher::start(stream::Recorded&& recorded) {
   ++in_flight_;
+  if (state_.on_begin) state_.on_begin(recorded);
   auto job = std::make_shared<Job>(*this, std::move(recorded));
   job->covered = is_covered(state_, job->recorded.operation);
   if (job->covered) {
@@ -107,7 +112,9 @@ void Dispatcher::start(stream::Recorded&& recorded) {
     ++barriers_wait_for_;
   }
   job->waiting_self = job;
+  ++state_.operations_waiting;
   state_.dependencies.enter(*job, claims_of(job->recorded));
+  if (job->waiting_self) reconciler_.rate_limit().look();
 }
 
 /// Applied, but for an attribute that the replica does not take: who waits for this very change is
@@ -273,9 +280,11 @@ ring::Task<void> Dispatcher::run(std::shared_ptr<Job> job) {
 
 void Dispatcher::cover(const Operation& operation) {
   for (const Location& entry : stream::touched_entries(operation)) ++covered_entries_[entry];
+  if (stream::changed_linked_object(operation)) ++covered_links_;
 }
 
 void Dispatcher::uncover(const Operation& operation) {
+  if (stream::changed_linked_object(operation)) --covered_links_;
   for (const Location& entry : stream::touched_entries(operation)) {
     const auto found = covered_entries_.find(entry);
     if (--found->second == 0) covered_entries_.erase(found);

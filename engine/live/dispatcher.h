@@ -45,6 +45,11 @@ class Dispatcher {
   [[nodiscard]] bool has_covered(const Location& entry) const {
     return covered_entries_.contains(entry);
   }
+  [[nodiscard]] const std::unordered_map<Location, std::size_t>& covered_entries() const {
+    return covered_entries_;
+  }
+  /// One of them changes an object that has further names.
+  [[nodiscard]] bool has_covered_links() const { return covered_links_ > 0; }
   /// Of what the operation touched it is known that the replica has it, or cannot take it for now.
   [[nodiscard]] bool decided(SequenceNumber number) const;
 
@@ -57,6 +62,7 @@ class Dispatcher {
   [[nodiscard]] ring::Task<void> carry_out(const stream::Recorded& recorded);
   [[nodiscard]] ring::Task<Result<void>> set_times_before_unlink(const Operation& operation);
   [[nodiscard]] ring::Task<Result<void>> apply(const stream::Recorded& recorded);
+  [[nodiscard]] SequenceNumber first_lacking(const stream::Recorded& recorded) const;
   void mark_touched(const stream::Recorded& recorded, const Error* error);
   void mark_name(const Location& name, SequenceNumber since);
   void mark_as_read(const stream::Recorded& recorded, const ObjectId& object);
@@ -90,7 +96,8 @@ class Dispatcher {
   SequenceNumber overflowed_;          ///< the last overflow that was marked
   std::size_t barriers_wait_for_ = 0;  ///< of those: not covered by a mark when they started
   std::unordered_map<Location, std::size_t> covered_entries_;  ///< of operations not finished
-  std::deque<stream::Recorded> taken_;                         ///< not started: behind a barrier
+  std::size_t covered_links_ = 0;
+  std::deque<stream::Recorded> taken_;  ///< not started: behind a barrier
   /// The last few, with those of their entries that were marked then; none: it had no name.
   std::map<SequenceNumber, std::vector<Location>> unapplied_;
 };

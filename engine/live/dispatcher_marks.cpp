@@ -19,6 +19,18 @@ void Dispatcher::mark_as_read(const stream::Recorded& recorded, const ObjectId& 
   if (name) mark_name(*name, recorded.number);
 }
 
+/// What a marked name lacks goes with the object that is moved.
+SequenceNumber Dispatcher::first_lacking(const stream::Recorded& recorded) const {
+  SequenceNumber since = recorded.number;
+  const auto* const rename = std::get_if<Rename>(&recorded.operation);
+  if (rename == nullptr) return since;
+  for (const Location* const name : {&rename->from, &rename->to}) {
+    const state::Mark* const mark = state_.marks.find(*name);
+    if (mark != nullptr) since = std::min(since, mark->since);
+  }
+  return since;
+}
+
 void Dispatcher::mark_touched(const stream::Recorded& recorded, const Error* error) {
   auto entries = stream::touched_entries(recorded.operation);
   // Both names of a link: which of them the replica has right is not known any more.
@@ -33,7 +45,11 @@ void Dispatcher::mark_touched(const stream::Recorded& recorded, const Error* err
     log_debug("not applied, will be reconciled: {} of {}: {}",
               stream::kind_name(recorded.operation), path, error->message());
   }
-  for (const Location& entry : entries) mark_name(entry, recorded.number);
+  const SequenceNumber since = first_lacking(recorded);
+  for (const Location& entry : entries) {
+    mark_name(entry, since);
+    if (error != nullptr) reconciler_.suspect(entry, *error);
+  }
   if (!entries.empty() || error == nullptr) return;
   const auto object = stream::changed_object(recorded.operation);
   if (object == state_.directories.root()) return mark_object(*object, recorded.number);

@@ -45,7 +45,10 @@ void FileCloser::failed(const ObjectId& object, const std::optional<Location>& w
     if (!state_.directories.is_known(name.parent)) return durability_.note_lost();
   }
   reconciler_.distrust_cache_since(durability_.good_since());
-  for (const Location& name : names) reconciler_.request(name, state::kSinceEver);
+  for (const Location& name : names) {
+    reconciler_.request(name, state::kSinceEver);
+    reconciler_.suspect(name, error);
+  }
 }
 
 }  // namespace mirrorfs::live

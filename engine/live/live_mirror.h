@@ -46,6 +46,10 @@ class LiveMirror final : public Mirror, public Replicator {
   [[nodiscard]] MirrorSettings settings() const override;
   void change(const MirrorSettings& settings) override;
   [[nodiscard]] bool wait(std::optional<std::chrono::milliseconds> timeout) override;
+  [[nodiscard]] bool wait_for_paths(const std::vector<std::string>& paths,
+                                    std::optional<std::chrono::milliseconds> timeout) override;
+  [[nodiscard]] std::vector<Examined> examine(const ExamineRequest& request,
+                                              const std::function<bool()>& given_up) override;
   [[nodiscard]] bool pause() override;
   void resume() override;
   [[nodiscard]] bool stop(std::optional<std::chrono::milliseconds> drain_timeout) override;
@@ -79,17 +83,29 @@ class LiveMirror final : public Mirror, public Replicator {
   void end_thread(bool by_force);
   [[nodiscard]] Losses lost_here() const;
 
-  Opened opened_;
+  /// All that the core's thread uses. A thread that hangs is left behind with it.
+  struct Life {
+    explicit Life(Opened opened);
+    Opened opened;
+    stream::Intake intake;
+    std::unique_ptr<Core> core;
+  };
+  /// It stays until the process ends.
+  static void keep_for_ever(std::unique_ptr<Life> life);
+
+  std::unique_ptr<Life> life_;  ///< null once it is kept for ever
+  Opened& opened_;
+  stream::Intake& intake_;
   Losses lost_;  ///< set by start()
   // Of opened_.options, these are the values in force.
   std::atomic<Mode> mode_;
   std::atomic<OnReplicaError> on_replica_error_;
+  std::atomic<std::chrono::seconds> scrub_;
+  std::atomic<std::uint64_t> rate_limit_;
   std::function<void()> on_activity_;  ///< not changed after the start
-  stream::Intake intake_;
   Core::Beginning beginning_;
   std::shared_ptr<journal::MarkJournal> journal_;
-  std::unique_ptr<Core> owned_core_;
-  Core* core_ = nullptr;  ///< stays valid when a hanging thread is left behind with its Core
+  Core* core_ = nullptr;  ///< the life's
   std::atomic<std::uint64_t> last_wait_{0};
   std::thread thread_;
   std::future<void> thread_ended_;

@@ -8,11 +8,13 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "engine/compare/reconcile.h"
 #include "engine/journal/mark_journal.h"
 #include "engine/journal/session_record.h"
+#include "engine/live/late_requests.h"
 #include "engine/ring/ring.h"
 #include "engine/ring/sync.h"
 #include "engine/state/directory_table.h"
@@ -27,6 +29,7 @@
 #include "engine/stream/intake.h"
 #include "engine/stream/readings.h"
 #include "engine/stream/watermark.h"
+#include "mirrorfs/log.h"
 
 namespace mirrorfs::live {
 
@@ -39,12 +42,14 @@ struct Totals {
   std::int64_t last_error_time = 0;  ///< seconds since 1970
 };
 
+class Hold;
+
 struct LiveState {
   LiveState(ring::Ring& engine_ring, stream::Intake& operations,
             std::shared_ptr<journal::MarkJournal> marks_on_disk, ObjectId root, int source_root,
             int replica_root, std::size_t most_open, objects::Rights process_rights,
             replica::Keeper* keeper, journal::SessionRecord& its_session,
-            const compare::Boundaries& its_boundaries)
+            const compare::Boundaries& its_boundaries, std::chrono::milliseconds late_requests)
       : ring(engine_ring),
         writer(engine_ring, keeper, [&its_session] { its_session.note_life(); }),
         session(its_session),
@@ -54,7 +59,8 @@ struct LiveState {
         rights(process_rights),
         directories(engine_ring, root, source_root, replica_root, most_open),
         files(most_open / 2),
-        readings(operations) {}
+        readings(operations),
+        late(late_requests) {}
 
   ring::Ring& ring;
   replica::Writer writer;
@@ -72,6 +78,7 @@ struct LiveState {
   state::Refusals refusals;
   stream::Dependencies dependencies;
   stream::Readings readings;
+  LateRequests late;
   stream::Watermark watermark;  ///< closed: applied, or covered by a mark
   stream::Watermark finished;   ///< nothing is done for it any more, either
   Totals totals;
@@ -121,6 +128,11 @@ struct LiveState {
   /// Wakes those that wait for progress: operations applied, marks cleared.
   void progressed() {
     session.note_life();
+    // Of what was dropped nothing may have had a name that had to be marked.
+    if (catching_up && nothing_marked()) {
+      catching_up = false;
+      log_info("caught up: order is kept again");
+    }
     note_debt();
     if (on_activity) on_activity();
     progress.set();
@@ -172,32 +184,59 @@ struct LiveState {
   }
 
   std::function<void()> on_activity;  ///< may be empty; the status may have changed
+
+  // For those who wait for some paths only; may be empty.
+  std::function<void(const stream::Recorded&)> on_begin;  ///< an operation is taken
+  std::function<void(const ObjectId&)> on_reconciled;     ///< a directory, or an entry in it
+  void reconciled_in(const ObjectId& directory) {
+    ++reconciled;
+    if (on_reconciled) on_reconciled(directory);
+  }
+
+  /// An operation waits for what a reconcile holds. Exact but for reconciles that wait for one
+  /// another at the same time.
+  [[nodiscard]] bool stream_waits_for_a_hold() const;
+  std::size_t operations_waiting = 0;  ///< for their claims
+  std::set<const Hold*> holds;         ///< granted
 };
 
 /// Claims held by something that is not an operation.
 class Hold final : public stream::Ticket {
  public:
-  explicit Hold(stream::Dependencies& dependencies) : dependencies_(dependencies) {}
+  explicit Hold(LiveState& state) : state_(state) {}
   ~Hold() override { release(); }
 
   /// Takes its place behind everything that entered before; `co_await` returns when all is granted.
   auto acquire(const stream::ClaimSet& claims) {
     held_ = true;
     granted_.reset();
-    dependencies_.enter(*this, claims);
+    state_.dependencies.enter(*this, claims);
     return granted_.wait();
   }
   void release() {
     if (!held_) return;
     held_ = false;
-    dependencies_.leave(*this);
+    in_use_.reset();
+    state_.holds.erase(this);
+    state_.dependencies.leave(*this);
   }
 
  private:
-  void granted() override { granted_.set(); }
-  stream::Dependencies& dependencies_;
+  void granted() override {
+    in_use_.emplace(state_.directories.owners());
+    state_.holds.insert(this);
+    granted_.set();
+  }
+  LiveState& state_;
   ring::Event granted_;
+  std::optional<state::ReplicaOwners::Use> in_use_;
   bool held_ = false;
 };
+
+inline bool LiveState::stream_waits_for_a_hold() const {
+  return operations_waiting > 0 && std::ranges::any_of(holds, [this](const Hold* hold) {
+           return dependencies.has_waiters(*hold);
+         });
+}
 
 }  // namespace mirrorfs::live

@@ -35,7 +35,7 @@ ring::Task<void> Reconciler::directory_task(ObjectId directory) {
 ring::Task<Reconciler::Attempt> Reconciler::try_directory(ObjectId directory) {
   stream::ClaimSet claims;
   claims.exclusive(stream::object_key(directory));
-  Hold hold(state_.dependencies);
+  Hold hold(state_);
   co_await hold.acquire(claims);
   const Attempt attempt = co_await directory_held(directory);
   co_return attempt;
@@ -61,7 +61,11 @@ ring::Task<Reconciler::Attempt> Reconciler::directory_held(ObjectId directory) {
     co_return Attempt::kDone;
   }
   const auto walked = co_await walk_directory(directory, *source, *replica);
-  if (!walked) walk_failed(directory, walked.error());
+  if (!walked) {
+    walk_failed(directory, walked.error());
+  } else if (directory == state_.directories.root()) {
+    root_retry_.succeeded();
+  }
   co_return Attempt::kDone;
 }
 
@@ -95,17 +99,27 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
     state_.readings.note_object(object.id(), Location{directory, name}, from, done, object);
     state_.owed.read(object.id(), from.recorded);
     state_.files.erase(object.id());
-    state_.times.drop(object.id());
+    times_are_read(object.id(), Location{directory, name}, object, from.recorded);
   }
   if (!finished) co_return pass_on(std::move(finished));
   follow_refusals_in(directory, observer, *result);
   state_.readings.note_object(directory, std::nullopt, from, done, *read);
-  state_.times.drop(directory);
+  times_are_read(directory, std::nullopt, *read, from.recorded);
   if (state_.directories.end_walk(directory)) {
     state_.marks.walked(directory, requests);
     take_over(directory, *result);
   }
   co_return Result<void>{};
+}
+
+/// What was pending is set, or what is read now is newer. Where times are coarse one that was never
+/// set, but is when the replica was written, is found equal to the source's: there it is set.
+void Reconciler::times_are_read(const ObjectId& object, const std::optional<Location>& where,
+                                const Metadata& read, SequenceNumber recorded) {
+  if (state_.times.find(object) == nullptr) return;
+  const bool coarse = state_.rights.fidelity.replica.times.granularity > 1;
+  if (!coarse) return state_.times.drop(object);
+  state_.times.note(object, where, read, recorded, state::PendingTimes::Clock::now());
 }
 
 ring::Task<Result<void>> Reconciler::reconcile_root() {
@@ -125,7 +139,7 @@ ring::Task<Result<void>> Reconciler::reconcile_root() {
   if (!done) co_return pass_on(std::move(done));
   follow_refusals(own_entry(root), root, observer.refusal_of({}));
   state_.readings.note_object(root, std::nullopt, from, state_.finished.closed_through(), *read);
-  ++state_.reconciled;
+  state_.reconciled_in(root);
   co_return Result<void>{};
 }
 
@@ -150,7 +164,7 @@ bool Reconciler::meet(const ObjectId& directory, const Location& where,
 }
 
 void Reconciler::take_over(const ObjectId& directory, const compare::DirectoryResult& result) {
-  ++state_.reconciled;
+  state_.reconciled_in(directory);
   ++state_.repaired;
   state_.links.release_directory(directory);
   for (const compare::ChildDirectory& child : result.children) {
@@ -163,6 +177,10 @@ void Reconciler::take_over(const ObjectId& directory, const compare::DirectoryRe
   for (const std::string& name : result.deferred) {
     request({directory, name}, state::kSinceEver, state::Origin::kWalk);
   }
+  // The walk has taken over their marks.
+  for (const std::string& name : state_.late.names_in(directory)) {
+    request({directory, name}, state::kSinceEver, state::Origin::kWalk);
+  }
   for (const compare::EntryFailure& failure : result.failed) {
     const Location entry{directory, failure.name};
     if (state_.marks.request(entry, state::kSinceEver, state::Origin::kWalk)) {
@@ -171,21 +189,25 @@ void Reconciler::take_over(const ObjectId& directory, const compare::DirectoryRe
   }
 }
 
-/// Its place in the parent is marked, so that it is tried again and named in the status.
+void Reconciler::root_walk_failed(const Error& error) {
+  state_.directories.mark_unwalked(state_.directories.root());
+  state_.count_error(error.message());
+  log_repeating(LogLevel::kError, "the roots",
+                fmt::format("the roots cannot be reconciled: {}", error.message()));
+  root_retry_.failed();
+  root_failed_ = true;
+  need_retries();
+}
+
+/// Its place in the parent is marked, so that it is tried again and named in the status. That entry
+/// may be equal each time, so the failures are counted here.
 void Reconciler::walk_failed(const ObjectId& directory, const Error& error) {
   const auto where = state_.directories.where(directory);
-  if (directory == state_.directories.root()) {
-    state_.directories.mark_unwalked(directory);
-    state_.count_error(error.message());
-    log_error("the roots cannot be reconciled: {}", error.message());
-    root_failed_ = true;
-    need_retries();
-    return;
-  }
-  state_.directories.fail_walk(directory);
+  if (directory == state_.directories.root()) return root_walk_failed(error);
+  const unsigned failed_before = state_.directories.fail_walk(directory);
   if (!where || state_.directories.state(directory) != DirectoryState::kDamaged) return;
   if (state_.marks.request(*where, state::kSinceEver, state::Origin::kOperation)) {
-    entry_failed(*where, {}, error);
+    entry_failed(*where, {}, error, failed_before);
   }
 }
 

@@ -34,15 +34,16 @@ bool covers_its_entries(std::optional<DirectoryState> directory) {
 
 }  // namespace
 
-ring::Task<void> Reconciler::entry_task(Location entry) {
+ring::Task<void> Reconciler::entry_task(Location entry, Lane& lane) {
   const Attempt attempt = co_await try_entry(entry);
   if (attempt == Attempt::kAgain && !state_.ring.stopping()) {
     co_await source_is_ahead();
     // To the back: what it waits for may be an entry that waits for a slot.
     const state::Mark* mark = state_.marks.find(entry);
-    if (mark != nullptr && mark->state == state::MarkState::kQueued) entry_queue_.push_back(entry);
+    if (mark != nullptr && mark->state == state::MarkState::kQueued)
+      lane_of(entry).queue.push_back(entry);
   }
-  --active_entries_;
+  --lane.active;
   after_work();
 }
 
@@ -85,7 +86,7 @@ ring::Task<Reconciler::Attempt> Reconciler::entry_held(const Location& entry,
   if (expected != nullptr) claims.exclusive(stream::object_key(expected->id()));
   const std::vector<ObjectId> doomed = doomed_by(entry, expected);
   for (const ObjectId& directory : doomed) claims.exclusive(stream::object_key(directory));
-  Hold hold(state_.dependencies);
+  Hold hold(state_);
   co_await hold.acquire(claims);
   Attempt attempt = Attempt::kAgain;
   const bool holds_all = std::ranges::all_of(doomed_by(entry, expected), [&](const ObjectId& id) {
@@ -104,6 +105,7 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
   }
   const state::MarkReading reading = state_.marks.begin_reading(entry);
   if (!reading) co_return Attempt::kDone;
+  const auto begun = LateRequests::Clock::now();
   const stream::Look from = state_.readings.begin();
   const auto now = co_await state_.ring.statx(source->get(), entry.name.c_str());
   const bool same = now ? expected != nullptr && now->id() == expected->id()
@@ -123,14 +125,10 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
   const auto done = co_await reconcile_held(entry, metadata, source);
   const SequenceNumber finished = state_.finished.closed_through();
   const ObjectId object = metadata ? metadata->id() : ObjectId{};
-  // It may have lost this name meanwhile: then nothing was read of it, and an operation to come
-  // tells what has the name now.
-  const ObjectId shown = !done ? object : *done ? (*done)->id() : ObjectId{};
-  state_.readings.note_entry(entry, from, shown, finished);
-  if (shown != object) release_name(entry);
-  if (done && *done && shown == object) {
+  state_.readings.note_entry(entry, from, object, finished);
+  if (done && *done) {
     state_.readings.note_object(object, entry, from, finished, **done);
-    state_.times.drop(object);
+    times_are_read(object, entry, **done, from.recorded);
     state_.owed.read(object, from.recorded);
     note_names(**done);
   }
@@ -145,14 +143,18 @@ ring::Task<Reconciler::Attempt> Reconciler::look_again(const Location& entry,
     state_.directories.forget_replica(entry.parent);
     co_return Attempt::kDone;
   }
-  ++state_.reconciled;
+  state_.reconciled_in(entry.parent);
   const state::Mark* const mark = state_.marks.find(entry);
   if (mark != nullptr && mark->since == state::kSinceEver) ++state_.repaired;
+  if (const auto later = state_.late.look_again_at(entry, begun, LateRequests::Clock::now())) {
+    need_retries();
+    co_return state_.marks.postponed(entry, reading, *later) ? Attempt::kAgain : Attempt::kDone;
+  }
   co_return state_.marks.done(entry, reading) ? Attempt::kAgain : Attempt::kDone;
 }
 
 void Reconciler::note_names(const Metadata& source) {
-  if (source.is_directory()) return;
+  if (!has_copy(source)) return;
   // The only name of an object is not noted.
   const std::size_t known = source.nlink < 2 ? source.nlink : state_.links.count(source.id());
   state_.owed.know_names(source.id(), source.nlink, known);
@@ -186,7 +188,7 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::reconcile_held(
   ObjectId offered;
   if (now) {
     state_.files.erase(now->id());
-    if (!now->is_directory() && now->nlink > 1) {
+    if (has_copy(*now) && now->nlink > 1) {
       const auto known = co_await offer_links(entry, *now);
       if (!known) co_return std::unexpected(known.error());
       offered = *known;
@@ -195,13 +197,16 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::reconcile_held(
       if (!offered && !from_walk) co_await detach_shared(entry, (*replica)->get());
     }
   }
-  const compare::Policy policy{.compare = compare::Compare::kFull,
-                               .reread_since = policy_.reread_since};
-  auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, now,
-                                                  std::nullopt, policy);
+  compare::Policy policy{.compare = compare::Compare::kFull,
+                         .reread_since = policy_.reread_since,
+                         .same_object = true};
+  if (state_.late.contains(entry)) policy.reread_since = {.tv_sec = 0, .tv_nsec = 1};
+  copy::Limits& limits = is_prompt(entry) ? prompt_limits_ : limits_;
+  auto result = co_await compare::reconcile_known(context(observer, limits), pair, entry.name,
+                                                  {.looked = true, .metadata = now}, {}, policy);
   if (!result) co_return pass_on(std::move(result));
   // Whose name it was known to be may have been told by a reading that the name has left behind.
-  const bool linked = result->source && !result->is_directory && result->source->nlink > 1;
+  const bool linked = result->source && has_copy(*result->source) && result->source->nlink > 1;
   if (!linked) state_.links.release(entry);
   if (result->source && observer.names_were_split()) state_.links.set_split(result->source->id());
   if (!result->source || !result->is_directory) {
@@ -263,12 +268,14 @@ ring::Task<void> Reconciler::note_parent_times(const Location& entry,
   if (!done) state_.count_error(done.error().message());
 }
 
-void Reconciler::entry_failed(const Location& entry, state::MarkReading reading,
-                              const Error& error) {
+void Reconciler::entry_failed(const Location& entry, state::MarkReading reading, const Error& error,
+                              unsigned failed_before) {
+  suspect(entry, error);
   const state::Mark* mark = state_.marks.find(entry);
   if (mark == nullptr) return;
+  const unsigned attempts = std::max(mark->attempts, failed_before);
   std::string cause;
-  if (!may_pass(error) || mark->attempts + 1 >= kAttemptsBeforeAlarm) {
+  if (!may_pass(error) || attempts + 1 >= kAttemptsBeforeAlarm) {
     const std::string line =
         fmt::format("{}: {}", state_.directories.path_of(entry), error.message());
     state_.count_error(line);
@@ -280,11 +287,11 @@ void Reconciler::entry_failed(const Location& entry, state::MarkReading reading,
     if (mark->kept == nullptr) state_.marks.keep(entry, state_.keep_in_journal(entry, {}));
   }
   const auto longest = may_pass(error) ? kLongestForPassing : kLongestRetry;
-  const auto wait = std::min<state::Clock::duration>(
-      kFirstRetry * (1U << std::min(mark->attempts, 10U)), longest);
+  const auto wait =
+      std::min<state::Clock::duration>(kFirstRetry * (1U << std::min(attempts, 10U)), longest);
   const bool again =
       state_.marks.failed(entry, reading, std::move(cause), state::Clock::now() + wait);
-  if (again) entry_queue_.push_back(entry);
+  if (again) lane_of(entry).queue.push_back(entry);
   need_retries();
 }
 

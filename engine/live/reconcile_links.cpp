@@ -16,7 +16,7 @@ constexpr std::uint32_t kUnknownNumberOfNames = 1U << 30;
 /// for an object that has no other, the replica's object tells that what was changed under the name
 /// lives on under others.
 ring::Task<bool> Reconciler::lacks_names(const Location& entry, const Metadata* source) {
-  if (!state_.directories.trusting() || (source != nullptr && source->is_directory())) {
+  if (!state_.directories.trusting() || (source != nullptr && !has_copy(*source))) {
     co_return false;
   }
   std::size_t met = 0;
@@ -84,9 +84,10 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::compare_linked(
   hardlinks_.forget(id);
   hardlinks_.remember(id, {.where = entry, .replica = there->id()}, kUnknownNumberOfNames);
   PassObserver observer(progress_, state_.totals);
-  const compare::Policy policy{.compare = compare::Compare::kFull};
-  auto result = co_await compare::reconcile_entry(context(observer), pair, entry.name, source,
-                                                  std::nullopt, policy);
+  const compare::Policy policy{.compare = compare::Compare::kFull, .same_object = true};
+  copy::Limits& limits = is_prompt(entry) ? prompt_limits_ : limits_;
+  auto result = co_await compare::reconcile_entry(context(observer, limits), pair, entry.name,
+                                                  source, std::nullopt, policy);
   const auto parted = co_await is_parted(entry, pair.replica, offered);
   if (!parted) co_return std::unexpected(parted.error());
   if (*parted && !state_.links.is_split(id)) {

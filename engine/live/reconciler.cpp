@@ -9,6 +9,8 @@ namespace mirrorfs::live {
 namespace {
 
 constexpr std::size_t kEntriesAtOnce = 16;
+constexpr std::size_t kPromptEntriesAtOnce = 8;
+constexpr std::size_t kPromptPieces = 8;
 constexpr std::size_t kDirectoriesAtOnce = 8;
 constexpr std::size_t kReadingsBeforePruning = 4096;
 constexpr auto kRetryInterval = std::chrono::milliseconds(100);
@@ -16,25 +18,44 @@ constexpr auto kSourceAheadPause = std::chrono::milliseconds(1);
 
 }  // namespace
 
-Reconciler::Reconciler(LiveState& state, copy::Staging& staging)
-    : state_(state), staging_(staging), hardlinks_(state.directories) {
+Reconciler::Reconciler(LiveState& state, copy::Staging& staging, std::function<bool()> is_awaited)
+    : state_(state),
+      staging_(staging),
+      hardlinks_(state.directories),
+      limit_(state.ring,
+             [this, awaited = std::move(is_awaited)] {
+               return paused_ || state_.stream_waits_for_a_hold() || awaited();
+             }),
+      prompt_limits_{ring::Semaphore(kPromptEntriesAtOnce), copy::PieceBudget(kPromptPieces),
+                     copy::PieceBudget(kPromptEntriesAtOnce, copy::kSmallFile)},
+      entries_{.most = kEntriesAtOnce},
+      prompt_entries_{.most = kPromptEntriesAtOnce} {
+  limits_.pieces.pace_by(&limit_);
   started_ = objects::file_time_now();
   policy_.changed_since = started_;
+  policy_.same_object = true;
 }
 
-compare::Context Reconciler::context(compare::Observer& observer) {
+/// It is marked for what an application did, of which the replica lacks nothing else.
+bool Reconciler::is_prompt(const Location& entry) const {
+  const state::Mark* const mark = state_.marks.find(entry);
+  return mark != nullptr && mark->origin == state::Origin::kOperation &&
+         mark->since != state::kSinceEver && !state_.catching_up;
+}
+
+compare::Context Reconciler::context(compare::Observer& observer, copy::Limits& limits) {
   return {.ring = state_.ring,
           .writer = state_.writer,
           .staging = &staging_,
           .hardlinks = hardlinks_,
           .observer = observer,
-          .limits = limits_,
+          .limits = limits,
           .rights = state_.rights,
           .boundaries = &state_.boundaries};
 }
 
 void Reconciler::start_baseline(compare::Policy policy) {
-  policy_ = policy;
+  use(policy);
   // A walk may take over marks, which would have compared all.
   if (policy_.changed_since.tv_sec == 0) policy_.changed_since = started_;
   walk_everything();
@@ -59,7 +80,7 @@ void Reconciler::request(const Location& entry, SequenceNumber since, state::Ori
   const bool queue = state_.marks.request(entry, since, origin);
   release_name(entry);
   if (!queue) return;
-  entry_queue_.push_back(entry);
+  lane_of(entry).queue.push_back(entry);
   pump();
 }
 
@@ -112,11 +133,13 @@ void Reconciler::pump() {
     ++active_directories_;
     state_.ring.spawn(directory_task(directory));
   }
-  while (active_entries_ < kEntriesAtOnce && !entry_queue_.empty()) {
-    Location entry = std::move(entry_queue_.front());
-    entry_queue_.pop_front();
-    ++active_entries_;
-    state_.ring.spawn(entry_task(std::move(entry)));
+  for (Lane* const lane : {&prompt_entries_, &entries_}) {
+    while (lane->active < lane->most && !lane->queue.empty()) {
+      Location entry = std::move(lane->queue.front());
+      lane->queue.pop_front();
+      ++lane->active;
+      state_.ring.spawn(entry_task(std::move(entry), *lane));
+    }
   }
 }
 
@@ -126,7 +149,7 @@ void Reconciler::after_work() {
   if (state_.leftovers > 0) need_retries();
   if (walking_everything_ && !walks_under_way() && !root_failed_) walked_everything();
   const bool busy =
-      walking_everything_ || walks_under_way() || !entry_queue_.empty() || active_entries_ > 0;
+      walking_everything_ || walks_under_way() || entries_are_queued() || entries_under_way() > 0;
   if (progress_.running && !busy) {
     progress_.running = false;
     log_info("baseline done: {} objects, {} bytes looked at", progress_.files_done,
@@ -136,10 +159,6 @@ void Reconciler::after_work() {
       state_.writer.keep_no_more();
       state_.session.note_walk();
     }
-  }
-  if (state_.catching_up && state_.nothing_marked()) {
-    state_.catching_up = false;
-    log_info("caught up: order is kept again");
   }
   const SequenceNumber finished = state_.finished.closed_through();
   if (state_.readings.size() > kReadingsBeforePruning) state_.readings.prune(finished);
@@ -155,6 +174,7 @@ void Reconciler::directory_is_gone(const ObjectId& directory) {
 /// The table has it no more: neither has anything else.
 void Reconciler::forget(const ObjectId& directory) {
   state_.marks.forget_directory(directory);
+  state_.late.forget_directory(directory);
   state_.refusals.forget_directory(directory);
   release_names_in(directory);
   state_.times.drop(directory);
@@ -171,8 +191,8 @@ ring::Task<void> Reconciler::retry_loop() {
     }
     const bool slept = co_await state_.ring.sleep(kRetryInterval);
     if (!slept) co_return;
-    retry_root();
-    retry_leftovers();
+    if (root_retry_.is_due()) retry_root();
+    if (leftovers_retry_.is_due()) retry_leftovers();
     look_for_lost();
     retry_refusals(state_.refusals.due(state::Refusals::Clock::now()));
     for (const Location& entry : state_.marks.due(state::Clock::now())) {
@@ -194,7 +214,16 @@ void Reconciler::retry_leftovers() {
 
 ring::Task<void> Reconciler::clear_leftovers() {
   PassObserver observer(progress_, state_.totals);
-  co_await copy::clear_leftovers(context(observer).copying());
+  const auto cleared = co_await copy::clear_leftovers(context(observer).copying());
+  if (cleared) {
+    leftovers_retry_.succeeded();
+  } else {
+    leftovers_retry_.failed();
+    const std::string line = "the staging folder: " + cleared.error().message();
+    state_.count_error(line);
+    log_repeating(LogLevel::kWarn, "leftovers",
+                  "what is left there cannot be removed from " + line);
+  }
   clearing_ = false;
   state_.leftovers = staging_.leftovers();
   state_.progressed();

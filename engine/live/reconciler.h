@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "engine/compare/reconcile.h"
+#include "engine/copy/rate_limit.h"
 #include "engine/copy/staging.h"
 #include "engine/live/live_state.h"
 #include "engine/live/lost_directories.h"
+#include "engine/live/retry.h"
 #include "mirrorfs/status.h"
 
 namespace mirrorfs::live {
@@ -20,19 +22,27 @@ namespace mirrorfs::live {
 /// Ring thread only.
 class Reconciler {
  public:
-  Reconciler(LiveState& state, copy::Staging& staging);
+  /// `is_awaited`: an application waits for a reconcile.
+  Reconciler(LiveState& state, copy::Staging& staging, std::function<bool()> is_awaited);
 
   /// Walks the whole tree. `policy` decides what counts as equal.
   void start_baseline(compare::Policy policy);
 
   /// The same for whatever is walked later, and nothing is walked now.
-  void use(const compare::Policy& policy) { policy_ = policy; }
+  void use(const compare::Policy& policy) {
+    policy_ = policy;
+    policy_.same_object = true;
+  }
   /// Owner, mode, times and extended attributes of the root alone. While nothing is applied.
   [[nodiscard]] ring::Task<Result<void>> reconcile_root();
 
   /// Marks the entry and reconciles it soon.
   void request(const Location& entry, SequenceNumber since) {
     request(entry, since, state::Origin::kOperation);
+  }
+  /// A call on the replica failed that concerned this entry, which is marked.
+  void suspect(const Location& entry, const Error& error) {
+    state_.late.failed(entry, error, LateRequests::Clock::now());
   }
   /// Nothing is known any more of the entries of a directory that the table has.
   void request_listing(const ObjectId& directory);
@@ -65,16 +75,23 @@ class Reconciler {
   /// Tries every failed entry again, now.
   void retry_all();
 
-  /// Nothing is queued, under way or searched for (failed entries may wait for their next try).
+  /// Nothing is queued, under way, searched for or to be looked at a second time (failed entries
+  /// may wait for their next try).
   [[nodiscard]] bool idle() const {
-    return entry_queue_.empty() && directory_queue_.empty() && at_rest() && lost_.none() &&
-           !searching_ && !must_search_owed();
+    return !entries_are_queued() && directory_queue_.empty() && at_rest() && lost_.none() &&
+           !searching_ && !must_search_owed() && !state_.late.any_waiting();
   }
   /// Nothing is being reconciled.
   [[nodiscard]] bool at_rest() const {
-    return active_entries_ == 0 && active_directories_ == 0 && !clearing_;
+    return entries_under_way() == 0 && active_directories_ == 0 && !clearing_;
   }
-  void pause() { paused_ = true; }
+  void pause() {
+    paused_ = true;
+    limit_.look();
+  }
+  /// Of what reconciles read. Not kept while an operation waits for what one of them holds, an
+  /// application for what one is to bring about, or a pause for their end.
+  [[nodiscard]] copy::RateLimit& rate_limit() { return limit_; }
   /// The ring stops: nothing is retried any more.
   void stop() {
     stopped_ = true;
@@ -83,6 +100,11 @@ class Reconciler {
   void resume();
 
   [[nodiscard]] BaselineProgress progress() const { return progress_; }
+  /// What the replica lacks, or has too much, is told by no mark: the root could not be walked, or
+  /// the staging folder not be emptied, when that was last tried.
+  [[nodiscard]] bool is_failing() const {
+    return root_retry_.is_failing() || leftovers_retry_.is_failing();
+  }
 
  private:
   class PassObserver;
@@ -100,7 +122,10 @@ class Reconciler {
     return !directory_queue_.empty() || active_directories_ > 0;
   }
   [[nodiscard]] ring::Task<void> source_is_ahead();
-  [[nodiscard]] compare::Context context(compare::Observer& observer);
+  [[nodiscard]] compare::Context context(compare::Observer& observer) {
+    return context(observer, limits_);
+  }
+  [[nodiscard]] compare::Context context(compare::Observer& observer, copy::Limits& limits);
   void need_retries() { retries_needed_.set(); }
 
   // What the source shows no more in its place (search.cpp).
@@ -117,7 +142,24 @@ class Reconciler {
   void forget_unmet();
 
   // Entries (reconcile_entries.cpp).
-  [[nodiscard]] ring::Task<void> entry_task(Location entry);
+  /// Entries on their way, some at a time. What an application does now has places of its own, and
+  /// is not limited: it would wait behind a baseline for as long as that takes.
+  struct Lane {
+    std::deque<Location> queue = {};
+    std::size_t active = 0;
+    std::size_t most = 0;
+  };
+  [[nodiscard]] bool is_prompt(const Location& entry) const;
+  [[nodiscard]] Lane& lane_of(const Location& entry) {
+    return is_prompt(entry) ? prompt_entries_ : entries_;
+  }
+  [[nodiscard]] bool entries_are_queued() const {
+    return !entries_.queue.empty() || !prompt_entries_.queue.empty();
+  }
+  [[nodiscard]] std::size_t entries_under_way() const {
+    return entries_.active + prompt_entries_.active;
+  }
+  [[nodiscard]] ring::Task<void> entry_task(Location entry, Lane& lane);
   [[nodiscard]] ring::Task<Attempt> try_entry(const Location& entry);
   [[nodiscard]] ring::Task<Attempt> entry_held(const Location& entry, const Metadata* expected,
                                                const state::DirHandle& source);
@@ -127,9 +169,13 @@ class Reconciler {
       const Location& entry, const std::optional<Metadata>& now, const state::DirHandle& source);
   [[nodiscard]] ring::Task<Result<void>> directory_entry(const Location& entry,
                                                          const compare::EntryResult& result);
+  void times_are_read(const ObjectId& object, const std::optional<Location>& where,
+                      const Metadata& read, SequenceNumber recorded);
   void note_names(const Metadata& source);
   void parent_is_damaged(const Location& entry);
-  void entry_failed(const Location& entry, state::MarkReading reading, const Error& error);
+  /// `failed_before`: in a row, by what this mark does not know of.
+  void entry_failed(const Location& entry, state::MarkReading reading, const Error& error,
+                    unsigned failed_before = 0);
   [[nodiscard]] ring::Task<void> note_parent_times(const Location& entry,
                                                    const state::DirHandle& source,
                                                    SequenceNumber before);
@@ -144,6 +190,10 @@ class Reconciler {
   [[nodiscard]] ring::Task<void> set_refused(const state::Refusals::Refused& refused);
 
   // Objects with several names (reconcile_links.cpp).
+  /// An object that the replica has, under each of its names.
+  [[nodiscard]] bool has_copy(const Metadata& source) const {
+    return !source.is_directory() && !state_.rights.fidelity.leaves_out_type(source.mode);
+  }
   [[nodiscard]] ring::Task<bool> lacks_names(const Location& entry, const Metadata* source);
   [[nodiscard]] ring::Task<Result<std::optional<ObjectId>>> look_at_link(const Location& name,
                                                                          const Metadata& source);
@@ -177,20 +227,23 @@ class Reconciler {
                           const std::optional<Metadata>& replica);
   void take_over(const ObjectId& directory, const compare::DirectoryResult& result);
   void walk_failed(const ObjectId& directory, const Error& error);
+  void root_walk_failed(const Error& error);
 
   LiveState& state_;
   copy::Staging& staging_;
   copy::HardlinkMap hardlinks_;
-  copy::Limits limits_;
+  copy::RateLimit limit_;
+  copy::Limits limits_, prompt_limits_;
   compare::Policy policy_;
   timespec started_{};
   bool paused_ = false;
   bool stopped_ = false;
 
-  std::deque<Location> entry_queue_;
+  Lane entries_, prompt_entries_;
   std::deque<ObjectId> directory_queue_;  ///< taken from the back: depth first keeps it short
-  std::size_t active_entries_ = 0, active_directories_ = 0;
-  bool root_failed_ = false;
+  std::size_t active_directories_ = 0;
+  bool root_failed_ = false;  ///< its walk is to be tried again
+  Retry root_retry_, leftovers_retry_;
   bool clearing_ = false;  ///< the staging folder
 
   bool walking_everything_ = false;

@@ -2,6 +2,7 @@
 // all the same, and one of each kind is tried again until it is taken.
 #include <algorithm>
 
+#include "engine/compare/entry.h"
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
 #include "engine/stream/claims.h"
@@ -86,7 +87,7 @@ void Reconciler::follow_refusals_in(const ObjectId& directory, const PassObserve
 
 void Reconciler::retry_refusals(const std::vector<state::Refusals::Refused>& some) {
   for (const auto& refused : some) {
-    ++active_entries_;
+    ++entries_.active;
     state_.ring.spawn(retry_refusal(refused));
   }
 }
@@ -99,11 +100,11 @@ ring::Task<void> Reconciler::retry_refusal(state::Refusals::Refused refused) {
     claims.exclusive(stream::entry_key(refused.entry.parent, refused.entry.name));
   }
   {
-    Hold hold(state_.dependencies);
+    Hold hold(state_);
     co_await hold.acquire(claims);
     co_await set_refused(refused);
   }
-  --active_entries_;
+  --entries_.active;
   after_work();
 }
 
@@ -117,6 +118,9 @@ ring::Task<void> Reconciler::set_refused(const state::Refusals::Refused& refused
   const ObjectId opened = is_directory ? refused.object : entry.parent;
   const auto source = co_await state_.directories.open_source(opened);
   const auto replica = co_await state_.directories.open_replica(opened);
+  // Somebody has removed it on the replica: nothing of it would ever be taken.
+  const bool gone = is_directory && !replica && compare::means_absent(replica.error().code);
+  if (source && gone && !entry.name.empty()) request(entry, state::kSinceEver);
   if (!source || !replica) co_return;
   const std::string name = is_directory ? std::string() : entry.name;
   const auto now = co_await state_.ring.statx((*source)->get(), name.c_str(),
@@ -134,6 +138,7 @@ ring::Task<void> Reconciler::set_refused(const state::Refusals::Refused& refused
     const auto set =
         co_await compare::reconcile_attributes(context(observer), pair, entry.name, *now);
     done = set.has_value();
+    if (!done && compare::means_absent(set.error().code)) request(entry, state::kSinceEver);
   }
   if (done) follow_refusals(entry, refused.object, observer.refusal_of(entry.name));
 }

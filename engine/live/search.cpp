@@ -87,7 +87,7 @@ void Reconciler::walked_everything() {
 }
 
 void Reconciler::forget_unmet() {
-  if (!entry_queue_.empty() || !directory_queue_.empty() || !at_rest()) return;
+  if (entries_are_queued() || !directory_queue_.empty() || !at_rest()) return;
   searching_ = false;
   for (const ObjectId& directory : state_.directories.not_met()) directory_is_gone(directory);
   state_.progressed();

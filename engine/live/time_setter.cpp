@@ -71,7 +71,7 @@ ring::Task<void> TimeSetter::set_all(std::vector<ObjectId> objects) {
 ring::Task<void> TimeSetter::set_directory(ObjectId directory) {
   stream::ClaimSet claims;
   claims.exclusive(stream::object_key(directory));
-  Hold hold(state_.dependencies);
+  Hold hold(state_);
   co_await hold.acquire(claims);
   if (state_.times.find(directory) == nullptr) co_return;
   if (!state_.directories.is_known(directory)) {
@@ -83,18 +83,21 @@ ring::Task<void> TimeSetter::set_directory(ObjectId directory) {
   const state::PendingTimes::Pending* pending = state_.times.find(directory);
   if (pending == nullptr) co_return;
   if (!looked && shows_no_more(looked.error()) && source_is_ahead(directory)) co_return;
-  bool set = opened && looked;
-  if (set) {
-    const auto done = state_.writer.set_times((*opened)->get(), pending->after, state_.rights);
-    set = done || is_refused(directory, reconciler_.own_entry(directory), done.error());
+  Result<void> done;
+  if (!opened || !looked) {
+    done = std::unexpected(opened ? looked.error() : opened.error());
+  } else {
+    done = state_.writer.set_times((*opened)->get(), pending->after, state_.rights);
+    if (!done && is_refused(directory, reconciler_.own_entry(directory), done.error())) done = {};
   }
   state_.times.drop(directory);
-  if (set) co_return;
+  if (done) co_return;
   const auto where = state_.directories.where(directory);
   if (directory == state_.directories.root()) {
     reconciler_.request_listing(directory);
   } else if (where && state_.directories.takes_marks(where->parent)) {
     reconciler_.request(*where, state::kSinceEver);
+    reconciler_.suspect(*where, done.error());
   }
 }
 
@@ -127,9 +130,18 @@ void TimeSetter::without_a_name(const ObjectId& object) {
   if (others) reconciler_.request_everything();
 }
 
+/// A mark on one name tells nobody that the others lack the same.
+void TimeSetter::owe_other_names(const ObjectId& object) {
+  const state::PendingTimes::Pending* pending = state_.times.find(object);
+  const bool others =
+      pending != nullptr && (pending->after.nlink > 1 || state_.links.count(object) > 1);
+  if (others) state_.owed.add(object, state_.intake.last_recorded());
+}
+
 ring::Task<void> TimeSetter::set_object(ObjectId object) {
   while (state_.times.find(object) != nullptr) {
     const std::optional<Location> name = usable_name(object);
+    if (!name && state_.directories.unsettled() > 0) co_return;
     stream::ClaimSet claims;
     claims.exclusive(stream::object_key(object));
     if (name) {
@@ -138,12 +150,16 @@ ring::Task<void> TimeSetter::set_object(ObjectId object) {
     } else if (!state_.files.find(object, std::nullopt)) {
       co_return without_a_name(object);
     }
-    Hold hold(state_.dependencies);
+    Hold hold(state_);
     co_await hold.acquire(claims);
     if (usable_name(object) != name) continue;  // renamed meanwhile
     const Result<void> set = co_await set_held(object, name);
     const bool later = !set && shows_no_more(set.error()) && source_is_ahead(object);
-    if (!set && name && !later) reconciler_.request(*name, state::kSinceEver);
+    if (!set && name && !later) {
+      owe_other_names(object);
+      reconciler_.request(*name, state::kSinceEver);
+      reconciler_.suspect(*name, set.error());
+    }
     co_return;
   }
 }
@@ -202,6 +218,9 @@ ring::Task<Result<void>> TimeSetter::set_held(ObjectId object, std::optional<Loc
   if (where) {
     const Result<void> known = co_await look(object, where);
     if (!known) co_return known;
+  } else if (state_.directories.unsettled() > 0) {
+    // A walk claims directories, not what is in them: it may have set newer ones already.
+    co_return Result<void>{};
   }
   if (const state::FileHandle open = state_.files.find(object, where)) co_return take(open->get());
   if (!where) co_return Result<void>{};

@@ -40,6 +40,7 @@ class TimeSetter {
   [[nodiscard]] bool is_refused(const ObjectId& object, const Location& where, const Error& error);
   [[nodiscard]] std::optional<Location> usable_name(const ObjectId& object) const;
   void without_a_name(const ObjectId& object);
+  void owe_other_names(const ObjectId& object);
   [[nodiscard]] ring::Task<Result<void>> look(ObjectId object, std::optional<Location> where);
   [[nodiscard]] ring::Task<Result<Metadata>> look_at_source(ObjectId object,
                                                             std::optional<Location> where);

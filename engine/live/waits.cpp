@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/live/dispatcher.h"
+#include "engine/live/reconciler.h"
 #include "engine/live/time_setter.h"
 
 namespace mirrorfs::live {
@@ -42,6 +43,11 @@ void Waits::stop() {
   for (Wait& wait : std::exchange(undecided_, {})) wait.then(Waited::kStopped);
 }
 
+bool Waits::applications_wait_for_marks() const {
+  return std::ranges::any_of(undecided_,
+                             [](const Wait& wait) { return wait.what != WaitFor::kDurable; });
+}
+
 void Waits::take_through(ByNumber& open, SequenceNumber number) {
   const auto end = open.upper_bound(number);
   for (auto at = open.begin(); at != end; ++at) undecided_.push_back(std::move(at->second));
@@ -53,10 +59,10 @@ void Waits::look() {
   take_through(unfinished_, state_.finished.closed_through());
   const auto ready = std::stable_partition(undecided_.begin(), undecided_.end(),
                                            [this](const Wait& wait) { return !is_decided(wait); });
-  if (ready == undecided_.end()) return;
   std::vector<Wait> done(std::make_move_iterator(ready), std::make_move_iterator(undecided_.end()));
   undecided_.erase(ready, undecided_.end());
-  decided(std::move(done));
+  if (!done.empty()) decided(std::move(done));
+  if (!undecided_.empty()) reconciler_.rate_limit().look();
 }
 
 /// Not marked by anything up to that number, or known to be refused.

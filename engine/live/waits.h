@@ -14,6 +14,7 @@
 namespace mirrorfs::live {
 
 class Dispatcher;
+class Reconciler;
 class TimeSetter;
 
 /// How a wait ended.
@@ -39,14 +40,21 @@ struct Wait {
 /// Ring thread only.
 class Waits {
  public:
-  Waits(LiveState& state, Durability& durability, TimeSetter& times, const Dispatcher& dispatcher)
-      : state_(state), durability_(durability), times_(times), dispatcher_(dispatcher) {}
+  Waits(LiveState& state, Reconciler& reconciler, Durability& durability, TimeSetter& times,
+        const Dispatcher& dispatcher)
+      : state_(state),
+        reconciler_(reconciler),
+        durability_(durability),
+        times_(times),
+        dispatcher_(dispatcher) {}
 
   void add(Wait wait);
   /// Nothing is left of it; its callback may be on its way.
   void cancel(WaitId id);
   /// Calls who is to be called, whenever there is progress. Ends after stop().
   [[nodiscard]] ring::Task<void> serve();
+  /// An application waits for what marks cover, and not only somebody for everything.
+  [[nodiscard]] bool applications_wait_for_marks() const;
   /// Nothing will come any more: everybody is told.
   void stop();
 
@@ -65,6 +73,7 @@ class Waits {
   [[nodiscard]] bool stands(const Wait& wait, bool synced) const;
 
   LiveState& state_;
+  Reconciler& reconciler_;
   Durability& durability_;
   TimeSetter& times_;
   const Dispatcher& dispatcher_;

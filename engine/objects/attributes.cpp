@@ -40,16 +40,16 @@ Result<void> as_meant(int fd, AttributeSet which, const Metadata& meant, const R
   return {};
 }
 
-AttributeSet mirrored(AttributeSet which, const Fidelity& fidelity) {
-  if (fidelity.leaves_out_owner()) which.owner = false;
+AttributeSet mirrored(AttributeSet which, unsigned mode, const Fidelity& fidelity) {
+  if (fidelity.leaves_out_owner(mode)) which.owner = false;
   if (fidelity.leaves_out_mode()) which.mode = false;
-  if (fidelity.leaves_out_times()) which.times = false;
+  if (fidelity.leaves_out_times(mode)) which.times = false;
   return which;
 }
 
 /// Where owners are left out, set-id bits must not act for another one.
 mode_t permissions_for(int fd, const Metadata& source, const Rights& rights) {
-  if ((source.mode & kSetIds) == 0 || !rights.fidelity.leaves_out_owner()) {
+  if ((source.mode & kSetIds) == 0 || !rights.fidelity.leaves_out_owner(source.mode)) {
     return source.permissions();
   }
   struct stat now{};
@@ -59,11 +59,11 @@ mode_t permissions_for(int fd, const Metadata& source, const Rights& rights) {
 
 }  // namespace
 
-Result<void> set_owner(int fd, uid_t uid, gid_t gid, Rights rights) {
-  if (rights.fidelity.leaves_out_owner()) return {};
-  Result<bool> done = try_owner(fd, uid, gid, rights);
+Result<void> set_owner(int fd, const Metadata& from, const Rights& rights) {
+  if (rights.fidelity.leaves_out_owner(from.mode)) return {};
+  Result<bool> done = try_owner(fd, from.uid, from.gid, rights);
   if (!done) return pass_on(std::move(done));
-  return as_meant(fd, {.owner = true}, {.uid = uid, .gid = gid}, rights);
+  return as_meant(fd, {.owner = true}, from, rights);
 }
 
 Result<void> set_mode(int fd, mode_t permissions, const Rights& rights) {
@@ -74,7 +74,7 @@ Result<void> set_mode(int fd, mode_t permissions, const Rights& rights) {
 }
 
 Result<void> set_times(int fd, const Metadata& from, const Rights& rights) {
-  if (rights.fidelity.leaves_out_times()) return {};
+  if (rights.fidelity.leaves_out_times(from.mode)) return {};
   const timespec times[2] = {from.atime, from.mtime};
   Result<void> done = as_result(calls::change_times(fd, times), "futimens");
   if (!done) return done;
@@ -85,14 +85,14 @@ AttributeSet differing(const Metadata& source, const Xattrs& source_xattrs, cons
                        const Xattrs& replica_xattrs, Rights rights) {
   AttributeSet which;
   const bool another = source.uid != replica.uid || source.gid != replica.gid;
-  which.owner = another && rights.sets_owner();
+  which.owner = another && rights.sets_owner(source.mode);
   which.xattrs = source_xattrs != replica_xattrs;
-  const bool foreign = another && !rights.sets_owner();
+  const bool foreign = another && !rights.sets_owner(source.mode);
   const mode_t wanted = foreign ? source.permissions() & ~kSetIds : source.permissions();
   which.mode =
       !source.is_symlink() && wanted != replica.permissions() && !rights.fidelity.leaves_out_mode();
   which.times = !same_time(source.mtime, replica.mtime) &&
-                !rights.fidelity.accepts_time(source.mtime, replica.mtime);
+                !rights.fidelity.accepts_time(source.mode, source.mtime, replica.mtime);
   return which;
 }
 
@@ -103,11 +103,9 @@ bool times_tell_a_change(const Metadata& source, const Metadata& replica, const 
 
 Refusal bent(int fd, AttributeSet which, const Metadata& meant, const Rights& rights) {
   const bool known_form = rights.fidelity.replica.exact;
-  const bool times = which.times && !rights.fidelity.tolerated.contains(Loss::kTimes);
   if (known_form) {
-    if (times && !rights.fidelity.replica.times.holds(meant.mtime)) {
-      return stored_otherwise(kTimes);
-    }
+    const bool told = which.times && !rights.fidelity.tolerated.contains(Loss::kTimes);
+    if (told && !rights.fidelity.replica.times.holds(meant.mtime)) return stored_otherwise(kTimes);
     return std::nullopt;
   }
   struct statx raw{};
@@ -116,12 +114,14 @@ Refusal bent(int fd, AttributeSet which, const Metadata& meant, const Rights& ri
   }
   const Metadata now = Metadata::from(raw);
   const bool another = meant.uid != now.uid || meant.gid != now.gid;
-  if (which.owner && another && rights.sets_owner()) return stored_otherwise(kOwner);
+  if (which.owner && another && rights.sets_owner(now.mode)) return stored_otherwise(kOwner);
   // Set-id bits are left out where the owner is another one.
   if (which.mode && ((meant.mode ^ now.mode) & 07777 & ~kSetIds) != 0 && !now.is_symlink()) {
     return stored_otherwise(kMode);
   }
-  if (times && !same_time(meant.mtime, now.mtime)) return stored_otherwise(kTimes);
+  const bool as_set = same_time(meant.mtime, now.mtime) ||
+                      rights.fidelity.accepts_time(now.mode, meant.mtime, now.mtime);
+  if (which.times && !as_set) return stored_otherwise(kTimes);
   return std::nullopt;
 }
 
@@ -156,7 +156,7 @@ std::string describe(AttributeSet which, const Metadata& source, const Metadata&
 Result<Refusal> apply_attributes(int fd, AttributeSet which, const Metadata& source,
                                  const Xattrs& wanted, const Xattrs& present, Rights rights) {
   Refusal refused;
-  which = mirrored(which, rights.fidelity);
+  which = mirrored(which, source.mode, rights.fidelity);
   mode_t permissions = permissions_for(fd, source, rights);
   if (which.owner) {
     Result<bool> owned = try_owner(fd, source.uid, source.gid, rights);
@@ -183,7 +183,7 @@ Result<Refusal> apply_attributes(int fd, AttributeSet which, const Metadata& sou
         taken_or_refused(as_result(calls::change_mode(fd, permissions), "fchmod"), refused);
     if (!done) return pass_on(std::move(done));
   }
-  if (which.any() && !rights.fidelity.leaves_out_times()) {
+  if (which.any() && !rights.fidelity.leaves_out_times(source.mode)) {
     which.times = true;
     Result<void> done = taken_or_refused(set_times(fd, source), refused);
     if (!done) return pass_on(std::move(done));

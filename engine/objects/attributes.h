@@ -32,8 +32,8 @@ struct AttributeSet {
 // What `rights` leave out is left as it is, without an error; what they say of the replica decides
 // whether it is read back (see bent()).
 
-/// fchown.
-[[nodiscard]] Result<void> set_owner(int fd, uid_t uid, gid_t gid, Rights rights);
+/// fchown, with the owner and group of `from`.
+[[nodiscard]] Result<void> set_owner(int fd, const Metadata& from, const Rights& rights);
 /// fchmod; never called for symlinks, whose mode is fixed.
 [[nodiscard]] Result<void> set_mode(int fd, mode_t permissions, const Rights& rights = {});
 /// futimens, with the times of `from`.

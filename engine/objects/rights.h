@@ -19,7 +19,10 @@ struct Rights {
   /// Of the calling thread, now.
   [[nodiscard]] static Rights current(const Fidelity& fidelity = {});
 
-  [[nodiscard]] bool sets_owner() const { return change_owner && !fidelity.leaves_out_owner(); }
+  /// Of an object of this type.
+  [[nodiscard]] bool sets_owner(unsigned mode) const {
+    return change_owner && !fidelity.leaves_out_owner(mode);
+  }
 };
 
 }  // namespace mirrorfs::objects

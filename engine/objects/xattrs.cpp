@@ -20,6 +20,16 @@ bool is_mirrored(std::string_view name, const Rights& rights) {
   return rights.trusted_xattrs && (name.starts_with("security.") || name.starts_with("trusted."));
 }
 
+/// Then nobody is asked: a server may answer even that with an error (rclone: EIO).
+bool none_is_mirrored(const Rights& rights) {
+  const Fidelity& fidelity = rights.fidelity;
+  const Capabilities& replica = fidelity.replica;
+  if (!fidelity.leaves_out_acls() || !fidelity.leaves_out_xattr(replica.user_xattrs)) return false;
+  return !rights.trusted_xattrs || (fidelity.leaves_out_xattr(replica.trusted_xattrs) &&
+                                    fidelity.leaves_out_xattr(replica.security_xattrs) &&
+                                    fidelity.leaves_out_xattr(replica.file_capabilities));
+}
+
 // Lists and values can grow between asking for their size and reading them (listxattr(2)).
 template <class Read>
 Result<std::string> read_growing(Read read, const char* operation, std::string_view name) {
@@ -60,6 +70,7 @@ Result<Xattrs> read_values(std::string_view names, Get get, Rights rights) {
 // The common answer, "none", must cost one call and no allocation.
 template <class List, class Get>
 Result<Xattrs> read_all(List list, Get get, Rights rights) {
+  if (none_is_mirrored(rights)) return Xattrs{};
   std::array<char, 512> names;
   const ssize_t size = list(names.data(), names.size());
   if (size >= 0) {

@@ -38,6 +38,18 @@ Result<UniqueFd> make_and_open(int directory, const char* name) {
   return fd;
 }
 
+/// A directory that is there or made: "name", or "name.1" where that is another kind of object:
+/// what was kept before may have been a file of that name.
+Result<UniqueFd> make_and_open_beside(int directory, const std::string& name, std::string& chosen) {
+  chosen = name;
+  for (unsigned tries = 1;; ++tries) {
+    auto opened = make_and_open(directory, chosen.c_str());
+    const bool taken = !opened && (opened.error().code == ENOTDIR || opened.error().code == ELOOP);
+    if (!taken || tries > kMostNames) return opened;
+    chosen = fmt::format("{}.{}", name, tries);
+  }
+}
+
 /// Where a descriptor points, as the kernel names it: for the paths of what is kept.
 std::string place_of(int fd) {
   const calls::DescriptorName name(fd);
@@ -154,27 +166,30 @@ std::string Kept::path_of(int directory) const {
   return "elsewhere";  // moved while it was looked at
 }
 
-Result<UniqueFd> Kept::folder_for(int directory) {
+Result<Kept::Folder> Kept::folder_for(int directory) {
   if (auto opened = open_top(); !opened) return pass_on(std::move(opened));
-  UniqueFd folder(::fcntl(top_.get(), F_DUPFD_CLOEXEC, 0));
-  if (!folder) return fail_errno("fcntl");
+  Folder folder{.fd = UniqueFd(::fcntl(top_.get(), F_DUPFD_CLOEXEC, 0)), .path = {}};
+  if (!folder.fd) return fail_errno("fcntl");
   const std::string path = path_of(directory);
   for (std::size_t at = 0; at < path.size();) {
     const std::size_t end = std::min(path.find('/', at), path.size());
-    auto next = make_and_open(folder.get(), path.substr(at, end - at).c_str());
-    if (!next) return next;
-    folder = std::move(*next);
+    std::string chosen;
+    auto next = make_and_open_beside(folder.fd.get(), path.substr(at, end - at), chosen);
+    if (!next) return pass_on(std::move(next));
+    folder.fd = std::move(*next);
+    folder.path += chosen + "/";
     at = end + 1;
   }
   return folder;
 }
 
-void Kept::tell(const std::string& path) {
+/// `path` of the directory in which it stood.
+void Kept::tell(const std::string& path, const Folder& folder, const std::string& kept) {
   if (++count_ > kMostTold) return;
   log_warn(
       "'{}' was changed on the replica by somebody else since the last session: it is kept as "
-      "{}/kept/{}/{}",
-      path, kReservedName, top_name_, path);
+      "{}/kept/{}/{}{}",
+      path, kReservedName, top_name_, folder.path, kept);
 }
 
 Result<void> Kept::keep_name(const Doomed& doomed) {
@@ -185,27 +200,26 @@ Result<void> Kept::keep_name(const Doomed& doomed) {
   if (!folder) return pass_on(std::move(folder));
   Result<std::string> kept;
   if (found->is_directory()) {
-    if (::mkdirat(folder->get(), doomed.name, found->permissions()) != 0 && errno != EEXIST) {
-      return fail_errno("mkdirat", doomed.name);
-    }
-    kept = doomed.name;
+    auto made = make_and_open_beside(folder->fd.get(), doomed.name, kept.emplace());
+    if (!made) return pass_on(std::move(made));
+    static_cast<void>(calls::change_mode(made->get(), found->permissions() | 0700));
   } else {
     // Other names of a file would change the kept one with it.
     const bool shared = found->is_regular() && found->nlink > 1;
     kept = under_a_free_name(doomed.name, [&](const char* as) {
       if (shared) return errno = EPERM, -1;
-      return ::linkat(doomed.directory, doomed.name, folder->get(), as, 0);
+      return ::linkat(doomed.directory, doomed.name, folder->fd.get(), as, 0);
     });
     if (!kept && found->is_regular()) {
       const UniqueFd from(
           calls::open_beneath(doomed.directory, doomed.name, O_RDONLY | O_NONBLOCK));
       if (!from) return fail(-from.get(), "openat2", doomed.name);
-      kept = copy_under_a_free_name(from.get(), *found, folder->get(), doomed.name);
+      kept = copy_under_a_free_name(from.get(), *found, folder->fd.get(), doomed.name);
     }
   }
   if (!kept) return pass_on(std::move(kept));
   const std::string path = path_of(doomed.directory);
-  tell(path.empty() ? *kept : path + "/" + *kept);
+  tell(path.empty() ? doomed.name : path + "/" + doomed.name, *folder, *kept);
   return {};
 }
 
@@ -227,10 +241,10 @@ Result<void> Kept::keep_content(const Doomed& doomed) {
   if (!folder) return pass_on(std::move(folder));
   const UniqueFd from(calls::reopen(doomed.fd, O_RDONLY));
   if (!from) return fail(-from.get(), "open", name);
-  auto kept = copy_under_a_free_name(from.get(), *found, folder->get(), name.c_str());
+  auto kept = copy_under_a_free_name(from.get(), *found, folder->fd.get(), name.c_str());
   if (!kept) return pass_on(std::move(kept));
   const std::string path = path_of(above.get());
-  tell(path.empty() ? *kept : path + "/" + *kept);
+  tell(path.empty() ? name : path + "/" + name, *folder, *kept);
   return {};
 }
 
@@ -252,11 +266,11 @@ Result<void> Kept::keep_tree(int directory, const char* name) {
   auto folder = folder_for(directory);
   if (!folder) return pass_on(std::move(folder));
   auto kept = under_a_free_name(name, [&](const char* as) {
-    return ::renameat2(directory, name, folder->get(), as, RENAME_NOREPLACE);
+    return ::renameat2(directory, name, folder->fd.get(), as, RENAME_NOREPLACE);
   });
   if (!kept) return pass_on(std::move(kept));
   const std::string path = path_of(directory);
-  tell(path.empty() ? *kept : path + "/" + *kept);
+  tell(path.empty() ? name : path + "/" + name, *folder, *kept);
   return {};
 }
 

@@ -34,11 +34,15 @@ class Kept final : public Keeper {
  private:
   [[nodiscard]] Result<void> keep_name(const Doomed& doomed);
   [[nodiscard]] Result<void> keep_content(const Doomed& doomed);
-  /// The folder below `kept` for what stands in `directory`; -1: not open.
-  [[nodiscard]] Result<UniqueFd> folder_for(int directory);
+  struct Folder {
+    UniqueFd fd;
+    std::string path;  ///< below `kept`/TIME
+  };
+  /// For what stands in `directory`.
+  [[nodiscard]] Result<Folder> folder_for(int directory);
   [[nodiscard]] Result<void> open_top();
   [[nodiscard]] std::string path_of(int directory) const;
-  void tell(const std::string& path);
+  void tell(const std::string& path, const Folder& folder, const std::string& kept);
 
   const int root_;
   const std::vector<Window> windows_;

@@ -22,6 +22,7 @@ namespace mirrorfs::replica {
 namespace {
 
 constexpr const char* kFolder = "probe";
+constexpr timespec kOdd{.tv_sec = 1, .tv_nsec = 1};
 
 /// Local filesystems that either take an attribute as it is or refuse it. Of others, whose
 /// attributes a server or a driver maps, that is not known for every value.
@@ -34,8 +35,8 @@ bool is_exact(int folder, const Capabilities& found) {
   struct statfs filesystem{};
   if (::fstatfs(folder, &filesystem) != 0) return false;
   const auto type = static_cast<std::uint32_t>(filesystem.f_type);
-  return found.owners && found.modes && found.times.settable &&
-         std::ranges::find(kExact, type) != kExact.end();
+  return found.owners && found.modes && found.times.settable && found.symlink_owners &&
+         found.symlink_times && std::ranges::find(kExact, type) != kExact.end();
 }
 
 UniqueFd open_folder(int reserved_directory) {
@@ -48,16 +49,18 @@ bool has_xattrs(int fd, const char* name) {
 }
 
 /// "owners and modes", "owners, modes and times".
-std::string in_words(const Losses& losses) {
+std::string in_words(const Losses& losses, const Capabilities& found) {
   std::vector<std::string_view> parts;
   for (const Loss loss : kAllLosses) {
     if (!losses.contains(loss)) continue;
     switch (loss) {
-      case Loss::kOwner: parts.emplace_back("owners"); break;
+      case Loss::kOwner: parts.emplace_back(found.owners ? "owners of symlinks" : "owners"); break;
       case Loss::kMode: parts.emplace_back("modes"); break;
       case Loss::kXattr: parts.emplace_back("all extended attributes"); break;
       case Loss::kAcl: parts.emplace_back("ACLs"); break;
-      case Loss::kTimes: parts.emplace_back("times in nanoseconds"); break;
+      case Loss::kTimes:
+        parts.emplace_back(found.times.holds(kOdd) ? "times of symlinks" : "times in nanoseconds");
+        break;
       case Loss::kLinks: parts.emplace_back("hard links"); break;
       case Loss::kSpecial: parts.emplace_back("symlinks, FIFOs, sockets or devices"); break;
     }
@@ -108,6 +111,7 @@ Result<Capabilities> probe(int reserved_directory, const objects::Rights& rights
     probe_xattrs(file.get(), rights, found);
     probe_times(file.get(), found);
     probe_owners(owned.get(), rights, found);
+    if (found.symlinks) probe_symlink_attributes(folder.get(), rights, found);
   }
   found.exact = is_exact(folder.get(), found);
   remove_probe(reserved_directory);
@@ -125,7 +129,7 @@ Losses losses_that_matter(const Capabilities& replica, int source_root,
     wanted.security_xattrs = wanted.file_capabilities = true;
   }
   if (lacks("system.posix_acl_access")) wanted.acls = true;
-  if (!rights.change_owner) wanted.owners = true;
+  if (!rights.change_owner) wanted.owners = wanted.symlink_owners = true;
   return wanted.losses();
 }
 
@@ -148,7 +152,7 @@ std::expected<std::optional<Capabilities>, std::string> examine(const Examinatio
   return std::unexpected(
       fmt::format("replica '{}': its filesystem cannot hold {}: take another, or accept that with "
                   "--tolerate={}",
-                  what.replica_path, in_words(lost), lost.text()));
+                  what.replica_path, in_words(lost, *found), lost.text()));
 }
 
 }  // namespace mirrorfs::replica

@@ -1,4 +1,5 @@
-// Modes, owners, extended attributes, ACLs.
+// Modes, owners, extended attributes, ACLs; what of a symlink's can be set.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,19 @@ bool keeps_mode(int fd, mode_t permissions) {
   if (result != 0) return !means_lacking(-result);
   struct stat status{};
   return ::fstat(fd, &status) == 0 && (status.st_mode & 07777) == permissions;
+}
+
+/// A user that this process cannot name (EINVAL, in a user namespace) is not lost.
+bool keeps_owner(int fd, const objects::Rights& rights) {
+  struct stat before{};
+  if (!rights.change_owner || ::fstat(fd, &before) != 0) return true;
+  const uid_t uid = before.st_uid == 1 ? 2 : 1;
+  const gid_t gid = before.st_gid == 1 ? 2 : 1;
+  const int result = calls::change_owner(fd, uid, gid);
+  if (result == -EINVAL) return true;
+  if (result != 0) return !means_lacking(-result) && result != -EACCES;
+  struct stat after{};
+  return ::fstat(fd, &after) == 0 && after.st_uid == uid && after.st_gid == gid;
 }
 
 enum class Kept : std::uint8_t { kYes, kNo, kNotAllowed };
@@ -76,21 +90,18 @@ void probe_modes(int fd, Capabilities& found) {
   found.modes = keeps_mode(fd, 0640) && keeps_mode(fd, 0751);
 }
 
-/// A user that this process cannot name (EINVAL, in a user namespace) is not lost.
 void probe_owners(int fd, const objects::Rights& rights, Capabilities& found) {
-  if (!rights.change_owner) return;
-  struct stat before{};
-  if (::fstat(fd, &before) != 0) return;
-  const uid_t uid = before.st_uid == 1 ? 2 : 1;
-  const gid_t gid = before.st_gid == 1 ? 2 : 1;
-  const int result = calls::change_owner(fd, uid, gid);
-  if (result == -EINVAL) return;
-  if (result != 0) {
-    found.owners = !means_lacking(-result) && result != -EACCES;
-    return;
-  }
-  struct stat after{};
-  found.owners = ::fstat(fd, &after) == 0 && after.st_uid == uid && after.st_gid == gid;
+  found.owners = keeps_owner(fd, rights);
+}
+
+/// Of one that leads to a file, which a call that follows it would change instead.
+void probe_symlink_attributes(int folder, const objects::Rights& rights, Capabilities& found) {
+  const UniqueFd target = make_probe_file(folder, "led to");
+  if (!target || ::symlinkat("led to", folder, "leads") != 0) return;
+  const UniqueFd leads(calls::open_beneath(folder, "leads", O_PATH | O_NOFOLLOW));
+  if (!leads) return;
+  if (found.owners) found.symlink_owners = keeps_owner(leads.get(), rights);
+  if (found.times.settable) found.symlink_times = keeps_times(leads.get(), found.times);
 }
 
 /// What this process may not set it does not mirror.

@@ -15,6 +15,9 @@ namespace mirrorfs::replica {
 /// there is no room, or that this process may not.
 [[nodiscard]] bool means_lacking(int error);
 
+/// An ordinary time is stored as well as that form tells.
+[[nodiscard]] bool keeps_times(int fd, const TimeForm& form);
+
 void probe_names(int folder, Capabilities& found);
 void probe_objects(int folder, const objects::Rights& rights, Capabilities& found);
 void probe_content(int folder, Capabilities& found);
@@ -22,5 +25,7 @@ void probe_modes(int fd, Capabilities& found);
 void probe_owners(int fd, const objects::Rights& rights, Capabilities& found);
 void probe_xattrs(int fd, const objects::Rights& rights, Capabilities& found);
 void probe_times(int fd, Capabilities& found);
+/// After those of files.
+void probe_symlink_attributes(int folder, const objects::Rights& rights, Capabilities& found);
 
 }  // namespace mirrorfs::replica

@@ -87,6 +87,11 @@ class Range {
 
 }  // namespace
 
+bool keeps_times(int fd, const TimeForm& form) {
+  const auto kept = stored(fd, kOrdinary);
+  return kept && form.may_become(kOrdinary, *kept);
+}
+
 void probe_times(int fd, Capabilities& found) {
   TimeForm& form = found.times;
   const auto ordinary = stored(fd, kOrdinary);

@@ -132,9 +132,9 @@ ring::Task<Result<void>> Writer::allocate(int fd, int mode, ByteRange range) {
   co_return co_await ring_.fallocate(fd, mode, range);
 }
 
-Result<void> Writer::set_owner(int fd, uid_t uid, gid_t gid, objects::Rights rights) {
+Result<void> Writer::set_owner(int fd, const Metadata& from, const objects::Rights& rights) {
   note_change();
-  return objects::set_owner(fd, uid, gid, rights);
+  return objects::set_owner(fd, from, rights);
 }
 
 Result<void> Writer::set_mode(int fd, mode_t permissions, const objects::Rights& rights) {

@@ -117,7 +117,7 @@ class Writer {
   ring::Task<Result<void>> allocate(int fd, int mode, ByteRange range);
 
   // Attributes (objects/attributes.h, xattrs.h), by descriptors that may be O_PATH.
-  [[nodiscard]] Result<void> set_owner(int fd, uid_t uid, gid_t gid, objects::Rights rights);
+  [[nodiscard]] Result<void> set_owner(int fd, const Metadata& from, const objects::Rights& rights);
   [[nodiscard]] Result<void> set_mode(int fd, mode_t permissions,
                                       const objects::Rights& rights = {});
   [[nodiscard]] Result<void> set_times(int fd, const Metadata& from,

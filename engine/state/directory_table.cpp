@@ -163,6 +163,7 @@ ring::Task<Result<DirectoryTable::Opened>> DirectoryTable::open_step(int parent,
   co_return Opened{std::make_shared<const objects::DirFd>(std::move(*opened)), metadata->id()};
 }
 
+/// Null: the table has changed meanwhile.
 ring::Task<Result<DirHandle>> DirectoryTable::open_chain(ObjectId directory, Handle side) {
   const std::uint64_t epoch = move_epoch_;
   const std::vector<ObjectId> chain = chain_to_open(directory, side);
@@ -171,22 +172,20 @@ ring::Task<Result<DirHandle>> DirectoryTable::open_chain(ObjectId directory, Han
   for (const ObjectId& id : chain) {
     const auto found = entries_.find(id);
     if (found == entries_.end() || !found->second.where) {
-      co_return fail(ESTALE, "directory is gone");
+      co_return DirHandle();
     }
     const Location where = *found->second.where;
     const std::uint64_t version = found->second.version;
     if (where.parent != root_ && &id == &chain.front()) {
       const auto above = entries_.find(where.parent);
-      if (above == entries_.end() || !(above->second.*side)) {
-        co_return fail(ESTALE, "directory moved", where.name);
-      }
+      if (above == entries_.end() || !(above->second.*side)) co_return DirHandle();
       parent = above->second.*side;
     }
     auto opened = co_await open_step(parent->get(), where.name);
     const auto again = entries_.find(id);
     const bool moved = again == entries_.end() || again->second.version != version ||
                        (side == &Entry::replica && move_epoch_ != epoch);
-    if (moved) co_return fail(ESTALE, "directory moved", where.name);
+    if (moved) co_return DirHandle();
     if (!opened) co_return pass_on(std::move(opened));
     if (side == &Entry::replica) {
       auto checked = check_replica(id, opened->identity, where.name);
@@ -201,8 +200,20 @@ ring::Task<Result<DirHandle>> DirectoryTable::open_chain(ObjectId directory, Han
   co_return parent;
 }
 
+/// Descriptors above it lead to what is no longer there: all are opened anew, by name.
+void DirectoryTable::forget_replicas_above(const ObjectId& directory) {
+  ObjectId at = directory;
+  for (std::size_t steps = 0; at != root_ && steps <= entries_.size(); ++steps) {
+    const auto found = entries_.find(at);
+    if (found == entries_.end() || !found->second.where) return;
+    at = found->second.where->parent;
+    forget_replica(at);
+  }
+}
+
 ring::Task<Result<DirHandle>> DirectoryTable::open_replica(ObjectId directory) {
   if (directory == root_) co_return root_replica_;
+  bool opened_anew = false;
   while (true) {
     const auto found = entries_.find(directory);
     if (found == entries_.end()) co_return fail(ENOENT, "directory is not known");
@@ -212,8 +223,15 @@ ring::Task<Result<DirHandle>> DirectoryTable::open_replica(ObjectId directory) {
     }
     while (moves_under_way_ > 0) co_await no_move_.wait();
     auto opened = co_await open_chain(directory, &Entry::replica);
-    if (opened || opened.error().code != ESTALE) co_return opened;
-    co_await ring_.sleep(kTableMoves);  // the table changed meanwhile
+    const bool table_changed = opened && *opened == nullptr;
+    if (table_changed) {
+      co_await ring_.sleep(kTableMoves);
+      continue;
+    }
+    // The server's, or libfuse's, answer below a directory that was removed.
+    const bool stale = !opened && opened.error().code == ESTALE;
+    if (!stale || std::exchange(opened_anew, true)) co_return opened;
+    forget_replicas_above(directory);
   }
 }
 
@@ -226,6 +244,7 @@ ring::Task<Result<DirHandle>> DirectoryTable::open_source(ObjectId directory) {
     co_return found->second.source;
   }
   auto opened = co_await open_chain(directory, &Entry::source);
+  if (opened && *opened == nullptr) co_return fail(ESTALE, "directory moved");
   co_return opened;
 }
 

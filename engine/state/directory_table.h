@@ -59,6 +59,8 @@ class DirectoryTable final : public copy::ReplicaDirectories {
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
   /// Directories that are unplaced, unwalked or being walked.
   [[nodiscard]] std::size_t unsettled() const { return unsettled_; }
+  /// Of those, the ones that are unplaced: they may belong anywhere.
+  [[nodiscard]] std::size_t unplaced() const { return unplaced_; }
   [[nodiscard]] ReplicaOwners& owners() { return owners_; }
   [[nodiscard]] const ReplicaOwners& owners() const { return owners_; }
 
@@ -91,7 +93,9 @@ class DirectoryTable final : public copy::ReplicaDirectories {
   void begin_walk(const ObjectId& directory);
   /// False: it was marked anew while it was being walked, and has to be walked again.
   [[nodiscard]] bool end_walk(const ObjectId& directory);
-  void fail_walk(const ObjectId& directory);
+  /// Its copy is opened anew, by name, when it is walked again. How often it had failed before, in
+  /// a row.
+  unsigned fail_walk(const ObjectId& directory);
   /// Its copy cannot be opened: see DirectoryState::kDamaged.
   void mark_damaged(const ObjectId& directory);
   /// Its copy is about to be removed: it has no place from now on, and what the table has below it
@@ -150,6 +154,7 @@ class DirectoryTable final : public copy::ReplicaDirectories {
     bool in_recent = false;
     const ObjectId* id = nullptr;                ///< its key in the table
     Entry *next = nullptr, *previous = nullptr;  ///< with the same parent
+    unsigned failed_walks = 0;                   ///< in a row
     std::uint64_t met = 0;      ///< the last walk of the whole tree in which it was placed
     std::uint64_t version = 0;  ///< of its place and its copy: an open that overlaps is stale
   };
@@ -171,6 +176,7 @@ class DirectoryTable final : public copy::ReplicaDirectories {
 
   [[nodiscard]] std::vector<ObjectId> chain_to_open(const ObjectId& directory, Handle side) const;
   [[nodiscard]] ring::Task<Result<DirHandle>> open_chain(ObjectId directory, Handle side);
+  void forget_replicas_above(const ObjectId& directory);
   [[nodiscard]] ring::Task<Result<Opened>> open_step(int parent, std::string name);
   [[nodiscard]] Result<void> check_replica(const ObjectId& directory, const ObjectId& replica,
                                            const std::string& name);
@@ -186,7 +192,7 @@ class DirectoryTable final : public copy::ReplicaDirectories {
   std::unordered_map<Location, ObjectId> places_;
   std::unordered_map<ObjectId, Entry*> first_child_;
   ReplicaOwners owners_;
-  std::size_t unsettled_ = 0;
+  std::size_t unsettled_ = 0, unplaced_ = 0;
   bool trusting_ = true;
   std::vector<ObjectId> displaced_;
   std::list<ObjectId> recent_;  ///< directories with open descriptors, the last used first

@@ -22,6 +22,7 @@ DirectoryTable::Entry& DirectoryTable::add(const ObjectId& directory, DirectoryS
   found->second.id = &found->first;
   found->second.state = state;
   if (is_unsettled(state)) ++unsettled_;
+  if (state == DirectoryState::kUnplaced) ++unplaced_;
   return found->second;
 }
 
@@ -32,6 +33,8 @@ void DirectoryTable::change(Entry& entry, DirectoryState to) {
   invariant(may_follow(entry.state, to), "a directory changes its state as directory_state.h says");
   if (is_unsettled(entry.state)) --unsettled_;
   if (is_unsettled(to)) ++unsettled_;
+  if (entry.state == DirectoryState::kUnplaced) --unplaced_;
+  if (to == DirectoryState::kUnplaced) ++unplaced_;
   entry.state = to;
 }
 
@@ -130,9 +133,9 @@ DirectoryTable::Met DirectoryTable::met(const ObjectId& directory, const Locatio
   Entry& entry = entries_.at(directory);
   const bool same_copy = replica && entry.replica_id == replica;
   const bool in_place = entry.where == where;
-  if (!same_copy && entry.replica_id) {
-    result.forgotten = forget_below(directory, recorded);
-    drop_replica(entry, recorded);
+  if (!same_copy) {
+    if (entry.replica_id) result.forgotten = forget_below(directory, recorded);
+    drop_replica(entry, recorded);  // an open descriptor may be of one that was removed
   }
   if (!in_place) {
     place(entry, where);
@@ -172,13 +175,16 @@ bool DirectoryTable::end_walk(const ObjectId& directory) {
   const auto found = entries_.find(directory);
   if (found == entries_.end() || found->second.state != DirectoryState::kWalking) return false;
   change(found->second, DirectoryState::kKnown);
+  found->second.failed_walks = 0;
   return true;
 }
 
-void DirectoryTable::fail_walk(const ObjectId& directory) {
+unsigned DirectoryTable::fail_walk(const ObjectId& directory) {
   const auto found = entries_.find(directory);
-  if (found == entries_.end() || found->second.state != DirectoryState::kWalking) return;
+  if (found == entries_.end() || found->second.state != DirectoryState::kWalking) return 0;
   change(found->second, DirectoryState::kDamaged);
+  forget_replica(directory);
+  return found->second.failed_walks++;
 }
 
 void DirectoryTable::mark_damaged(const ObjectId& directory) {
@@ -215,6 +221,7 @@ void DirectoryTable::erase(const ObjectId& directory, SequenceNumber recorded) {
   if (entry.in_recent) recent_.erase(entry.recent);
   leave_place(entry);
   if (is_unsettled(entry.state)) --unsettled_;
+  if (entry.state == DirectoryState::kUnplaced) --unplaced_;
   entries_.erase(found);
 }
 

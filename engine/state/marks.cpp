@@ -1,5 +1,7 @@
 #include "engine/state/marks.h"
 
+#include <algorithm>
+
 #include "mirrorfs/invariant.h"
 
 namespace mirrorfs::state {
@@ -16,6 +18,15 @@ Mark* Marks::find_mutable(const Location& entry) {
   if (directory == marks_.end()) return nullptr;
   const auto found = directory->second.find(entry.name);
   return found == directory->second.end() ? nullptr : &found->second;
+}
+
+bool Marks::any_moving_in(const ObjectId& directory) const {
+  const auto found = marks_.find(directory);
+  return found != marks_.end() && std::ranges::any_of(found->second, [](const auto& entry) {
+           const MarkState state = entry.second.state;
+           return entry.second.cause.empty() || state == MarkState::kReading ||
+                  state == MarkState::kReadingAgain;
+         });
 }
 
 bool Marks::is_failing(const Location& entry) const {
@@ -73,6 +84,7 @@ bool Marks::request(const Location& entry, SequenceNumber since, Origin origin) 
     return true;
   }
   mark.origin = Origin::kOperation;
+  if (since < mark.since) lower(mark, since);
   switch (mark.state) {
     case MarkState::kQueued:
     case MarkState::kReadingAgain: return false;
@@ -80,6 +92,16 @@ bool Marks::request(const Location& entry, SequenceNumber since, Origin origin) 
     case MarkState::kWaiting: set_state(mark, MarkState::kQueued); return true;
   }
   std::unreachable();
+}
+
+void Marks::lower(Mark& mark, SequenceNumber since) {
+  remove(since_, mark.since);
+  ++since_[since];
+  if (mark.kept == nullptr) {
+    remove(not_kept_, mark.since);
+    ++not_kept_[since];
+  }
+  mark.since = since;
 }
 
 MarkReading Marks::begin_reading(const Location& entry) {
@@ -109,6 +131,17 @@ bool Marks::done(const Location& entry, MarkReading reading) {
   invariant(mark->state == MarkState::kReading, "a mark ends by the reconcile that read its entry");
   clear(entry);
   return false;
+}
+
+bool Marks::postponed(const Location& entry, MarkReading reading, Clock::time_point due) {
+  Mark* mark = find_mutable(entry);
+  if (mark == nullptr || mark->reading != reading.number) return false;
+  const bool again = mark->state == MarkState::kReadingAgain;
+  set_state(*mark, again ? MarkState::kQueued : MarkState::kWaiting);
+  set_cause(*mark, {});
+  mark->attempts = 0;
+  mark->due = due;
+  return again;
 }
 
 bool Marks::failed(const Location& entry, MarkReading reading, std::string cause,

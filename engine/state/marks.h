@@ -33,7 +33,8 @@ inline constexpr SequenceNumber kSinceEver{};
 ///   ReadingAgain    ReadingAgain   -              Queued    Queued    (no mark)
 ///   Waiting         Queued         -              -         -         (no mark)
 ///
-/// abandon_reading() leads from Reading and ReadingAgain back to Queued.
+/// abandon_reading() leads from Reading and ReadingAgain back to Queued; postponed() is done() that
+/// leads from Reading to Waiting.
 enum class MarkState : std::uint8_t {
   kQueued,        ///< a reconcile is to come that has not read the source yet
   kReading,       ///< a reconcile reads the source, or has read it
@@ -69,7 +70,7 @@ struct MarkReading {
 /// The marked entries. Ring thread only.
 class Marks {
  public:
-  /// True: the entry has to be put into the queue of reconciles. An older mark keeps its `since`.
+  /// True: the entry has to be put into the queue of reconciles. The older `since` counts.
   [[nodiscard]] bool request(const Location& entry, SequenceNumber since, Origin origin);
   /// Null: there is no mark that waits for a reading any more.
   [[nodiscard]] MarkReading begin_reading(const Location& entry);
@@ -81,6 +82,8 @@ class Marks {
   /// the failure may pass by itself. True: it was asked for again and has to be queued.
   [[nodiscard]] bool failed(const Location& entry, MarkReading reading, std::string cause,
                             Clock::time_point due);
+  /// The entry is equal as of the reading, and is to be read once more later. True: as for done().
+  [[nodiscard]] bool postponed(const Location& entry, MarkReading reading, Clock::time_point due);
   /// What covers the entry takes the mark over, or it is gone.
   void clear(const Location& entry);
   /// The directory is gone, and its entries' marks with it.
@@ -92,6 +95,9 @@ class Marks {
 
   [[nodiscard]] const Mark* find(const Location& entry) const;
   [[nodiscard]] bool is_marked(const Location& entry) const { return find(entry) != nullptr; }
+  /// A reconcile of one of its entries is under way, or to come, and no cause against it is known.
+  [[nodiscard]] bool any_moving_in(const ObjectId& directory) const;
+  [[nodiscard]] bool any_in(const ObjectId& directory) const { return marks_.contains(directory); }
   /// Was tried, and the replica cannot take it for now.
   [[nodiscard]] bool is_failing(const Location& entry) const;
 
@@ -129,6 +135,7 @@ class Marks {
   void set_state(Mark& mark, MarkState state);
   void set_cause(Mark& mark, std::string cause);
   void leave(const Mark& mark);
+  void lower(Mark& mark, SequenceNumber since);
 
   std::unordered_map<ObjectId, Entries> marks_;
   using Numbers = std::map<SequenceNumber, std::size_t>;

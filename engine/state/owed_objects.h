@@ -34,20 +34,30 @@ class OwedObjects {
   /// Of its `links` names so many are known.
   void know_names(const ObjectId& object, std::size_t links, std::size_t known) {
     const std::size_t unknown = links > known ? links - known : 0;
-    const auto outside = outside_.find(object);
-    if (unknown == 0 || (outside != outside_.end() && outside->second == unknown)) {
-      unknown_.erase(object);
-      if (unknown == 0 && outside != outside_.end()) outside_.erase(outside);
-    } else {
-      const auto [entry, added] = unknown_.try_emplace(object, Unknown{.walk = walks_});
-      entry->second.names = unknown;
+    if (unknown == 0) {
+      forget_unknown(object);
+      outside_.erase(object);
+      return;
     }
+    const auto outside = outside_.find(object);
+    const bool as_before = outside != outside_.end() && outside->second == unknown;
+    const auto found = unknown_.find(object);
+    if (found == unknown_.end() && as_before) return;
+    // A walk meets the names one by one: how many are unknown may pass through what it was.
+    Unknown& entry = unknown_.try_emplace(object, Unknown{.walk = walks_}).first->second;
+    missed_ -= entry.missed ? 1 : 0;
+    entry.names = unknown;
+    entry.missed = !as_before;
+    missed_ += entry.missed ? 1 : 0;
   }
-  void walk_begins() { ++walks_; }
+  void walk_begins() {
+    ++walks_;
+    std::erase_if(unknown_, [](const auto& unknown) { return !unknown.second.missed; });
+  }
   /// It has no name any more.
   void gone(const ObjectId& object) {
     owed_.erase(object);
-    unknown_.erase(object);
+    forget_unknown(object);
     outside_.erase(object);
   }
   /// The last walk met all there is, and was begun when all up to `recorded` was recorded: what was
@@ -57,19 +67,29 @@ class OwedObjects {
     std::erase_if(unknown_, [&](const auto& unknown) {
       if (unknown.second.walk >= walks_) return false;
       outside_[unknown.first] = unknown.second.names;
+      missed_ -= unknown.second.missed ? 1 : 0;
       return true;
     });
   }
-  [[nodiscard]] std::size_t size() const { return owed_.size() + unknown_.size(); }
+  [[nodiscard]] std::size_t size() const { return owed_.size() + missed_; }
 
  private:
   struct Unknown {
     std::uint64_t walk;  ///< the last that had begun when the first of them was missed
     std::size_t names = 0;
+    bool missed = false;  ///< so many are not known to be outside
   };
+  void forget_unknown(const ObjectId& object) {
+    const auto found = unknown_.find(object);
+    if (found == unknown_.end()) return;
+    missed_ -= found->second.missed ? 1 : 0;
+    unknown_.erase(found);
+  }
+
   std::unordered_map<ObjectId, SequenceNumber> owed_;  ///< the last operation each
   std::unordered_map<ObjectId, Unknown> unknown_;
   std::unordered_map<ObjectId, std::size_t> outside_;  ///< how many names
+  std::size_t missed_ = 0;                             ///< of the unknown
   std::uint64_t walks_ = 0;
 };
 

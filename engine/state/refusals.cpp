@@ -55,6 +55,14 @@ std::vector<Refusals::Refused> Refusals::taken(const Location& entry) {
   return others;
 }
 
+bool Refusals::any_of(const std::function<bool(const Location&, const ObjectId&)>& holds) const {
+  return std::ranges::any_of(kinds_, [&](const auto& kind) {
+    return std::ranges::any_of(kind.second.entries, [&](const auto& refused) {
+      return holds(refused.first, refused.second);
+    });
+  });
+}
+
 void Refusals::renamed(const Location& from, const Location& to) {
   erase(to);
   if (auto noted = take_out(from)) put(to, std::move(*noted));

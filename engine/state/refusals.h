@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -50,6 +51,9 @@ class Refusals {
   [[nodiscard]] bool contains(const Location& entry) const { return find(entry) != nullptr; }
   /// The object that it was noted of; null: nothing is.
   [[nodiscard]] const ObjectId* find(const Location& entry) const;
+  /// Whether it holds for one of those noted: its entry, and the object that had it.
+  [[nodiscard]] bool any_of(
+      const std::function<bool(const Location&, const ObjectId&)>& holds) const;
   [[nodiscard]] std::size_t size() const { return size_; }
   /// One of each kind whose time has come; its next is set.
   [[nodiscard]] std::vector<Refused> due(Clock::time_point now);

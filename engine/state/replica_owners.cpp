@@ -23,7 +23,7 @@ void ReplicaOwners::own(const ObjectId& replica, const ObjectId& source) {
 
 void ReplicaOwners::orphan(const ObjectId& replica, SequenceNumber recorded) {
   owners_.erase(replica);
-  orphans_[replica] = recorded;
+  orphans_[replica] = {.recorded = recorded, .last_use = last_use_};
 }
 
 void ReplicaOwners::erase(const ObjectId& replica) {
@@ -33,7 +33,11 @@ void ReplicaOwners::erase(const ObjectId& replica) {
 
 void ReplicaOwners::release_orphans(SequenceNumber finished) {
   if (orphans_.empty()) return;
-  std::erase_if(orphans_, [&](const auto& orphan) { return orphan.second <= finished; });
+  const std::uint64_t oldest_use = uses_.empty() ? last_use_ + 1 : *uses_.begin();
+  std::erase_if(orphans_, [&](const auto& orphan) {
+    const UnderWay& under_way = orphan.second;
+    return under_way.recorded <= finished && under_way.last_use < oldest_use;
+  });
 }
 
 }  // namespace mirrorfs::state

@@ -125,8 +125,7 @@ ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
   if (*object == nullptr) co_return Result<void>{};
   const int fd = (*object)->get();
   if ((change.changed & SetAttributes::kOwner) != 0) {
-    auto set = taken(writer_.set_owner(fd, change.after.uid, change.after.gid, rights_),
-                     change.object, change.where);
+    auto set = taken(writer_.set_owner(fd, change.after, rights_), change.object, change.where);
     if (!set) co_return set;
   }
   const bool mode = (change.changed & (SetAttributes::kMode | SetAttributes::kOwner)) != 0;

@@ -32,7 +32,7 @@ Result<void> Applier::own(int parent, int fd, const Metadata& after, const Objec
     if (refused) view_.refused(where, object, *refused);
     return {};
   };
-  auto owned = set(writer_.set_owner(fd, after.uid, after.gid, rights_));
+  auto owned = set(writer_.set_owner(fd, after, rights_));
   if (!owned) return owned;
   if (after.is_symlink()) return finish();
   const bool inherits =

@@ -1,5 +1,7 @@
 #include "engine/stream/dependencies.h"
 
+#include <algorithm>
+
 namespace mirrorfs::stream {
 
 void Dependencies::Queue::push(Ticket::Place& place) {
@@ -42,6 +44,11 @@ void Dependencies::enter(Ticket& ticket, const ClaimSet& claims) {
 bool Dependencies::contended(Key key) const {
   const auto found = queues_.find(key);
   return found != queues_.end() && !found->second.nobody_waits();
+}
+
+bool Dependencies::has_waiters(const Ticket& ticket) const {
+  return std::ranges::any_of(
+      ticket.places_, [this](const Ticket::Place& place) { return contended(place.claim.key); });
 }
 
 bool Dependencies::sole_holder(Key key) const {

@@ -45,6 +45,8 @@ class Dependencies {
   [[nodiscard]] bool idle(Key key) const { return !queues_.contains(key); }
   /// Somebody waits behind those who hold the key.
   [[nodiscard]] bool contended(Key key) const;
+  /// Somebody waits for what the ticket holds.
+  [[nodiscard]] bool has_waiters(const Ticket& ticket) const;
   /// The one who asks holds the key, alone, and nobody waits for it.
   [[nodiscard]] bool sole_holder(Key key) const;
   [[nodiscard]] std::size_t busy_keys() const { return queues_.size(); }

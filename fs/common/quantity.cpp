@@ -1,5 +1,6 @@
 #include "fs/common/quantity.h"
 
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -21,6 +22,14 @@ unsigned suffix_shift(char suffix) {
     default: return 0;
   }
 }
+
+struct TimeUnit {
+  char suffix;
+  std::uint64_t seconds;
+};
+constexpr std::array<TimeUnit, 5> kTimeUnits = {
+    {{'w', 7 * 86400}, {'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}}};
+constexpr std::uint64_t kLongestPeriod = 366ULL * 86400;
 
 }  // namespace
 
@@ -49,6 +58,27 @@ std::optional<double> parse_seconds(std::string_view text) {
     return std::nullopt;
   }
   return value;
+}
+
+std::optional<std::chrono::seconds> parse_period(std::string_view text) {
+  std::uint64_t unit = 1;
+  for (const auto& [suffix, seconds] : kTimeUnits) {
+    if (!text.ends_with(suffix)) continue;
+    unit = seconds;
+    text.remove_suffix(1);
+    break;
+  }
+  const auto count = parse_count(text, kLongestPeriod / unit);
+  if (!count || *count == 0) return std::nullopt;
+  return std::chrono::seconds(*count * unit);
+}
+
+std::string period_text(std::chrono::seconds period) {
+  const auto count = static_cast<std::uint64_t>(period.count());
+  for (const auto& [suffix, seconds] : kTimeUnits) {
+    if (suffix != 'w' && count % seconds == 0) return std::to_string(count / seconds) + suffix;
+  }
+  return std::to_string(count);
 }
 
 }  // namespace mirrorfs

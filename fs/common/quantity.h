@@ -1,8 +1,10 @@
 // Numbers as people write them on a command line.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace mirrorfs {
@@ -16,5 +18,10 @@ namespace mirrorfs {
 
 /// Seconds with an optional fraction: "0", "1.5". Never negative.
 [[nodiscard]] std::optional<double> parse_seconds(std::string_view text);
+
+/// A time from a second to a year: "30s", "12h", "7d", "2w"; without a unit it is seconds.
+[[nodiscard]] std::optional<std::chrono::seconds> parse_period(std::string_view text);
+/// The same in the largest unit that fits: "7d".
+[[nodiscard]] std::string period_text(std::chrono::seconds period);
 
 }  // namespace mirrorfs

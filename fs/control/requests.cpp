@@ -6,6 +6,9 @@
 #include <optional>
 #include <utility>
 
+#include "fs/control/examine_json.h"
+#include "fs/control/names_json.h"
+
 namespace mirrorfs::control {
 namespace {
 
@@ -28,7 +31,8 @@ Reply good(json body) {
 enum class Waited { kDone, kTimeout, kPaused };
 
 Waited wait_in_slices(Mirror& mirror, const DaemonCalls& daemon,
-                      std::optional<Milliseconds> timeout, const Presence& presence) {
+                      const std::vector<std::string>& paths, std::optional<Milliseconds> timeout,
+                      const Presence& presence) {
   // Even a mirror that has everything needs a moment to say so: --timeout=0 asks «now?».
   if (timeout) timeout = std::max(*timeout, kShortestWait);
   const auto deadline = timeout ? Clock::now() + *timeout : Clock::time_point::max();
@@ -36,7 +40,8 @@ Waited wait_in_slices(Mirror& mirror, const DaemonCalls& daemon,
   while (true) {
     const auto left = std::chrono::ceil<Milliseconds>(deadline - Clock::now());
     const Milliseconds length = std::clamp(left, 0ms, slice);
-    if (mirror.wait(length)) return Waited::kDone;
+    const bool done = paths.empty() ? mirror.wait(length) : mirror.wait_for_paths(paths, length);
+    if (done) return Waited::kDone;
     if (daemon.look().state == MirrorState::kPaused) return Waited::kPaused;
     if (Clock::now() >= deadline || presence.gone()) return Waited::kTimeout;
     slice *= 2;
@@ -54,7 +59,16 @@ Reply answer_wait(Mirror& mirror, const DaemonCalls& daemon, const json& request
       timeout = std::chrono::ceil<Milliseconds>(std::chrono::duration<double>(seconds));
     }
   }
-  const Waited waited = wait_in_slices(mirror, daemon, timeout, presence);
+  std::vector<std::string> paths;
+  const json listed = request.value("paths", json::array());
+  const auto is_path = [](const json& entry) {
+    return entry.is_object() && entry.contains("path");
+  };
+  if (!listed.is_array() || !std::ranges::all_of(listed, is_path)) {
+    return refuse("paths must be a list of objects with a path each");
+  }
+  for (const json& entry : listed) paths.push_back(name_from(entry, "path"));
+  const Waited waited = wait_in_slices(mirror, daemon, paths, timeout, presence);
   return good({{"done", waited == Waited::kDone}, {"paused", waited == Waited::kPaused}});
 }
 
@@ -62,6 +76,13 @@ Reply answer_wait(Mirror& mirror, const DaemonCalls& daemon, const json& request
 Reply answer_status(const DaemonCalls& daemon) {
   const EngineStatus engine = daemon.look();
   return good({{"status", status_json(engine, daemon.status())}});
+}
+
+Reply answer_examine(Mirror& mirror, const json& body, const Presence& presence) {
+  const auto request = examine_request_from(body);
+  if (!request) return refuse("paths must be a list of objects with a path each");
+  const auto findings = mirror.examine(*request, [&presence] { return presence.gone(); });
+  return good(findings_json(findings));
 }
 
 Reply answer_pause(Mirror& mirror, const DaemonCalls& daemon) {
@@ -102,13 +123,14 @@ Handler answer_from(Mirror& mirror, DaemonCalls daemon) {
     const std::string name = request.value("request", "");
     if (name == "status") return answer_status(daemon);
     if (name == "wait") return daemon.capture(), answer_wait(mirror, daemon, request, presence);
+    if (name == "examine") return daemon.capture(), answer_examine(mirror, request, presence);
     if (name == "mapped") return good({{"nodes", daemon.mapped()}});
     if (name == "trees") return answer_trees(mirror, daemon.status());
     if (name == "pause") return answer_pause(mirror, daemon);
     if (name == "resume") return answer_resume(mirror, daemon);
     if (name == "set") return answer_set(daemon, request);
     return refuse("unknown request '" + name +
-                  "'; it must be status, wait, mapped, trees, pause, resume or set");
+                  "'; it must be status, wait, examine, mapped, trees, pause, resume or set");
   };
 }
 

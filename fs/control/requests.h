@@ -6,6 +6,9 @@
 //   {"request": "mapped"}               → {"ok": true, "nodes": [5, …]}  whose pages the kernel
 //   should
 //                                         write back before a wait
+//   {"request": "examine", "paths": [{"path": "a/b"}, …], "full": true, "repair": true,
+//    "patience": 5}                     → {"ok": true, "findings": [{"finding": "differs",
+//                                         "what": "content"}, …]}  one for each path
 //   {"request": "pause"}, "resume"      → {"ok": true}
 //   {"request": "set", "options": ["mode=fsync"]}
 //                                       → {"ok": true, "settings": {…}}  all that can be set

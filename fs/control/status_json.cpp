@@ -28,6 +28,21 @@ json recovery_json(const RecoveryProgress& recovery) {
 
 json seconds_or_null(std::int64_t time) { return time == 0 ? json() : json(time); }
 
+json scrub_json(const ScrubStatus& scrub) {
+  return {{"period_seconds", scrub.period.count()},
+          {"running", scrub.running},
+          {"pass_began", seconds_or_null(scrub.pass_began)},
+          {"pass_objects", scrub.pass_objects},
+          {"pass_bytes", scrub.pass_bytes},
+          {"pass_differences", scrub.pass_differences},
+          {"objects_total", scrub.objects_total},
+          {"bytes_total", scrub.bytes_total},
+          {"differences_total", scrub.differences_total},
+          {"passes_total", scrub.passes_total},
+          {"last_verify", seconds_or_null(scrub.last_verify)},
+          {"last_differences", scrub.last_differences}};
+}
+
 json failed_json(const std::vector<FailedObject>& failed) {
   json list = json::array();
   for (const FailedObject& object : failed) {
@@ -61,6 +76,7 @@ json engine_json(const EngineStatus& engine, const DaemonStatus& daemon) {
       {"ops_replicated_total", engine.ops_replicated_total},
       {"baseline", baseline_json(engine.baseline)},
       {"recovery", recovery_json(engine.recovery)},
+      {"scrub", scrub_json(engine.scrub)},
       {"journal_marks", engine.journal_marks},
       {"failed", failed_json(engine.failed)},
       {"losses", engine.losses.names()},
@@ -82,6 +98,7 @@ json daemon_json(const DaemonStatus& daemon) {
       {"passthrough_refused", daemon.passthrough_refused},
       {"transport", daemon.transport},
       {"queue_size", daemon.queue_size},
+      {"rate_limit", daemon.rate_limit},
       {"overflow", daemon.overflow},
       {"on_dst_error", daemon.on_replica_error},
       {"drain_timeout", daemon.drain_timeout},

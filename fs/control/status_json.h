@@ -27,6 +27,7 @@ struct DaemonStatus {
   std::uint64_t outdated_files = 0;       ///< written past the daemon since they were captured
   std::uint64_t known_nodes = 0;          ///< objects that the kernel or open handles refer to
   std::uint64_t queue_size = 0;           ///< bytes
+  std::uint64_t rate_limit = 0;           ///< bytes per second; 0: none
   std::string overflow, on_replica_error, log_level;
   std::uint64_t drain_timeout = 0;              ///< seconds
   std::int64_t state_since = 0;                 ///< seconds since 1970

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -70,6 +71,8 @@ constexpr Option kCheck{"--check", "quick or full", [](Arguments& a, const std::
                           return a.full || value == "quick";
                         }};
 
+constexpr std::size_t kAnyNumber = std::numeric_limits<std::size_t>::max();
+
 struct CommandRule {
   std::string_view name;
   Command command;
@@ -93,7 +96,8 @@ constexpr std::array kCommands = {
     CommandRule{"check", Command::kCheck, "[MNT] [--max-lag=SECONDS]", 0, 1, kCheckOptions},
     CommandRule{"metrics", Command::kMetrics, "[MNT] [--textfile=FILE]", 0, 1, kMetricsOptions},
     CommandRule{"set", Command::kSet, "MNT OPTION=VALUE...", 1, 1, {}},
-    CommandRule{"wait", Command::kWait, "MNT [--timeout=SECONDS]", 1, 1, kWaitOptions},
+    CommandRule{"wait", Command::kWait, "MNT [PATH...] [--timeout=SECONDS]", 1, kAnyNumber,
+                kWaitOptions},
     CommandRule{"verify", Command::kVerify,
                 "MNT | SRC DST [--full] [--json] [--repair] [--max-delete=N|N%]", 1, 2,
                 kVerifyOptions},
@@ -235,7 +239,8 @@ check    for monitoring: one line; exit code 0 good, 1 late, degraded or paused,
          absent; without MNT of all mounts that are there or should be
 metrics  the same and more for Prometheus; --textfile=FILE for node_exporter
 set      changes options of a running mount: mode, queue-size, overflow, on-dst-error, ...
-wait     returns when all that completed before the call is durable on the replica
+wait     returns when all that completed before the call is durable on the replica; with PATHs
+         in MNT: all that completed there
 verify   compares the trees of a mount, or any two; --full: the content too, --repair: make DST equal
 sync     copies SRC to DST once, with all attributes; what SRC lacks is removed from DST
 pause    stops applying; operations queue up until resume

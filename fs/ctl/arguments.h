@@ -30,7 +30,7 @@ struct Arguments {
     kPromote
   };
   Command command = Command::kHelp;
-  std::vector<std::filesystem::path> paths;  ///< MNT, or SRC and DST
+  std::vector<std::filesystem::path> paths;  ///< MNT with PATHs, or SRC and DST
   std::vector<std::string> settings;         ///< NAME=VALUE
   bool json = false, watch = false, exit_code = false;
   bool full = false, repair = false;

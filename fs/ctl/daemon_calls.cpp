@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "fs/control/client.h"
+#include "fs/control/examine_json.h"
+#include "fs/control/names_json.h"
 
 namespace mirrorfs::ctl {
 namespace {
@@ -11,6 +13,7 @@ namespace {
 using nlohmann::json;
 using namespace std::chrono_literals;
 
+constexpr std::size_t kLongestRequest = 60 << 10;  ///< bytes: a line has 64 KiB
 constexpr auto kPatience = 10s;  ///< for answers that come at once from a daemon in good health
 
 Answer<control::Client::Answer> ask(const std::filesystem::path& mount, const json& request,
@@ -38,8 +41,17 @@ Answer<json> set_options(const std::filesystem::path& mount,
 }
 
 Answer<Waited> wait_until_durable(const std::filesystem::path& mount,
+                                  const std::vector<std::string>& paths,
                                   std::optional<double> timeout_seconds) {
   json request{{"request", "wait"}};
+  for (const std::string& path : paths) {
+    json entry = json::object();
+    control::put_name(entry, "path", path);
+    request["paths"].push_back(std::move(entry));
+  }
+  if (request.dump().size() > kLongestRequest) {
+    return std::unexpected("too many paths to wait for at once: name a directory above them");
+  }
   control::Timeout patience;  // without a limit of its own, as the daemon is to tell when
   if (timeout_seconds) {
     request["timeout"] = *timeout_seconds;
@@ -53,6 +65,22 @@ Answer<Waited> wait_until_durable(const std::filesystem::path& mount,
   const json body = json::parse(answer->body);
   if (body.value("done", false)) return Waited::kDone;
   return body.value("paused", false) ? Waited::kPaused : Waited::kTimeout;
+}
+
+/// A request is a line of bounded length, and so are answers.
+Answer<std::vector<Examined>> examine(const std::filesystem::path& mount,
+                                      const ExamineRequest& request) {
+  std::vector<Examined> findings;
+  while (findings.size() < request.paths.size()) {
+    const json body = control::examine_json(request, findings.size());
+    const auto answer = ask(mount, body, control::Timeout());
+    if (!answer) return std::unexpected(answer.error());
+    const auto some = control::findings_from(json::parse(answer->body));
+    if (some.empty()) return std::unexpected("'" + mount.native() + "': nothing was examined");
+    findings.insert(findings.end(), some.begin(), some.end());
+  }
+  findings.resize(request.paths.size());
+  return findings;
 }
 
 Answer<std::vector<std::uint64_t>> mapped_nodes(const std::filesystem::path& mount) {

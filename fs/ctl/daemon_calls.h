@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "mirrorfs/examine.h"
 #include "mirrorfs/unique_fd.h"
 
 namespace mirrorfs::ctl {
@@ -31,8 +32,13 @@ enum class Waited {
   kTimeout,
   kPaused,  ///< it would not end before mirrorctl resume
 };
+/// `paths` relative to the mount; none: everything.
 [[nodiscard]] Answer<Waited> wait_until_durable(const std::filesystem::path& mount,
+                                                const std::vector<std::string>& paths,
                                                 std::optional<double> timeout_seconds);
+/// What the daemon finds at these paths of its trees, one finding each.
+[[nodiscard]] Answer<std::vector<Examined>> examine(const std::filesystem::path& mount,
+                                                    const ExamineRequest& request);
 /// The kernel's numbers of files whose pages it may not have written back yet.
 [[nodiscard]] Answer<std::vector<std::uint64_t>> mapped_nodes(const std::filesystem::path& mount);
 /// The roots of source and replica, also where the mount hides the source.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "fs/ctl/live_verify.h"
 #include "mirrorfs/printable.h"
 #include "mirrorfs/tree_tools.h"
 
@@ -33,12 +34,15 @@ struct Rates {
                                        const std::optional<Rates>& rates);
 
 [[nodiscard]] std::string human_verify(const VerifyReport& report, bool repaired);
+/// The same of a mount, with what was repaired.
+[[nodiscard]] std::string human_live_verify(const LiveReport& report, bool repair);
 /// What a dry run would do, and with `stats` the counts.
 [[nodiscard]] std::string human_sync(const SyncReport& report, bool dry_run, bool stats);
 /// For standard error: a line for each object that failed, and what is not mirrored.
 [[nodiscard]] std::string sync_failures(const SyncReport& report);
 
 [[nodiscard]] nlohmann::json verify_json(const VerifyReport& report);
+[[nodiscard]] nlohmann::json live_verify_json(const LiveReport& report);
 [[nodiscard]] nlohmann::json sync_json(const SyncReport& report);
 
 }  // namespace mirrorfs::ctl

@@ -1,31 +1,36 @@
 // Comparing the trees of a mount while applications write to it.
 #pragma once
 
+#include <expected>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "mirrorfs/examine.h"
 #include "mirrorfs/tree_tools.h"
 
 namespace mirrorfs::ctl {
 
 struct LiveReport {
-  VerifyReport verify;                 ///< differences that stood still
-  std::vector<std::string> unsettled;  ///< kept changing: nothing can be said about them
+  /// What differs, and what is known to be owed for some time. With repair: what still does.
+  VerifyReport verify;
+  std::vector<std::string> busy;     ///< never stood still: nothing can be said about them
+  std::vector<Difference> repaired;  ///< with repair: differed, and are equal now
 };
 
 struct LiveSteps {
+  using Findings = std::expected<std::vector<Examined>, std::string>;
   std::function<void()> wait;                    ///< until the replica has all, for a bounded time
   std::function<Result<VerifyReport>()> verify;  ///< one comparison of both trees
-  /// The source's object, or the directory it would stand in, has changed since the time.
-  std::function<bool(const std::string& path, timespec since)> changed_since;
+  /// The daemon looks at these again, which knows what is under way; one finding each.
+  std::function<Findings(const std::vector<std::string>& paths, bool repair)> examine;
+  /// Until what examine() has marked is reconciled, or cannot be for now.
+  std::function<void()> wait_for_repair;
 };
 
-/// A difference is one when a comparison that began after a wait still finds it, in every round,
-/// and its object did not change meanwhile: what is being written lags behind by nature.
-[[nodiscard]] Result<LiveReport> verify_live(const LiveSteps& steps);
-
-/// LiveSteps::changed_since by ctime, for a tree. Never follows a link out of it.
-[[nodiscard]] bool changed_in_tree(int root, const std::string& path, timespec since);
+/// A comparison of whole trees takes time, in which applications go on: what it finds are
+/// candidates. Only those that the daemon finds to differ, twice, are differences.
+[[nodiscard]] std::expected<LiveReport, std::string> verify_live(const LiveSteps& steps,
+                                                                 bool repair);
 
 }  // namespace mirrorfs::ctl

@@ -1,6 +1,11 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "fs/ctl/commands.h"
 #include "fs/ctl/daemon_calls.h"
@@ -14,9 +19,34 @@ int complain(const std::string& line) {
   return kExitFailed;
 }
 
+namespace {
+
+/// By names alone: a look at the mount might hang.
+std::optional<std::string> path_in(const std::filesystem::path& mount,
+                                   const std::filesystem::path& path) {
+  std::filesystem::path relative = path.lexically_normal();
+  if (path.is_absolute()) {
+    const auto root = std::filesystem::absolute(mount).lexically_normal();
+    relative = relative.lexically_relative(root.has_filename() ? root : root.parent_path());
+  }
+  if (relative.empty() || *relative.begin() == "..") return std::nullopt;
+  return relative.native();
+}
+
+}  // namespace
+
 int run_wait(const Arguments& arguments) {
+  std::vector<std::string> paths;
+  for (const auto& path : std::span(arguments.paths).subspan(1)) {
+    auto inside = path_in(arguments.paths[0], path);
+    if (!inside) {
+      return complain(fmt::format("'{}' is not in '{}': a PATH is absolute, or relative to MNT",
+                                  path.native(), arguments.paths[0].native()));
+    }
+    paths.push_back(std::move(*inside));
+  }
   write_back_mapped_pages(arguments.paths[0]);
-  const auto done = wait_until_durable(arguments.paths[0], arguments.timeout);
+  const auto done = wait_until_durable(arguments.paths[0], paths, arguments.timeout);
   if (!done) return complain(done.error());
   if (*done == Waited::kDone) return kExitYes;
   if (*done == Waited::kPaused) {

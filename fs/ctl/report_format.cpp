@@ -103,6 +103,34 @@ std::string human_verify(const VerifyReport& report, bool repaired) {
   return text;
 }
 
+std::string human_live_verify(const LiveReport& report, bool repair) {
+  std::string text;
+  for (const auto& [path, what] : report.repaired) {
+    fmt::format_to(std::back_inserter(text), "{}: repaired: {}\n",
+                   printable(path.empty() ? "." : path), printable(what));
+  }
+  const auto& verify = report.verify;
+  append_differences(text, verify.differences);
+  if (verify.differences_total > verify.differences.size()) {
+    fmt::format_to(std::back_inserter(text), "… and up to {} more\n",
+                   human_count(verify.differences_total - verify.differences.size()));
+  }
+  append_failures(text, verify.failures);
+  const std::string busy =
+      report.busy.empty() ? "" : fmt::format(", {} busy", human_count(report.busy.size()));
+  const std::string repaired =
+      repair ? fmt::format(", {} repaired", human_count(report.repaired.size())) : "";
+  if (verify.identical()) {
+    fmt::format_to(std::back_inserter(text), "identical{}{}: {}\n", repaired, busy,
+                   totals_line(verify.compared));
+  } else {
+    fmt::format_to(std::back_inserter(text), "{} differences{}, {} failures{} in {}\n",
+                   human_count(verify.differences_total), repaired,
+                   human_count(verify.failures.size()), busy, totals_line(verify.compared));
+  }
+  return text;
+}
+
 std::string human_sync(const SyncReport& report, bool dry_run, bool stats) {
   std::string text;
   append_differences(text, report.planned);
@@ -148,6 +176,18 @@ json verify_json(const VerifyReport& report) {
           {"differences", differences_json(report.differences)},
           {"failures", failures_json(report.failures)},
           {"compared", totals_json(report.compared)}};
+}
+
+json live_verify_json(const LiveReport& report) {
+  json body = verify_json(report.verify);
+  body["repaired"] = differences_json(report.repaired);
+  body["busy"] = json::array();
+  for (const std::string& path : report.busy) {
+    json entry = json::object();
+    control::put_name(entry, "path", path);
+    body["busy"].push_back(std::move(entry));
+  }
+  return body;
 }
 
 json sync_json(const SyncReport& report) {

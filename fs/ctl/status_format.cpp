@@ -1,6 +1,9 @@
 // The status block for people.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <ctime>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
@@ -61,6 +64,29 @@ void add_baseline(Block& block, const json& status) {
                           number(baseline, "bytes_done"), number(baseline, "bytes_total")));
 }
 
+/// A time in words, as of now.
+std::string age(std::int64_t time) {
+  const double seconds = std::max(0.0, std::difftime(std::time(nullptr), time));
+  return human_duration(seconds) + " ago";
+}
+
+void add_scrub(Block& block, const json& status) {
+  const json scrub = status.value("scrub", json::object());
+  if (!scrub.is_object() || number(scrub, "period_seconds") == 0) return;
+  std::string line = scrub.value("last_verify", json()).is_number()
+                         ? fmt::format("all was compared {}, {} differences",
+                                       age(scrub.value("last_verify", std::int64_t{0})),
+                                       human_count(number(scrub, "last_differences")))
+                         : std::string("no pass is complete yet");
+  if (scrub.value("running", false)) {
+    line += fmt::format("; now {} objects, {}, {} differences",
+                        human_count(number(scrub, "pass_objects")),
+                        human_bytes(static_cast<double>(number(scrub, "pass_bytes"))),
+                        human_count(number(scrub, "pass_differences")));
+  }
+  block.add("scrub", line);
+}
+
 void add_losses(Block& block, const json& status) {
   std::string lost;
   for (const json& name : status.value("losses", json::array())) {
@@ -112,8 +138,13 @@ std::string human_status(const json& status, const std::optional<Rates>& rates) 
   block.add("replica", printable(text(status, "replica")));
   block.add("settings", fmt::format("mode {}, io {}, transport {}", text(status, "mode"),
                                     text(status, "io"), text(status, "transport")));
+  if (const auto rate = number(status, "rate_limit"); rate != 0) {
+    block.add("limit", fmt::format("{}/s for the baseline and catching up",
+                                   human_bytes(static_cast<double>(rate))));
+  }
   add_work(block, status, rates);
   add_baseline(block, status);
+  add_scrub(block, status);
   add_losses(block, status);
   add_troubles(block, status);
   block.add("daemon", fmt::format("pid {}, up {}", status.value("pid", 0),

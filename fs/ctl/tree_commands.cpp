@@ -4,10 +4,14 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
+#include "fs/control/client.h"
+#include "fs/control/names_json.h"
 #include "fs/control/status_json.h"
 #include "fs/ctl/commands.h"
 #include "fs/ctl/daemon_calls.h"
@@ -27,6 +31,9 @@ using nlohmann::json;
 constexpr double kQueueSeconds = 30;
 /// While the replica is paused or refuses something, waiting longer will not complete it.
 constexpr double kHopelessSeconds = 1;
+/// A repair is waited for as long as it goes on; without any progress for six of these.
+constexpr double kRepairStepSeconds = 10;
+constexpr int kIdleWaits = 6;
 
 /// SRC and DST by path.
 Answer<std::unique_ptr<TreePair>> open_pair(const Arguments& arguments, bool for_change) {
@@ -38,62 +45,112 @@ Answer<std::unique_ptr<TreePair>> open_pair(const Arguments& arguments, bool for
                          .tolerate = arguments.tolerate});
 }
 
-int print_verify(const Arguments& arguments, const VerifyReport& report,
-                 const std::vector<std::string>& unsettled) {
-  if (arguments.json) {
-    json body = verify_json(report);
-    body["unsettled"] = json::array();
-    for (const std::string& path : unsettled) body["unsettled"].push_back(printable(path));
-    std::puts(control::to_line(body).c_str());
-  } else {
-    std::fputs(human_verify(report, arguments.repair).c_str(), stdout);
-    for (const std::string& path : unsettled) {
-      std::fprintf(stderr, "mirrorctl: '%s' keeps changing: not compared\n",
-                   printable(path).c_str());
-    }
+int print_json(const json& body, bool good) {
+  std::puts(control::to_line(body).c_str());
+  return std::fflush(stdout) != 0 ? kExitFailed : good ? kExitYes : kExitNo;
+}
+
+int print_verify(const Arguments& arguments, const VerifyReport& report) {
+  const bool good = arguments.repair ? report.failures.empty() : report.identical();
+  if (arguments.json) return print_json(verify_json(report), good);
+  std::fputs(human_verify(report, arguments.repair).c_str(), stdout);
+  return std::fflush(stdout) != 0 ? kExitFailed : good ? kExitYes : kExitNo;
+}
+
+int print_live(const Arguments& arguments, const LiveReport& report) {
+  const bool good = report.verify.identical();
+  if (arguments.json) return print_json(live_verify_json(report), good);
+  std::fputs(human_live_verify(report, arguments.repair).c_str(), stdout);
+  for (const std::string& path : report.busy) {
+    std::fprintf(stderr, "mirrorctl: '%s' is busy: it never stood still, so it was not compared\n",
+                 printable(path).c_str());
   }
-  if (std::fflush(stdout) != 0) return kExitFailed;
-  if (arguments.repair) return report.failures.empty() ? kExitYes : kExitNo;
-  return report.identical() ? kExitYes : kExitNo;
+  return std::fflush(stdout) != 0 ? kExitFailed : good ? kExitYes : kExitNo;
+}
+
+bool is_hopeless(const std::filesystem::path& mount) {
+  const auto status = status_of(mount);
+  const std::string state = status ? status->value("state", "") : "";
+  return state == "paused" || state == "degraded";
 }
 
 void wait_for_queue(const std::filesystem::path& mount) {
+  static_cast<void>(
+      wait_until_durable(mount, {}, is_hopeless(mount) ? kHopelessSeconds : kQueueSeconds));
+}
+
+/// What a reconcile moves forward.
+std::pair<std::uint64_t, std::uint64_t> progress_of(const std::filesystem::path& mount) {
   const auto status = status_of(mount);
-  const std::string state = status ? status->value("state", "") : "";
-  const bool hopeless = state == "paused" || state == "degraded";
-  static_cast<void>(wait_until_durable(mount, hopeless ? kHopelessSeconds : kQueueSeconds));
+  if (!status) return {};
+  return {status->value("marks", std::uint64_t{0}),
+          status->value("bytes_replicated_total", std::uint64_t{0})};
+}
+
+/// As long as something goes on: a large file takes its time.
+void wait_for_repair(const std::filesystem::path& mount) {
+  auto before = progress_of(mount);
+  for (int idle = 0; idle < kIdleWaits;) {
+    const bool hopeless = is_hopeless(mount);
+    const auto waited =
+        wait_until_durable(mount, {}, hopeless ? kHopelessSeconds : kRepairStepSeconds);
+    if (!waited || *waited != Waited::kTimeout || hopeless) return;
+    const auto now = progress_of(mount);
+    idle = now == before ? idle + 1 : 0;
+    before = now;
+  }
 }
 
 int verify_mount(const Arguments& arguments) {
   const auto& mount = arguments.paths[0];
-  if (arguments.repair) {
-    return complain(
-        "verify --repair: '" + mount.native() +
-        "' is a running mount, which repairs itself; unmount it and mount it again with "
-        "--check=full, or repair SRC DST while it is unmounted");
-  }
   const auto trees = trees_of(mount);
   if (!trees) return complain(trees.error());
   const VerifyOptions options{.full = arguments.full};
   const LiveSteps steps{
       .wait = [&mount] { wait_for_queue(mount); },
       .verify = [&] { return verify_trees(trees->source.get(), trees->replica.get(), options); },
-      .changed_since =
-          [&trees](const std::string& path, timespec since) {
-            return changed_in_tree(trees->source.get(), path, since);
+      .examine =
+          [&](const std::vector<std::string>& paths, bool repair) {
+            return examine(mount, {.paths = paths, .full = arguments.full, .repair = repair});
           },
+      .wait_for_repair = [&mount] { wait_for_repair(mount); },
   };
-  const auto report = verify_live(steps);
-  if (!report) return complain("verify: " + report.error().message());
-  return print_verify(arguments, report->verify, report->unsettled);
+  const auto report = verify_live(steps, arguments.repair);
+  if (!report) return complain("verify: " + report.error());
+  return print_live(arguments, *report);
+}
+
+/// The mount that mirrors between these, if it runs.
+std::optional<std::string> mount_of_pair(const std::filesystem::path& source,
+                                         const std::filesystem::path& replica) {
+  std::error_code ignored;
+  const std::string ours = std::filesystem::canonical(source, ignored).native();
+  const std::string theirs = std::filesystem::canonical(replica, ignored).native();
+  for (auto& [mount, client] : control::connect_to_all()) {
+    const auto answer = client.ask({{"request", "status"}}, std::chrono::seconds(3));
+    if (!answer) continue;
+    const json status = json::parse(answer->body).value("status", json::object());
+    const std::string there = control::name_from(status, "replica");
+    if (there == theirs && control::name_from(status, "source") == ours) return mount;
+  }
+  return std::nullopt;
 }
 
 int verify_pair(const Arguments& arguments) {
+  if (arguments.repair) {
+    const auto mount = mount_of_pair(arguments.paths[0], arguments.paths[1]);
+    if (mount) {
+      return complain("verify --repair: '" + arguments.paths[1].native() +
+                      "' is the replica of the running mount '" + *mount +
+                      "', which alone may change it: use mirrorctl verify '" + *mount +
+                      "' --repair");
+    }
+  }
   const auto pair = open_pair(arguments, arguments.repair);
   if (!pair) return complain(pair.error());
   const auto report = (*pair)->verify({.full = arguments.full, .repair = arguments.repair});
   if (!report) return complain("verify: " + report.error().message());
-  return print_verify(arguments, *report, {});
+  return print_verify(arguments, *report);
 }
 
 /// With a buffer of its own stdio need not look at what it writes to (fstat): a sync asks for the

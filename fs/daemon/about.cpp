@@ -29,6 +29,10 @@ Returns when the mount answers. Unmount with: umount MNT (or fusermount3 -u MNT)
   --on-dst-error=degrade|fail  a failing DST: go on and mark (default), or EIO (modes fsync, sync)
   --check=none|quick|full      what is compared at the start for a known DST (default quick)
   --journal=fast|durable       marks survive kill -9 (fast, default), or a power cut too (durable)
+  --scrub=off|PERIOD           compare both trees, content too, all the time: one pass in about
+                               PERIOD, such as 12h or 7d; what differs is copied (default off)
+  --rate-limit=off|SIZE        most bytes a second that the baseline and catching up read of SRC;
+                               the live stream is not limited (default off)
   --adopt                      take over a DST that is not empty; what SRC lacks is deleted there;
                                no effect where DST is this SRC's replica already
   --one-file-system            leave out filesystems that are mounted inside SRC

@@ -1,9 +1,7 @@
 #include "fs/daemon/daemon.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/resource.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -45,11 +43,6 @@ void raise_limits() {
   if (const rlimit none{RLIM_INFINITY, RLIM_INFINITY}; setrlimit(RLIMIT_FSIZE, &none) != 0) {
     raise_to_hard_limit(RLIMIT_FSIZE, "the size of files");
   }
-}
-
-bool answers_as_fuse(const std::filesystem::path& mount_point) {
-  struct statfs status{};
-  return statfs(mount_point.c_str(), &status) == 0 && status.f_type == FUSE_SUPER_MAGIC;
 }
 
 }  // namespace
@@ -171,13 +164,10 @@ SessionOptions Daemon::session_options() {
 }
 
 void Daemon::confirm_mount(std::future<bool> initialized) {
+  // Whatever is asked of the mount from now on waits in the kernel until FUSE_INIT is answered. The
+  // daemon itself never asks: killed while it waits for its own answer, a thread of it would stay
+  // in the kernel for ever, and with it the connection.
   if (!initialized.get()) return;
-  if (!answers_as_fuse(options_.mount_point)) {
-    log_error("'{}' was mounted but does not answer", options_.mount_point.native());
-    session_->stop();
-    return;
-  }
-  // Not before: a client that was answered may unmount, and the look above keeps the mount busy.
   if (const auto served = serve_clients(); !served) {
     log_error("{}", served.error().message());
     session_->stop();
@@ -291,6 +281,7 @@ control::DaemonStatus Daemon::status() const {
   status.overflow = to_string(settings.overflow);
   status.on_replica_error = to_string(settings.on_replica_error);
   status.queue_size = settings.queue_size;
+  status.rate_limit = settings.rate_limit;
   const DaemonOptions in_force = live_options_.current();
   status.log_level = to_string(in_force.log_level);
   status.drain_timeout = static_cast<std::uint64_t>(in_force.drain_timeout.count());

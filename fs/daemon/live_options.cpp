@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "fs/common/quantity.h"
 #include "fs/daemon/option_rules.h"
 #include "mirrorfs/log.h"
 
@@ -17,6 +18,10 @@ std::string names_of_changeable() {
     if (rule.while_mounted) names.push_back(rule.name);
   }
   return fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::string scrub_text(std::chrono::seconds period) {
+  return period.count() == 0 ? "off" : period_text(period);
 }
 
 Outcome apply_setting(DaemonOptions& options, const std::string& setting) {
@@ -67,7 +72,9 @@ Outcome LiveOptions::change(const std::vector<std::string>& settings, Mirror& mi
   mirror.change({.mode = changed.mirror.mode,
                  .overflow = changed.mirror.overflow,
                  .on_replica_error = changed.mirror.on_replica_error,
-                 .queue_size = changed.mirror.queue_size});
+                 .queue_size = changed.mirror.queue_size,
+                 .scrub = changed.mirror.scrub,
+                 .rate_limit = changed.mirror.rate_limit});
   set_log_level(changed.log_level);
   options_ = std::move(changed);
   for (const std::string& setting : settings) log_info("set by mirrorctl: {}", setting);
@@ -84,6 +91,8 @@ std::vector<std::pair<std::string, std::string>> changeable(const DaemonOptions&
           {"queue-size", std::to_string(options.mirror.queue_size)},
           {"overflow", std::string(to_string(options.mirror.overflow))},
           {"on-dst-error", std::string(to_string(options.mirror.on_replica_error))},
+          {"scrub", scrub_text(options.mirror.scrub)},
+          {"rate-limit", std::to_string(options.mirror.rate_limit)},
           {"drain-timeout", std::to_string(options.drain_timeout.count())},
           {"log-level", std::string(to_string(options.log_level))}};
 }

@@ -11,6 +11,7 @@ namespace mirrorfs {
 namespace {
 
 constexpr std::uint64_t kSmallestQueue = 64ULL << 10;
+constexpr std::uint64_t kSlowestRate = 1 << 10;
 constexpr std::uint64_t kMostThreads = 1024;
 constexpr std::uint64_t kLongestDrain = 30ULL * 24 * 3600;
 
@@ -124,6 +125,19 @@ bool set_entry_timeout(DaemonOptions& options, const std::string& value) {
   return seconds.has_value();
 }
 
+bool set_scrub(DaemonOptions& options, const std::string& value) {
+  const auto period = value == "off" ? std::chrono::seconds(0) : parse_period(value);
+  options.mirror.scrub = period.value_or(std::chrono::seconds(0));
+  return period.has_value();
+}
+
+bool set_rate_limit(DaemonOptions& options, const std::string& value) {
+  const auto rate = value == "off" ? std::optional<std::uint64_t>(0) : parse_size(value);
+  if (!rate || (*rate < kSlowestRate && *rate != 0)) return false;
+  options.mirror.rate_limit = *rate;
+  return true;
+}
+
 bool set_adopt(DaemonOptions& options, const std::string&) { return options.mirror.adopt = true; }
 
 bool set_one_file_system(DaemonOptions& options, const std::string&) {
@@ -160,6 +174,10 @@ constexpr std::array kRules = {
     OptionRule{"on-dst-error", true, "degrade or fail", set_on_replica_error, true},
     OptionRule{"check", true, "none, quick or full", set_check},
     OptionRule{"journal", true, "fast or durable", set_journal},
+    OptionRule{"scrub", true, "off, or the time of a pass, such as 12h or 7d (at most a year)",
+               set_scrub, true},
+    OptionRule{"rate-limit", true, "off, or a SIZE a second from 1K up, such as 20M",
+               set_rate_limit, true},
     OptionRule{"adopt", false, "", set_adopt},
     OptionRule{"one-file-system", false, "", set_one_file_system},
     OptionRule{"max-delete", true, "a number of objects, or a percentage such as 50%",

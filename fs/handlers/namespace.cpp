@@ -53,6 +53,7 @@ Result<std::optional<Settlement>> try_remove(Filesystem& fs, Admission& admissio
 
 Result<Settlement> remove_child(Filesystem& fs, Admission admission, fuse_ino_t parent,
                                 const char* name, bool directory) {
+  fs.nodes.make_room_for_removal();
   auto at = new_name(fs, parent, name);
   if (!at) return pass_on(std::move(at));
   for (;;) {

@@ -48,6 +48,18 @@ void note_written(Filesystem& fs, const OpenFile& closed) {
   if (now) fs.written_sizes.note(where->parent, now->size);
 }
 
+/// What replaces a large file is most likely as large.
+void note_replaced(Filesystem& fs, const NodeRef& node, int flags) {
+  if (!writes_whole(flags) || !fs.open_modes.allowed()) return;
+  const auto path = fs.nodes.descriptor(node);
+  if (!path) return;
+  const auto before = fs.source.stat((*path)->get());
+  if (!before || before->size < WrittenSizes::kLarge) return;
+  if (const auto where = fs.nodes.location(node)) {
+    fs.written_sizes.note(where->parent, before->size);
+  }
+}
+
 OpenFacts facts_of(const Filesystem& fs, const NodeRef& node, int flags) {
   const NodeLocks locks(node);
   return {.access = access_mode(flags),
@@ -292,6 +304,7 @@ void handle_open_truncating(FuseRequest& request, Filesystem& fs, Admission admi
   if (!node) return request.error(node.error());
   if (!(*node)->is_regular()) return request.error(EOPNOTSUPP);
   const Caller caller = request.caller();
+  note_replaced(fs, *node, file->flags);
   auto opened = open_truncating(fs, std::move(admission), caller, *node,
                                 source_flags(readable_if_whole(fs, file->flags)),
                                 kills_set_id(*file, caller));

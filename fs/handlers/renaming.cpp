@@ -145,6 +145,7 @@ void handle_rename(FuseRequest& request, Filesystem& fs, Admission admission, fu
   if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0) {
     return request.error(EINVAL);
   }
+  fs.nodes.make_room_for_removal();
   auto old_name = new_name(fs, from, from_name);
   if (!old_name) return request.error(old_name.error());
   auto chosen = new_name(fs, to, to_name);

@@ -6,7 +6,7 @@
 #include <functional>
 #include <memory>
 
-#include "fs/handlers/request.h"
+#include "fs/handlers/fuse_request.h"
 #include "mirrorfs/replicator.h"
 
 namespace mirrorfs::fs {

@@ -16,7 +16,7 @@ using SharedFd = std::shared_ptr<const UniqueFd>;
 struct CachedDescriptor {
   Node* node = nullptr;
   SharedFd fd;
-  bool pinned = false;  ///< never given up: the object has no name to open it by
+  bool pinned = false;  ///< never given up: the object was removed
   bool lent = false;    ///< of an open file, and not O_PATH
   std::list<CachedDescriptor>::iterator place;
 };
@@ -48,6 +48,8 @@ class DescriptorCache {
   void remove(Node& node, GivenUp& given_up) noexcept;
 
   [[nodiscard]] std::size_t size() const { return recent_.size(); }
+  /// More than half as many again belong to removed objects.
+  [[nodiscard]] bool too_many_removed() const { return pinned_.size() > limit_ / 2; }
 
  private:
   std::size_t limit_;

@@ -1,6 +1,8 @@
 // How the node table gets a descriptor of a node: cached, by handle, or down from an ancestor.
 #include <fcntl.h>
 
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "fs/nodes/node_names.h"
@@ -71,6 +73,17 @@ void NodeTable::pin_descriptor(const NodeRef& node, SharedFd fd) {
   const std::lock_guard lock(mutex_);
   descriptors_.insert(*node, std::move(fd), given_up);
   descriptors_.pin(*node);
+}
+
+void NodeTable::make_room_for_removal() {
+  removed_.make_room();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!descriptors_.too_many_removed()) return;
+  }
+  // The thread that is told what to forget is behind, or applications keep what was removed; by the
+  // former it catches up.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 Result<void> NodeTable::check_identity(const UniqueFd& fd, const Node& node) const {

@@ -97,7 +97,12 @@ void NodeTable::release(Node& node) noexcept {
   while (count > 1) {
     if (node.references_.compare_exchange_weak(count, count - 1, std::memory_order_acq_rel)) return;
   }
-  DescriptorCache::GivenUp given_up;  // closed after the mutex is released
+  DescriptorCache::GivenUp given_up;
+  take_out(node, given_up);
+  removed_.close(std::move(given_up));
+}
+
+void NodeTable::take_out(Node& node, DescriptorCache::GivenUp& given_up) noexcept {
   const std::lock_guard lock(mutex_);
   if (!drop(node)) return;
   NodeNames names(node);

@@ -11,6 +11,7 @@
 
 #include "fs/nodes/descriptor_cache.h"
 #include "fs/nodes/node.h"
+#include "fs/nodes/removed_descriptors.h"
 #include "fs/nodes/source_tree.h"
 #include "mirrorfs/operation.h"
 
@@ -77,8 +78,14 @@ class NodeTable {
   /// Keeps `fd` as long as the node: nothing else leads to the object any more.
   void pin_descriptor(const NodeRef& node, SharedFd fd);
 
+  /// Before a name is removed or replaced, and holding no lock: keeps the descriptors of removed
+  /// objects from becoming too many (RemovedDescriptors), also when what is to be forgotten is not.
+  void make_room_for_removal();
+
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::size_t open_descriptors() const;
+  /// Waiting to be closed.
+  [[nodiscard]] std::size_t removed_descriptors() const { return removed_.waiting(); }
 
  private:
   friend class NodeRef;
@@ -113,6 +120,7 @@ class NodeTable {
   [[nodiscard]] NodeRef make(const Metadata& metadata);
   [[nodiscard]] static bool names_unlearnt(Node& node);
   void release(Node& node) noexcept;
+  void take_out(Node& node, DescriptorCache::GivenUp& given_up) noexcept;
   [[nodiscard]] static bool drop(Node& node) noexcept;
   void erase(Node& node, DescriptorCache::GivenUp& given_up) noexcept;
   void insert_name(Node& node, Node& parent, std::string_view name, std::vector<Node*>& dropped);
@@ -128,6 +136,7 @@ class NodeTable {
   std::uint64_t next_id_ = kRootNode.value;
   std::unordered_set<Node*, ById, ById> by_id_;
   std::unordered_set<Node*, ByObject, ByObject> by_object_;
+  RemovedDescriptors removed_;
   DescriptorCache descriptors_;
   NodeRef root_;
 };

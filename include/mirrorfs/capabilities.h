@@ -32,6 +32,8 @@ struct Capabilities {
   /// What it takes it stores as given, but for the form of times: nothing has to be read back.
   bool exact = true;
   bool owners = true, modes = true;
+  /// False: a call on a symlink fails, or worse, changes what it leads to (SFTP follows it).
+  bool symlink_owners = true, symlink_times = true;
   bool user_xattrs = true, trusted_xattrs = true, security_xattrs = true;
   bool file_capabilities = true;  ///< security.capability
   bool acls = true;
@@ -54,17 +56,16 @@ struct Fidelity {
 
   bool operator==(const Fidelity&) const = default;
   /// Not set, and not compared.
-  [[nodiscard]] bool leaves_out_owner() const { return accepts(Loss::kOwner, replica.owners); }
+  [[nodiscard]] bool leaves_out_owner(unsigned mode) const;  ///< of an object of this type
   [[nodiscard]] bool leaves_out_mode() const { return accepts(Loss::kMode, replica.modes); }
-  [[nodiscard]] bool leaves_out_times() const {
-    return accepts(Loss::kTimes, replica.times.settable);
-  }
+  [[nodiscard]] bool leaves_out_times(unsigned mode) const;
   [[nodiscard]] bool leaves_out_acls() const { return accepts(Loss::kAcl, replica.acls); }
   [[nodiscard]] bool leaves_out_xattr(bool held) const { return accepts(Loss::kXattr, held); }
   /// Objects of this type, by their mode, are not made.
   [[nodiscard]] bool leaves_out_type(unsigned mode) const;
-  /// The replica's time counts as the source's.
-  [[nodiscard]] bool accepts_time(const timespec& meant, const timespec& stored) const;
+  /// Of an object of this type, the replica's time counts as the source's.
+  [[nodiscard]] bool accepts_time(unsigned mode, const timespec& meant,
+                                  const timespec& stored) const;
 
  private:
   [[nodiscard]] bool accepts(Loss loss, bool held) const {

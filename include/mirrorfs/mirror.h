@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "mirrorfs/error.h"
+#include "mirrorfs/examine.h"
 #include "mirrorfs/losses.h"
 #include "mirrorfs/removal_limit.h"
 #include "mirrorfs/replicator.h"
@@ -37,6 +38,8 @@ struct MirrorSettings {
   Overflow overflow = Overflow::kCatchUp;
   OnReplicaError on_replica_error = OnReplicaError::kDegrade;
   std::uint64_t queue_size = 256ULL << 20;  ///< bytes
+  std::chrono::seconds scrub{0};            ///< a pass takes about so long; 0: off
+  std::uint64_t rate_limit = 0;             ///< bytes per second that reconciles read; 0: no limit
 };
 
 /// The name in the replica's root that is ours: pairing record, lock and staging area. It is never
@@ -54,10 +57,15 @@ struct MirrorOptions {
   Check check = Check::kQuick;
   JournalKind journal = JournalKind::kFast;
   std::uint64_t queue_size = 256ULL << 20;  ///< bytes
+  std::chrono::seconds scrub{0};            ///< a pass takes about so long; 0: off
+  std::uint64_t rate_limit = 0;             ///< bytes per second that reconciles read; 0: no limit
   bool adopt = false;
   bool one_file_system = false;  ///< nothing is mirrored that is mounted inside the source
   RemovalLimit max_delete;       ///< of the baseline
   Losses tolerate;               ///< what the replica's filesystem need not hold
+  /// How long after an outage a server may carry out what it was asked before, besides the outage's
+  /// own length (engine/live/late_requests.h). Only of filesystems that may have a server.
+  std::chrono::milliseconds late_requests{5000};
 };
 
 /// Lives from before the mount until after it. Members are safe from any thread.
@@ -98,6 +106,18 @@ class Mirror {
 
   /// True when all that completed before the call is durable on the replica; false on timeout.
   [[nodiscard]] virtual bool wait(std::optional<std::chrono::milliseconds> timeout) = 0;
+
+  /// The same of what completed on these paths, and below those that are directories, whatever is
+  /// marked or compared elsewhere. Relative to the root; one that the source lacks stands for its
+  /// name. Never true too early: where it cannot be told what belongs to the paths, as after
+  /// something was moved away from them, it is when everything is durable.
+  [[nodiscard]] virtual bool wait_for_paths(const std::vector<std::string>& paths,
+                                            std::optional<std::chrono::milliseconds> timeout) = 0;
+
+  /// What a comparison of the trees has found is looked at again, one finding for each path. Blocks
+  /// until `given_up`, which is asked a few times a second.
+  [[nodiscard]] virtual std::vector<Examined> examine(const ExamineRequest& request,
+                                                      const std::function<bool()>& given_up) = 0;
 
   /// Operations queue from now on. True when those under way have ended, so that the replica stands
   /// still; false when they have not within five seconds: one of them may hang.

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -30,6 +31,18 @@ struct RecoveryProgress {
   std::uint64_t bytes = 0;    ///< copied until then
 };
 
+/// The comparison of both trees in the background. Times in seconds since 1970; 0: never.
+struct ScrubStatus {
+  std::chrono::seconds period{0};  ///< of a pass; 0: off
+  bool running = false;            ///< a pass is under way
+  std::int64_t pass_began = 0;
+  std::uint64_t pass_objects = 0, pass_bytes = 0, pass_differences = 0;  ///< so far, or of the last
+  std::uint64_t objects_total = 0, bytes_total = 0, differences_total = 0;  ///< since the start
+  std::uint64_t passes_total = 0;                                           ///< complete ones
+  std::int64_t last_verify = 0;        ///< when the last complete pass ended
+  std::uint64_t last_differences = 0;  ///< that it found
+};
+
 /// An object the replica could not take, with the cause.
 struct FailedObject {
   std::string path;  ///< relative to the root of the tree, for people to read only
@@ -50,6 +63,7 @@ struct EngineStatus {
   std::uint64_t bytes_replicated_total = 0, ops_replicated_total = 0;
   BaselineProgress baseline;
   RecoveryProgress recovery;
+  ScrubStatus scrub;
   std::uint64_t journal_marks = 0;   ///< in the journal: what the next start would compare
   std::vector<FailedObject> failed;  ///< the first few
   Losses losses;     ///< what the replica's filesystem cannot hold of what would be mirrored

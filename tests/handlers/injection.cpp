@@ -6,8 +6,10 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <new>
+#include <thread>
 
 namespace mirrorfs::testing {
 namespace {
@@ -15,6 +17,7 @@ namespace {
 std::atomic<int> looks_left{0};
 std::atomic<int> allocations_left{0};
 std::atomic<bool> hit{false};
+std::atomic<bool> freeing_is_slow{false};
 thread_local bool is_test_thread = false;
 
 bool is_due(std::atomic<int>& left) {
@@ -36,6 +39,9 @@ Injection::~Injection() { looks_left = allocations_left = 0; }
 
 bool Injection::happened() const { return hit; }
 
+SlowFreeing::SlowFreeing() { freeing_is_slow = true; }
+SlowFreeing::~SlowFreeing() { freeing_is_slow = false; }
+
 }  // namespace mirrorfs::testing
 
 // In the place of libc's, for the whole of this program.
@@ -46,6 +52,14 @@ extern "C" int statx(int directory, const char* name, int flags, unsigned mask,
     return -1;
   }
   return static_cast<int>(::syscall(SYS_statx, directory, name, flags, mask, result));
+}
+
+extern "C" int close(int fd) {
+  struct stat about{};
+  if (mirrorfs::testing::freeing_is_slow && ::fstat(fd, &about) == 0 && about.st_nlink == 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return static_cast<int>(::syscall(SYS_close, fd));
 }
 
 void* operator new(std::size_t size) {

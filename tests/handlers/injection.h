@@ -18,4 +18,14 @@ class Injection {
   [[nodiscard]] bool happened() const;
 };
 
+/// While it lives, closing a descriptor of a removed object takes two milliseconds, as on a disk
+/// that discards blocks at once.
+class SlowFreeing {
+ public:
+  SlowFreeing();
+  SlowFreeing(const SlowFreeing&) = delete;
+  SlowFreeing& operator=(const SlowFreeing&) = delete;
+  ~SlowFreeing();
+};
+
 }  // namespace mirrorfs::testing

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -82,6 +84,20 @@ TEST_F(PassedWriter, IsCapturedWhenItIsClosed) {
   UniqueFd fd = written("a", "content");
   fd.reset();
   EXPECT_EVENTUALLY("CW(content)");
+}
+
+TEST_F(PassedWriter, WhatReplacesALargeFileIsExpectedToBeLarge) {
+  std::filesystem::create_directory(source("d"));
+  for (const char* const name : {"d/large", "d/small"}) std::ofstream(source(name)) << "x";
+  std::filesystem::resize_file(source("d/large"), 1 << 20);
+  const auto passes = [this](const std::string& name) {
+    const std::uint64_t before = session().passthrough_use().opens;
+    close_and_settle(open(name, O_WRONLY | O_TRUNC));
+    return session().passthrough_use().opens > before;
+  };
+  EXPECT_FALSE(passes("d/small"));
+  EXPECT_TRUE(passes("d/large"));
+  EXPECT_TRUE(passes("d/small")) << "beside it";
 }
 
 TEST_F(PassedWriter, IsCapturedByItself) {

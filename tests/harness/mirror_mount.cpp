@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
 
 #include "tree_compare.h"
 
@@ -118,6 +119,12 @@ void MirrorMount::start(const std::vector<std::string>& more_options) {
   wait_until_it_answers();
 }
 
+void MirrorMount::start_and_crash(milliseconds after) {
+  launch(command());
+  std::this_thread::sleep_for(after);
+  crash();
+}
+
 void MirrorMount::launch(const std::vector<std::string>& command) {
   const Path output = base() / "output";
   if (!setup_.daemonised) {
@@ -176,6 +183,20 @@ void MirrorMount::stop(StopBy how) {
   }
   const auto left = mount_at(mount_);
   EXPECT_FALSE(left && left->type.starts_with("fuse")) << "the mount is still there";
+}
+
+void MirrorMount::freeze() {
+  daemon_->signal(SIGSTOP);
+  const Path threads = fmt::format("/proc/{}/task", daemon_->pid());
+  const bool stands = eventually([&threads] {
+    for (const auto& thread : std::filesystem::directory_iterator(threads)) {
+      std::ifstream file(thread.path() / "status");  // none: it has ended meanwhile
+      const std::string status(std::istreambuf_iterator<char>(file), {});
+      if (status.find("\nState:\tT") == std::string::npos) return false;
+    }
+    return true;
+  });
+  if (!stands) throw std::runtime_error("mirrorfs does not stop");
 }
 
 void MirrorMount::crash() {

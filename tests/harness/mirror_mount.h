@@ -62,6 +62,9 @@ class MirrorMount {
 
   /// Starts the daemon and returns when the mount answers. Throws when it does not.
   void start(const std::vector<std::string>& more_options = {});
+  /// Starts the daemon, and does as crash() does after that time, whether it answers by then or
+  /// not.
+  void start_and_crash(milliseconds after);
   [[nodiscard]] pid_t daemon_pid() const { return daemon_->pid(); }
   [[nodiscard]] bool daemon_runs();
 
@@ -71,6 +74,9 @@ class MirrorMount {
   void request_stop(StopBy how) const;
   /// Waits until the daemon is gone; its exit code.
   [[nodiscard]] std::optional<int> wait_until_gone(milliseconds timeout = milliseconds(60'000));
+  /// SIGSTOP: when it returns, no thread of the daemon is in a call of its own any more. Only
+  /// crash() may follow.
+  void freeze();
   /// kill -9, then removes the dead mount.
   void crash();
   /// Aborts the FUSE connection, as an administrator would.

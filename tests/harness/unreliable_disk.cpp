@@ -5,19 +5,25 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
 #include <thread>
 #include <vector>
+
+#include "volatile_store.h"
 
 namespace mirrorfs::test {
 
@@ -29,9 +35,10 @@ struct UnreliableDisk::Shared {
 
 namespace {
 
-constexpr fuse_ino_t kImage = 2;
-constexpr const char* kImageName = "image";
-constexpr double kForever = 1e6;  // seconds: attributes never change
+constexpr fuse_ino_t kFirstImage = 2;
+constexpr std::string_view kImageName = "image";
+constexpr const char* kCut = "user.cut";  // an attribute that is set to the seed
+constexpr double kForever = 1e6;          // seconds: attributes never change
 constexpr std::size_t kBlock = 512;
 
 bool has_doomed_block(std::span<const char> bytes) {
@@ -44,12 +51,11 @@ bool has_doomed_block(std::span<const char> bytes) {
 
 }  // namespace
 
-/// The FUSE filesystem: its root, and the image in it. Used by the threads of the forked process.
+/// The FUSE filesystem: its root, and the images in it. Used by the threads of the forked process.
 class UnreliableDisk::Server {
  public:
-  Server(Shared& shared, std::uint64_t bytes) : shared_(shared), bytes_(bytes) {
-    store_ = UniqueFd(check(::memfd_create("disk", MFD_CLOEXEC), "memfd_create", {}));
-    check(::ftruncate(store_.get(), static_cast<off_t>(bytes)), "ftruncate", {});
+  Server(Shared& shared, std::uint64_t bytes, unsigned disks) : shared_(shared), bytes_(bytes) {
+    for (unsigned disk = 0; disk < disks; ++disk) stores_.emplace_back(bytes);
   }
 
   /// Returns when it is unmounted.
@@ -62,13 +68,13 @@ class UnreliableDisk::Server {
     operations.getattr = getattr;
     operations.open = [](fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
       file->direct_io = 1;  // the loop device is not to find here what the disk refused
+      file->fh = of(request).cuts_;
       fuse_reply_open(request, file);
     };
     operations.read = read;
     operations.write = write;
-    operations.fsync = [](fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
-      fuse_reply_err(request, 0);
-    };
+    operations.fsync = fsync;
+    operations.setxattr = setxattr;
     fuse_session* const session =
         fuse_session_new(&arguments, &operations, sizeof operations, this);
     if (session == nullptr || fuse_session_mount(session, mount_point.c_str()) != 0) {
@@ -97,22 +103,29 @@ class UnreliableDisk::Server {
   }
 
   [[nodiscard]] struct stat attributes(fuse_ino_t node) const {
+    const bool image = node >= kFirstImage;
     struct stat result{};
     result.st_ino = node;
     result.st_nlink = 1;
-    result.st_mode = node == kImage ? S_IFREG | 0600 : S_IFDIR | 0700;
-    result.st_size = node == kImage ? static_cast<off_t>(bytes_) : 0;
+    result.st_mode = image ? S_IFREG | 0600 : S_IFDIR | 0700;
+    result.st_size = image ? static_cast<off_t>(bytes_) : 0;
     return result;
   }
 
   static void lookup(fuse_req_t request, fuse_ino_t, const char* name) {
-    if (std::string_view(name) != kImageName) {
+    const std::string_view asked(name);
+    fuse_ino_t disk = 0;
+    const char* const end = asked.data() + asked.size();
+    const bool is_image = asked.starts_with(kImageName) &&
+                          std::from_chars(asked.data() + kImageName.size(), end, disk).ptr == end &&
+                          disk < of(request).stores_.size();
+    if (!is_image) {
       fuse_reply_err(request, ENOENT);
       return;
     }
     fuse_entry_param entry{};
-    entry.ino = kImage;
-    entry.attr = of(request).attributes(kImage);
+    entry.ino = kFirstImage + disk;
+    entry.attr = of(request).attributes(entry.ino);
     entry.attr_timeout = entry.entry_timeout = kForever;
     fuse_reply_entry(request, &entry);
   }
@@ -122,12 +135,54 @@ class UnreliableDisk::Server {
     fuse_reply_attr(request, &result, kForever);
   }
 
-  static void read(fuse_req_t request, fuse_ino_t, std::size_t size, off_t offset,
-                   fuse_file_info*) {
+  /// With the disk of the image, unless power was cut since it was opened; answers with an error
+  /// then.
+  template <class Use>
+  void use(fuse_req_t request, fuse_ino_t node, const fuse_file_info* file, const Use& how) {
+    const std::lock_guard lock(mutex_);
+    if (file->fh != cuts_) {
+      fuse_reply_err(request, EIO);
+    } else {
+      how(stores_.at(node - kFirstImage));
+    }
+  }
+
+  static void fsync(fuse_req_t request, fuse_ino_t node, int, fuse_file_info* file) {
+    of(request).use(request, node, file, [&](VolatileStore& store) {
+      store.sync();
+      fuse_reply_err(request, 0);
+    });
+  }
+
+  static void setxattr(fuse_req_t request, fuse_ino_t, const char* name, const char* value,
+                       std::size_t size, int) {
+    std::uint64_t seed = 0;
+    const bool known = std::string_view(name) == kCut && size == sizeof seed;
+    if (known) {
+      std::memcpy(&seed, value, size);
+      of(request).cut(seed);
+    }
+    fuse_reply_err(request, known ? 0 : ENOTSUP);
+  }
+
+  void cut(std::uint64_t seed) {
+    const std::lock_guard lock(mutex_);
+    ++cuts_;
+    for (VolatileStore& store : stores_) store.cut(seed++);
+  }
+
+  static void read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset,
+                   fuse_file_info* file) {
     Server& server = of(request);
     std::this_thread::sleep_for(milliseconds(server.shared_.read_delay_ms.load()));
+    server.use(request, node, file,
+               [&](VolatileStore& store) { read_from(store, request, size, offset); });
+  }
+
+  static void read_from(const VolatileStore& store, fuse_req_t request, std::size_t size,
+                        off_t offset) {
     std::vector<char> bytes(size);
-    const ssize_t got = ::pread(server.store_.get(), bytes.data(), size, offset);
+    const ssize_t got = store.read(bytes.data(), size, offset);
     if (got < 0) {
       fuse_reply_err(request, errno);
     } else {
@@ -135,25 +190,29 @@ class UnreliableDisk::Server {
     }
   }
 
-  static void write(fuse_req_t request, fuse_ino_t, const char* bytes, std::size_t size,
-                    off_t offset, fuse_file_info*) {
+  static void write(fuse_req_t request, fuse_ino_t node, const char* bytes, std::size_t size,
+                    off_t offset, fuse_file_info* file) {
     Server& server = of(request);
     if (server.shared_.fails && has_doomed_block({bytes, size})) {
       ++server.shared_.failed;
       fuse_reply_err(request, EIO);
       return;
     }
-    const ssize_t put = ::pwrite(server.store_.get(), bytes, size, offset);
-    if (put < 0) {
-      fuse_reply_err(request, errno);
-    } else {
-      fuse_reply_write(request, static_cast<std::size_t>(put));
-    }
+    server.use(request, node, file, [&](VolatileStore& store) {
+      const ssize_t put = store.write(bytes, size, offset);
+      if (put < 0) {
+        fuse_reply_err(request, errno);
+      } else {
+        fuse_reply_write(request, static_cast<std::size_t>(put));
+      }
+    });
   }
 
   Shared& shared_;
   std::uint64_t bytes_;
-  UniqueFd store_;
+  std::mutex mutex_;  // guards the rest; held while they are used
+  std::vector<VolatileStore> stores_;
+  std::atomic<std::uint64_t> cuts_ = 0;  ///< what was opened before the last one is dead
 };
 
 UnreliableDisk::Shared* UnreliableDisk::map_shared() {
@@ -163,18 +222,24 @@ UnreliableDisk::Shared* UnreliableDisk::map_shared() {
   return new (memory) Shared;
 }
 
-UnreliableDisk::UnreliableDisk(Filesystem kind, std::uint64_t bytes)
-    : shared_(map_shared()), server_(ChildProcess::fork_off([this, bytes] {
-        Server(*shared_, bytes).serve(directory_.path());
+UnreliableDisk::UnreliableDisk(Filesystem kind, std::uint64_t bytes, unsigned disks)
+    : shared_(map_shared()), server_(ChildProcess::fork_off([this, bytes, disks] {
+        Server(*shared_, bytes, disks).serve(directory_.path());
       })) {
-  const Path image = directory_.path() / kImageName;
   const bool served = eventually(
-      [&] { return test::mount_at(directory_.path()) && ::access(image.c_str(), F_OK) == 0; });
-  if (!served) throw std::runtime_error("the disk does not appear at " + image.string());
-  run_or_throw(
-      kind == Filesystem::kXfs
-          ? std::vector<std::string>{"mkfs.xfs", "-q", "-f", "-K", image.string()}
-          : std::vector<std::string>{"mkfs.ext4", "-q", "-F", "-E", "nodiscard", image.string()});
+      [&] { return test::mount_at(directory_.path()) && ::access(image(0).c_str(), F_OK) == 0; });
+  if (!served) throw std::runtime_error("no disk appears at " + image(0).string());
+  for (unsigned disk = 0; disk < disks; ++disk) {
+    const std::string file = image(disk).string();
+    run_or_throw(kind == Filesystem::kXfs
+                     ? std::vector<std::string>{"mkfs.xfs", "-q", "-f", "-K", file}
+                     : std::vector<std::string>{"mkfs.ext4", "-q", "-F", "-b", "4096", "-E",
+                                                "nodiscard", file});
+  }
+}
+
+Path UnreliableDisk::image(unsigned disk) const {
+  return directory_.path() / (std::string(kImageName) + std::to_string(disk));
 }
 
 UnreliableDisk::~UnreliableDisk() {
@@ -186,9 +251,12 @@ UnreliableDisk::~UnreliableDisk() {
   ::munmap(shared_, sizeof(Shared));
 }
 
-void UnreliableDisk::mount_at(const Path& directory) const {
-  const Path image = directory_.path() / kImageName;
-  run_or_throw({"mount", "-n", "-o", "loop", image.string(), directory.string()});
+void UnreliableDisk::mount_at(const Path& directory, unsigned disk) const {
+  run_or_throw({"mount", "-n", "-o", "loop", image(disk).string(), directory.string()});
+}
+
+void UnreliableDisk::cut_power(std::uint64_t seed) const {
+  check(::setxattr(image(0).c_str(), kCut, &seed, sizeof seed, 0), "setxattr", image(0));
 }
 
 void UnreliableDisk::fail_doomed_writes(bool on) const { shared_->fails = on; }

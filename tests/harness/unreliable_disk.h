@@ -1,4 +1,4 @@
-// A disk on which writes fail, or reads take their time, when a test says so.
+// Disks on which writes fail, reads take their time, or power is cut when a test says so.
 #pragma once
 
 #include <cstdint>
@@ -9,18 +9,23 @@
 
 namespace mirrorfs::test {
 
-/// A filesystem on a block device whose image is the one file of a FUSE filesystem, served from
-/// memory by a process of the test's own. Declare it before the mirror that uses it: it has to be
-/// there until the last page is written back. Throws when it cannot be made.
+/// Filesystems on block devices whose images are the files of a FUSE filesystem, served from memory
+/// by a process of the test's own: one, or several that lose power together. Declare it before the
+/// mirror that uses it: it has to be there until the last page is written back. Throws when it
+/// cannot be made.
 class UnreliableDisk {
  public:
-  UnreliableDisk(Filesystem kind, std::uint64_t bytes);
+  UnreliableDisk(Filesystem kind, std::uint64_t bytes, unsigned disks = 1);
   UnreliableDisk(const UnreliableDisk&) = delete;
   UnreliableDisk& operator=(const UnreliableDisk&) = delete;
   ~UnreliableDisk();
 
-  /// Mounts the filesystem at an existing directory, for as long as that mount lasts.
-  void mount_at(const Path& directory) const;
+  /// Mounts the filesystem of a disk at an existing directory, for as long as that mount lasts.
+  void mount_at(const Path& directory, unsigned disk = 0) const;
+
+  /// All disks lose what was not synced, or a part of it that the seed draws, at one moment. What
+  /// is mounted gets EIO from then on; unmount it and mount it again.
+  void cut_power(std::uint64_t seed) const;
 
   /// While this is on, a block written that consists of kDoomed alone fails with EIO. A
   /// filesystem's own blocks never look like that, so that it goes on working.
@@ -36,6 +41,8 @@ class UnreliableDisk {
   struct Shared;
   class Server;
   static Shared* map_shared();
+
+  [[nodiscard]] Path image(unsigned disk) const;
 
   TempDir directory_;
   Shared* shared_;  ///< in memory shared with the server

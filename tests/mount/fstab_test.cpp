@@ -80,7 +80,12 @@ TEST_P(Fstab, MountsAndMirrors) {
   const std::string mount_point = (base.path() / "m").string();
   for (const char* const boot : {"first", "second"}) {
     SCOPED_TRACE(boot);
-    const Finished mounted = run({"mount", "-T", fstab.string(), mount_point});
+    // Without the helper umount does not wait for the daemon, which still has its locks then.
+    Finished mounted;
+    EXPECT_TRUE(eventually([&] {
+      mounted = run({"mount", "-T", fstab.string(), mount_point});
+      return mounted.err.find("is in use by another mirrorfs") == std::string::npos;
+    }));
     ASSERT_EQ(mounted.exit_code, 0) << mounted.out << mounted.err;
     write_file(base.path() / "m" / boot, "new");
     EXPECT_EQ(run({MIRRORCTL_PROGRAM, "wait", mount_point, "--timeout=30"}).exit_code, 0);

@@ -1,8 +1,13 @@
-// G3 with PostgreSQL: the replica of a busy server is a database that starts, at any moment.
+// G3, G6 with PostgreSQL: the replica of a busy server is a database that starts, at any moment,
+// and in modes fsync and sync holds what was committed. MIRRORFS_COPIES=N: so many copies for each
+// case.
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <filesystem>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 
@@ -17,13 +22,20 @@ class Postgres : public testing::Test {
   void SetUp() override {
     if (const auto why = missing_postgres(); !why.empty()) GTEST_SKIP() << why;
     MIRRORFS_SKIP_UNLESS_MOUNTS_WORK();
-    work_ = std::make_unique<ProgramMount>(Filesystem::kExt4);
+    work_ = std::make_unique<ProgramMount>(Filesystem::kExt4, options());
     PostgresServer::make_cluster(mirror().mount("data"));
     start();
     server_->client({"pgbench", "-i", "-q", "-s", "1"});
   }
 
+  [[nodiscard]] virtual std::vector<std::string> options() const { return {}; }
+
   MirrorMount& mirror() { return work_->mirror(); }
+
+  /// What others see is committed, and so synced.
+  [[nodiscard]] unsigned long transactions() const {
+    return std::stoul(server_->query("SELECT count(*) FROM pgbench_history"));
+  }
 
   Path place(const std::string& name) {
     make_directory(mirror().base() / name);
@@ -69,18 +81,19 @@ class Postgres : public testing::Test {
 TEST_F(Postgres, G3_CopiesOfTheReplicaTakenUnderLoadRecover) {
   mirror().wait();
   ChildProcess clients = start_clients();
-  constexpr unsigned kCopies = 2;
-  for (unsigned number = 0; number < kCopies; ++number) {
-    std::this_thread::sleep_for(milliseconds(program_seconds() * 1000 / (kCopies + 1)));
+  constexpr unsigned kOtherwise = 2;
+  const unsigned copies = copies_wanted(kOtherwise);
+  for (unsigned number = 0; number < copies; ++number) {
+    std::this_thread::sleep_for(milliseconds(program_seconds() * 1000 / (copies + 1)));
     work_->copy_replica("data", mirror().base() / fmt::format("copy{}", number));
   }
   EXPECT_EQ(clients.wait(milliseconds(60'000)), 0);
-  const unsigned long all = std::stoul(server_->query("SELECT count(*) FROM pgbench_history"));
+  const unsigned long all = transactions();
   server_->stop();
   EXPECT_TRUE(mirror().identical());
   work_->copy_replica("data", mirror().base() / "last");
   unsigned long before = 0;
-  for (unsigned number = 0; number < kCopies; ++number) {
+  for (unsigned number = 0; number < copies; ++number) {
     const unsigned long count = transactions_in(mirror().base() / fmt::format("copy{}", number));
     EXPECT_GE(count, before) << "the replica went back in time";
     before = count;
@@ -94,7 +107,7 @@ TEST_F(Postgres, G3_WhatAKilledDaemonLeavesRecovers) {
   mirror().wait();
   ChildProcess clients = start_clients();
   std::this_thread::sleep_for(milliseconds(program_seconds() * 700));
-  const unsigned long seen = std::stoul(server_->query("SELECT count(*) FROM pgbench_history"));
+  const unsigned long seen = transactions();
   mirror().wait();
   mirror().crash();
   server_.reset();
@@ -105,6 +118,42 @@ TEST_F(Postgres, G3_WhatAKilledDaemonLeavesRecovers) {
   mirror().start();
   work_->expect_mirrored();
 }
+
+class PostgresInMode : public Postgres, public testing::WithParamInterface<const char*> {
+ protected:
+  [[nodiscard]] std::vector<std::string> options() const override {
+    return {std::string("--mode=") + GetParam()};
+  }
+};
+
+TEST_P(PostgresInMode, G6_WhatWasCommittedIsInEveryCopyOfTheReplica) {
+  constexpr unsigned kOtherwise = 1;
+  mirror().wait();
+  ChildProcess clients = server_->start_client({"pgbench", "-n", "-c", "4", "-T", "36000"});
+  ASSERT_TRUE(eventually([this] { return transactions() > 0; }));
+  std::mt19937_64 random(std::random_device{}());
+  unsigned long before = 0;
+  for (unsigned number = 0; number < copies_wanted(kOtherwise); ++number) {
+    SCOPED_TRACE(fmt::format("copy {}", number));
+    std::this_thread::sleep_for(milliseconds(random() % 1'000));
+    const Path copy = mirror().base() / fmt::format("copy{}", number);
+    const unsigned long committed = transactions();
+    work_->copy_replica("data", copy);
+    const unsigned long count = transactions_in(copy);
+    ASSERT_GE(count, committed) << "a committed transaction is missing";
+    ASSERT_GE(count, before) << "the replica went back in time";
+    before = count;
+    std::filesystem::remove_all(copy);
+  }
+  EXPECT_FALSE(clients.wait(milliseconds(0))) << "nothing was written meanwhile";
+  clients.signal(SIGKILL);
+  (void)clients.wait(milliseconds(20'000));
+  server_->stop();
+  work_->expect_mirrored();
+}
+
+INSTANTIATE_TEST_SUITE_P(G6, PostgresInMode, testing::Values("fsync", "sync"),
+                         [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
 }  // namespace mirrorfs::test

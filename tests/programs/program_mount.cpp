@@ -21,13 +21,21 @@ bool on_path(const std::string& program) {
   return false;
 }
 
-milliseconds patience() { return milliseconds(90'000 + 4'000 * program_seconds()); }
+milliseconds patience() {
+  constexpr unsigned kForACopy = 20'000;  // of a large database, on a busy machine
+  return milliseconds(90'000 + 4'000 * program_seconds() + kForACopy * copies_wanted(0));
+}
 
 }  // namespace
 
 unsigned program_seconds() {
   const char* given = std::getenv("MIRRORFS_PROGRAM_SECONDS");
   return given != nullptr ? static_cast<unsigned>(std::stoul(given)) : kOtherwise;
+}
+
+unsigned copies_wanted(unsigned otherwise) {
+  const char* given = std::getenv("MIRRORFS_COPIES");
+  return given != nullptr ? static_cast<unsigned>(std::stoul(given)) : otherwise;
 }
 
 std::string missing_programs(const std::vector<std::string>& programs) {

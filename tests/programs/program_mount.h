@@ -13,6 +13,9 @@ namespace mirrorfs::test {
 /// How long a load lasts: MIRRORFS_PROGRAM_SECONDS, otherwise a few seconds.
 [[nodiscard]] unsigned program_seconds();
 
+/// How many copies of the replica are opened: MIRRORFS_COPIES.
+[[nodiscard]] unsigned copies_wanted(unsigned otherwise);
+
 /// Why a test that needs these programs cannot run here; empty when it can.
 [[nodiscard]] std::string missing_programs(const std::vector<std::string>& programs);
 

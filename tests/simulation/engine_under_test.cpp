@@ -51,6 +51,21 @@ ring::Task<void> await_core(Start start, AwaitedRef awaited) {
   awaited->done = true;
 }
 
+ring::Task<void> await_findings(Core& core, ExamineRequest request, ExaminationRef examination) {
+  auto promise = std::make_shared<std::promise<Core::Findings>>();
+  auto answer = promise->get_future();
+  const std::vector<std::string> paths = request.paths;
+  co_await core.examine(std::move(request), std::move(promise));
+  const Core::Findings findings = answer.get();
+  for (std::size_t at = 0; at < findings.size(); ++at) {
+    const Finding finding = findings[at].finding;
+    examination->undecided |= finding == Finding::kBusy || finding == Finding::kFailed;
+    if (finding != Finding::kDiffers) continue;
+    examination->differing.push_back("'" + paths[at] + "': " + findings[at].what);
+  }
+  examination->done = true;
+}
+
 class LiveEngine final : public EngineUnderTest {
  public:
   explicit LiveEngine(LiveMirror::Opened opened) : mirror_(std::move(opened)) {}
@@ -78,6 +93,18 @@ class LiveEngine final : public EngineUnderTest {
                    }});
     });
     return awaited;
+  }
+  AwaitedRef wait_for_paths(std::vector<std::string> paths) override {
+    return spawn<bool>([this, paths](auto result) {
+      return core().wait_for_paths(paths, std::nullopt, std::move(result));
+    });
+  }
+  ExaminationRef examine(ExamineRequest request) override {
+    auto examination = std::make_shared<Examination>();
+    core().ring().post([this, request = std::move(request), examination] {
+      core().ring().spawn(await_findings(core(), request, examination));
+    });
+    return examination;
   }
   AwaitedRef pause() override {
     return spawn<void>([this](auto result) { return core().pause(result); });

@@ -4,6 +4,7 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "driver.h"
 #include "mirrorfs/mirror.h"
@@ -16,6 +17,13 @@ struct Awaited {
   bool good = false;
   bool promised = false;  ///< the engine claimed to keep order and durability when it answered
 };
+/// What the operator's verify found to differ, with its paths.
+struct Examination {
+  bool done = false;
+  bool undecided = false;  ///< of some path nothing could be said in time
+  std::vector<std::string> differing;
+};
+using ExaminationRef = std::shared_ptr<Examination>;
 using AwaitedRef = std::shared_ptr<Awaited>;
 
 /// One session of the engine, on the thread of the simulation, on a simulated ring.
@@ -39,6 +47,8 @@ class EngineUnderTest {
   // What the daemon and mirrorctl do.
   [[nodiscard]] virtual EngineStatus status() = 0;
   [[nodiscard]] virtual AwaitedRef wait_durable() = 0;
+  [[nodiscard]] virtual AwaitedRef wait_for_paths(std::vector<std::string> paths) = 0;
+  [[nodiscard]] virtual ExaminationRef examine(ExamineRequest request) = 0;
   [[nodiscard]] virtual AwaitedRef pause() = 0;
   virtual void resume() = 0;
   /// The clean stop: run() returns some time after it was answered.

@@ -54,7 +54,7 @@ void Run::note_recorded(SequenceNumber number, bool barrier) {
 /// Order and durability are promised while nothing is to be reconciled, as far as the engine can
 /// know.
 bool Run::claims_order() {
-  if (driver_->loss_untold()) return false;
+  if (driver_->loss_untold() || damaged_) return false;
   const EngineStatus status = engine_->status();
   return status.marks == 0 && !status.baseline.running &&
          (status.state == MirrorState::kInSync || status.state == MirrorState::kLagging);
@@ -83,6 +83,7 @@ void Run::check_converged() {
   const EngineStatus status = engine_->status();
   if (status.marks != 0) return fail(fmt::format("G2: {} marks after wait", status.marks));
   compare("G2", "after wait");
+  check_scrub();
   stop();
 }
 
@@ -92,7 +93,7 @@ void Run::check_clean_stop() {
   const bool troubled = plan_.sessions[session_].end == SessionEnd::kSuddenStop;
   if (!awaited_->good && troubled) return trace_.say("the stop was not clean");
   if (!awaited_->good) return fail("G2: the stop was not clean");
-  compare("G1", "after a clean stop");
+  if (!damaged_) compare("G1", "after a clean stop");
 }
 
 /// G1: whenever the engine says that nothing is missing, nothing is.
@@ -105,7 +106,7 @@ void Run::maybe_check_claim(const Driver& driver) {
   if (claims_checked_ >= kMostClaimsChecked) return;
   // The daemon asks through post(), behind what was posted before.
   if (driver.posted() > 0 || mount_->under_way() > 0 || !random_.chance(1, 16)) return;
-  if (!claims_equality(engine_->status())) return;
+  if (damaged_ || !claims_equality(engine_->status())) return;
   ++claims_checked_;
   compare("G1", "while the engine says in-sync, with no mark and an empty queue");
 }

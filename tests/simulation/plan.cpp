@@ -86,6 +86,27 @@ void draw_boots(Plan& plan) {
   }
 }
 
+/// The scrub and the operator, and others who damage the replica.
+void draw_operator(Plan& plan) {
+  Random random(mixed(plan.seed, 6));
+  if (random.chance(1, 3)) {
+    for (SessionPlan& session : plan.sessions) {
+      session.scrub = std::chrono::seconds(random.between(0, 4));
+    }
+  }
+  if (random.chance(1, 3)) {
+    plan.faults.examinations = static_cast<unsigned>(random.between(20, 400));
+  }
+  if (random.chance(1, 6)) plan.faults.damages = static_cast<unsigned>(random.between(10, 100));
+}
+
+void draw_limits_and_waits(Plan& plan) {
+  static constexpr std::array<unsigned, 6> kRates = {0, 0, 0, 16 << 10, 64 << 10, 256 << 10};
+  Random random(mixed(plan.seed, 7));
+  for (SessionPlan& session : plan.sessions) session.rate_limit = random.one_of(kRates);
+  if (random.chance(1, 3)) plan.faults.path_waits = static_cast<unsigned>(random.between(20, 400));
+}
+
 template <class Number>
 bool parse(std::string_view text, Number& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -123,6 +144,10 @@ bool change_sessions(Plan& plan, std::string_view key, unsigned number) {
       session.new_boot = number != 0;
     else if (key == "queue")
       session.queue_size = number;
+    else if (key == "scrub")
+      session.scrub = std::chrono::seconds(number);
+    else if (key == "rate-limit")
+      session.rate_limit = number;
     else if (key == "wait-for-baseline")
       session.wait_for_baseline = number != 0;
     else
@@ -146,7 +171,10 @@ unsigned* value_of(Plan& plan, std::string_view key) {
       {"write-backs", &plan.faults.write_backs},
       {"allocations", &plan.faults.allocations},
       {"kills", &plan.faults.kills},
-      {"closes", &plan.faults.closes}};
+      {"closes", &plan.faults.closes},
+      {"examinations", &plan.faults.examinations},
+      {"path-waits", &plan.faults.path_waits},
+      {"damages", &plan.faults.damages}};
   for (const auto& [name, value] : values) {
     if (name == key) return value;
   }
@@ -197,6 +225,8 @@ Plan draw_plan(std::uint64_t seed) {
   if (random.chance(1, 2)) plan.faults = draw_faults(random);
   if (random.chance(1, 6)) make_crowded(random, plan);
   draw_boots(plan);
+  draw_operator(plan);
+  draw_limits_and_waits(plan);
   return plan;
 }
 
@@ -219,10 +249,13 @@ std::string describe(const Plan& plan) {
   static constexpr const char* kChecks[] = {"none", "quick", "full"};
   std::string text = fmt::format(
       "{} applications, {} initial objects{}, faults of 10000: {} replica calls (at most {}), {} "
-      "short, {} looks, {} hangs, {} pauses, {} write-backs, {} allocations; sessions:",
+      "short, {} looks, {} hangs, {} pauses, {} write-backs, {} allocations, {} examinations, {} "
+      "damages; "
+      "sessions:",
       plan.actors, plan.initial_objects, plan.linked_names ? " with hard links" : "",
       plan.faults.replica_calls, plan.faults.most, plan.faults.short_transfers, plan.faults.looks,
-      plan.faults.hangs, plan.faults.pauses, plan.faults.write_backs, plan.faults.allocations);
+      plan.faults.hangs, plan.faults.pauses, plan.faults.write_backs, plan.faults.allocations,
+      plan.faults.examinations, plan.faults.damages);
   for (const SessionPlan& session : plan.sessions) {
     text += fmt::format(
         " [check={} mode={} queue={} {} {} {} operations, {}]",
@@ -232,6 +265,8 @@ std::string describe(const Plan& plan) {
         session.end == SessionEnd::kCrash ? fmt::format("crash after {}", session.crash_after)
         : session.end == SessionEnd::kSuddenStop ? "sudden stop"
                                                  : "clean stop");
+    if (session.scrub.count() > 0) text += fmt::format(" scrub={}", session.scrub.count());
+    if (session.rate_limit > 0) text += fmt::format(" rate-limit={}", session.rate_limit);
     if (session.new_boot) text += " after a new boot";
     if (session.foreign_edits) text += " foreign edits";
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -32,21 +33,26 @@ struct SessionPlan {
   SessionEnd end = SessionEnd::kCleanStop;
   bool new_boot = false;       ///< before it: the marks of the last session do not count
   bool foreign_edits = false;  ///< after it, before the next
-  unsigned crash_after = 0;    ///< of these operations; then at some step soon
+  std::chrono::seconds scrub{0};
+  std::uint64_t rate_limit = 0;
+  unsigned crash_after = 0;  ///< of these operations; then at some step soon
 };
 
 /// How often things go wrong, in cases of 10,000.
 struct FaultPlan {
   unsigned replica_calls = 0;
   unsigned short_transfers = 0;
-  unsigned looks = 0;        ///< at the source after a change
-  unsigned hangs = 0;        ///< of turns, for some time
-  unsigned pauses = 0;       ///< of turns
-  unsigned write_backs = 0;  ///< of syncs of the replica
-  unsigned allocations = 0;  ///< of records
-  unsigned kills = 0;        ///< of requests that wait
-  unsigned closes = 0;       ///< of files of the replica that were written
-  unsigned most = 0;         ///< replica calls that fail, in all
+  unsigned looks = 0;         ///< at the source after a change
+  unsigned hangs = 0;         ///< of turns, for some time
+  unsigned pauses = 0;        ///< of turns
+  unsigned write_backs = 0;   ///< of syncs of the replica
+  unsigned allocations = 0;   ///< of records
+  unsigned kills = 0;         ///< of requests that wait
+  unsigned closes = 0;        ///< of files of the replica that were written
+  unsigned examinations = 0;  ///< of turns
+  unsigned damages = 0;       ///< of turns: by others, to the replica
+  unsigned path_waits = 0;    ///< of turns
+  unsigned most = 0;          ///< replica calls that fail, in all
 };
 
 /// How often applications do what.

@@ -32,7 +32,8 @@ Run::Run(const Plan& plan, Playground& playground, Trace& trace)
       source_root_(open_root(playground.source())),
       replica_root_(open_root(playground.replica())),
       faults_(plan, identity_, playground, replica_root_.get(), trace),
-      ledger_(replica_root_.get()) {
+      ledger_(replica_root_.get()),
+      chaos_(mixed(plan.schedule, 7)) {
   faults_.on_sync([this] { ledger_.synced(); });
   faults_.on_file_sync([this](int fd) { ledger_.synced(fd); });
   faults_.on_preemption([this] { static_cast<void>(step_application()); });
@@ -76,6 +77,8 @@ void Run::session(std::size_t number) {
   options.on_replica_error = plan.on_error;
   options.check = plan.check;
   options.queue_size = plan.queue_size;
+  options.scrub = plan.scrub;
+  options.rate_limit = plan.rate_limit;
   {
     const CallScope engine_calls(&faults_);
     if (plan.new_boot) ++boots_;
@@ -92,6 +95,9 @@ void Run::session(std::size_t number) {
   awaited_ = nullptr;
   crashed_ = false;
   pausing_ = nullptr;
+  examination_ = nullptr;
+  repairs_ = 0;
+  passes_awaited_ = 0;
   phase_ = Phase::kStarting;
   phase_began_ = trace_.steps();
   phase_began_at_ = SimulatedTime::elapsed();
@@ -116,6 +122,8 @@ void Run::end_session(bool crashed) {
   workload_.reset();
   awaited_.reset();
   pausing_.reset();
+  examination_.reset();
+  path_wait_.reset();
   mount_.reset();
   if (crashed) {
     // No destructor of the engine runs, as with kill -9. The memory is lost until this process
@@ -150,11 +158,14 @@ void Run::quiesce() {
   actors_.clear();
   if (plan_.sessions[session_].end == SessionEnd::kSuddenStop) return stop();
   faults_.turn_on(false);
+  examination_ = nullptr;  // of one path: nobody waits for it any more
   phase_ = Phase::kQuiescing;
   phase_began_ = trace_.steps();
   phase_began_at_ = SimulatedTime::elapsed();
   awaited_ = engine_->wait_durable();
   trace_.say("all applications are done");
+  path_wait_.reset();  // of what they did meanwhile
+  if (plan_.faults.path_waits > 0 && !damaged_) wait_for_some_path();
 }
 
 void Run::stop() {
@@ -174,6 +185,9 @@ void Run::advance_phase(Driver& driver) {
       const bool all_done =
           std::ranges::all_of(actors_, [](const auto& actor) { return actor->done(); });
       maybe_disturb(driver);
+      maybe_examine();
+      maybe_wait_for_path();
+      maybe_damage();
       maybe_crash();
       if (!all_done || crashed_) break;
       driver.release_hanging();
@@ -181,7 +195,9 @@ void Run::advance_phase(Driver& driver) {
       break;
     }
     case Phase::kQuiescing:
-      if (awaited_->done) check_converged();
+      if (path_wait_ && path_wait_->answer->done) judge_path_wait();
+      if (path_wait_ || !failure_.empty()) break;
+      if (awaited_->done && repair_damage() && awaited_->done) check_converged();
       break;
     case Phase::kStopping:
       if (awaited_->done) check_clean_stop();

@@ -59,6 +59,14 @@ class Run final : public Scheduler {
   [[nodiscard]] bool end_disturbance(Driver& driver);
   [[nodiscard]] bool resume();
   void maybe_crash();
+  void maybe_examine();
+  void wait_for_some_path();
+  void maybe_wait_for_path();
+  void judge_path_wait();
+  void maybe_damage();
+  [[nodiscard]] bool repair_damage();
+  [[nodiscard]] bool scrubbed();
+  void check_scrub();
   void compare(const char* promise, const std::string& when);
   void fail_if(const std::optional<std::string>& broken);
   [[nodiscard]] bool claims_order();
@@ -93,6 +101,20 @@ class Run final : public Scheduler {
   std::unique_ptr<Workload> workload_;
   std::vector<std::unique_ptr<Actor>> actors_;
   AwaitedRef awaited_, pausing_;
+  ExaminationRef examination_;
+  /// Somebody waits for one path only.
+  struct PathWait {
+    std::string path;
+    AwaitedRef answer;
+    SequenceNumber completed;  ///< when it was asked
+    bool quiet = false;        ///< nothing was under way then
+  };
+  std::optional<PathWait> path_wait_;
+  Random chaos_;               ///< what operator.cpp decides by
+  bool damaged_ = false;       ///< by others, and not repaired yet
+  bool ever_damaged_ = false;  ///< in this run
+  unsigned repairs_ = 0;
+  std::uint64_t passes_awaited_ = 0;  ///< of the scrub, before all is to be mended
   bool crashed_ = false;
   std::uint64_t disturbed_until_ = 0;  ///< step
   unsigned claims_checked_ = 0;

@@ -142,10 +142,35 @@ TEST_F(ControlServer, PauseAndResumeReachTheMirror) {
   EXPECT_FALSE(mirror_.paused);
 }
 
+TEST_F(ControlServer, ExamineReachesTheMirrorWithItsPaths) {
+  mirror_.finding = {Finding::kDiffers, "content"};
+  json request = {{"request", "examine"}, {"repair", true}};
+  request["paths"] = json::array({json{{"path", "a/b"}}, json{{"path", "c"}}});
+  const auto answered = ask(request);
+  ASSERT_TRUE(answered) << answered.error();
+  const json answer = json::parse(answered->body);
+  EXPECT_EQ(answer.at("findings").size(), 2U);
+  EXPECT_EQ(answer.at("findings").at(1).at("finding"), "differs");
+  ASSERT_EQ(mirror_.examined.size(), 1U);
+  EXPECT_EQ(mirror_.examined[0].paths, (std::vector<std::string>{"a/b", "c"}));
+  EXPECT_TRUE(mirror_.examined[0].repair);
+  EXPECT_FALSE(mirror_.examined[0].full);
+}
+
 TEST_F(ControlServer, WaitAnswersNoAtItsTimeout) {
   const auto answer = ask({{"request", "wait"}, {"timeout", 0.05}});
   ASSERT_TRUE(answer) << answer.error();
   EXPECT_EQ(json::parse(answer->body)["done"], false);
+}
+
+TEST_F(ControlServer, WaitPassesPathsOnByTheirBytes) {
+  mirror_.become_durable();
+  const auto answer =
+      ask({{"request", "wait"},
+           {"paths", {{{"path", "a/b"}}, {{"path", "?"}, {"path_base64", "/w=="}}}}});
+  ASSERT_TRUE(answer) << answer.error();
+  EXPECT_EQ(json::parse(answer->body)["done"], true);
+  EXPECT_EQ(mirror_.waited_for, (std::vector<std::string>{"a/b", "\xff"}));
 }
 
 TEST_F(ControlServer, AWaitingClientHoldsUpNobody) {
@@ -187,7 +212,8 @@ TEST_F(ControlServer, NonsenseIsRefusedWithAReason) {
   };
   for (const char* const text :
        {"", "hello", "[]", "7", "{", "{}", R"({"request":"format"})", R"({"request":5})",
-        R"({"request":"wait","timeout":"soon"})", R"({"request":"wait","timeout":-1})"}) {
+        R"({"request":"wait","timeout":"soon"})", R"({"request":"wait","timeout":-1})",
+        R"({"request":"wait","paths":["a"]})", R"({"request":"wait","paths":"a"})"}) {
     const json answer = say(text);
     EXPECT_EQ(answer.value("ok", true), false) << text;
     EXPECT_FALSE(answer.value("error", "").empty()) << text;

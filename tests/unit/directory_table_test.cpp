@@ -156,6 +156,22 @@ TEST_F(DirectoryTableTest, G1ACopyThatIsGivenUpIsNobodysUntilOperationsInItHaveE
   EXPECT_EQ(owners.standing(object(20), object(9)), Standing::kFree);
 }
 
+TEST_F(DirectoryTableTest, G1ACopyThatIsGivenUpIsNobodysUntilUsesThatHadBegunHaveEnded) {
+  using Standing = ReplicaOwners::Standing;
+  auto& owners = table_->owners();
+  std::optional<ReplicaOwners::Use> before(std::in_place, owners);
+  (void)table_->met(object(2), {object(1), "a"}, object(20), {0});
+  (void)table_->met(object(2), {object(1), "elsewhere"}, object(21), {7});
+  const ReplicaOwners::Use afterwards(owners);
+  owners.release_orphans({7});
+  EXPECT_EQ(owners.standing(object(20), object(9)), Standing::kOthers);
+  before.reset();
+  owners.release_orphans({6});
+  EXPECT_EQ(owners.standing(object(20), object(9)), Standing::kOthers);
+  owners.release_orphans({7});
+  EXPECT_EQ(owners.standing(object(20), object(9)), Standing::kFree);
+}
+
 TEST_F(DirectoryTableTest, AWalkOfEverythingTellsWhatItDidNotMeet) {
   table_->mark_all_unwalked();
   EXPECT_EQ(table_->unsettled(), 5U);

@@ -1,255 +1,50 @@
 #include "failing_filesystem.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <fuse3/fuse.h>
-#include <strings.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
-#include <unistd.h>
-
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/lsan_interface.h>
-#endif
 
 #include <array>
-#include <cerrno>
-#include <cstdio>
 #include <fstream>
 #include <string>
+
+#include "failing_calls.h"
+
+// What a killed mirror has left open is never released, and libfuse keeps it. By whichever of its
+// threads it was made.
+extern "C" const char* __lsan_default_suppressions();
+extern "C" const char* __lsan_default_suppressions() {
+  return "leak:fuse_lib_open\nleak:fuse_lib_create\n";
+}
 
 namespace mirrorfs {
 namespace {
 
-using State = FailingFilesystem::State;
-
-State& state() { return *static_cast<State*>(fuse_get_context()->private_data); }
-
-/// The name that the directory has for this one, if it has one but for the case of its letters.
-std::string folded(const std::string& directory, const std::string& name) {
-  DIR* const listing = ::opendir(directory.c_str());
-  std::string found = name;
-  while (const dirent* entry = listing != nullptr ? ::readdir(listing) : nullptr) {
-    if (::strcasecmp(entry->d_name, name.c_str()) != 0) continue;
-    found = entry->d_name;
-    break;
+void serve(fuse* served, FailingFilesystem::Serving serving) {
+  if (serving == FailingFilesystem::Serving::kByOneThread) {
+    fuse_loop(served);
+    return;
   }
-  if (listing != nullptr) ::closedir(listing);
-  return found;
-}
-
-std::string below(const char* path) {
-  const std::string& backing = state().backing.native();
-  if (!state().bends.folds_case) return backing + path;
-  std::string place = backing;
-  for (const auto& part : std::filesystem::path(path).relative_path()) {
-    const std::string directory = place;
-    place += '/';
-    place += folded(directory, part.native());
-  }
-  return place;
-}
-
-/// 0, or the error that the name gets.
-int check_name(const char* path) {
-  const std::size_t length = std::filesystem::path(path).filename().native().size();
-  return length > state().bends.longest_name ? -ENAMETOOLONG : 0;
-}
-
-timespec bent_time(timespec time) {
-  const auto& bends = state().bends;
-  if (time.tv_nsec == UTIME_NOW || time.tv_nsec == UTIME_OMIT) return time;
-  if (time.tv_sec > bends.latest) return {.tv_sec = bends.latest, .tv_nsec = 0};
-  const std::int64_t step = bends.seconds_of_times;
-  if (step == 0) return time;
-  return {.tv_sec = time.tv_sec - time.tv_sec % step, .tv_nsec = 0};
-}
-
-int or_errno(long result) { return result < 0 ? -errno : static_cast<int>(result); }
-
-/// Of setting the attribute: refused, or what `set` returns.
-template <class Set>
-int unless_refused(FailingFilesystem::Attribute which, Set set) {
-  const int error = state().refusals[which];
-  if (error == 0) return or_errno(set());
-  ++state().refused;
-  return -error;
-}
-
-int descriptor(const fuse_file_info* file) { return static_cast<int>(file->fh); }
-
-void* init(fuse_conn_info*, fuse_config* config) {
-  config->attr_timeout = config->entry_timeout = state().believed;
-  config->negative_timeout = 0;
-  config->nullpath_ok = 0;
-  config->use_ino = 1;      // the names of one file show one inode
-  config->hard_remove = 1;  // what is unlinked while it is open has no other name
-  return fuse_get_context()->private_data;
-}
-
-int getattr(const char* path, struct stat* status, fuse_file_info*) {
-  if (const int error = check_name(path); error != 0) return error;
-  return or_errno(::lstat(below(path).c_str(), status));
-}
-
-int readdir(const char* path, void* buffer, fuse_fill_dir_t fill, off_t, fuse_file_info*,
-            fuse_readdir_flags) {
-  DIR* const directory = ::opendir(below(path).c_str());
-  if (directory == nullptr) return -errno;
-  while (const dirent* entry = ::readdir(directory)) {
-    fill(buffer, entry->d_name, nullptr, 0, FUSE_FILL_DIR_DEFAULTS);
-  }
-  ::closedir(directory);
-  return 0;
-}
-
-int open_file(const char* path, fuse_file_info* file) {
-  const int fd = ::open(below(path).c_str(), file->flags & ~O_NOFOLLOW);
-  if (fd < 0) return -errno;
-  file->fh = static_cast<std::uint64_t>(fd);
-  return 0;
-}
-
-int create(const char* path, mode_t mode, fuse_file_info* file) {
-  if (const int error = check_name(path); error != 0) return error;
-  if (state().bends.ignores_mode) mode = 0755;
-  const int fd = ::open(below(path).c_str(), file->flags, mode);
-  if (fd < 0) return -errno;
-  file->fh = static_cast<std::uint64_t>(fd);
-  return 0;
-}
-
-/// As long as before, and empty; nothing else tells.
-void lose_content(int fd) {
-  struct stat status{};
-  if (::fstat(fd, &status) != 0) return;
-  const timespec times[2] = {status.st_atim, status.st_mtim};
-  const bool lost = ::ftruncate(fd, 0) == 0 && ::ftruncate(fd, status.st_size) == 0;
-  if (lost) ::futimens(fd, times);
-}
-
-int flush(const char*, fuse_file_info* file) {
-  const bool written = (::fcntl(descriptor(file), F_GETFL) & O_ACCMODE) != O_RDONLY;
-  const int error = state().close_error;
-  if (!written || error == 0) return 0;
-  lose_content(descriptor(file));
-  return -error;
-}
-
-int link_name(const char* from, const char* to) {
-  const auto& bends = state().bends;
-  if (bends.no_links) return -EPERM;
-  struct stat status{};
-  const bool counted = bends.most_links != 0 && ::lstat(below(from).c_str(), &status) == 0;
-  if (counted && status.st_nlink >= bends.most_links) return -EMLINK;
-  return or_errno(::link(below(from).c_str(), below(to).c_str()));
-}
-
-void add_special(fuse_operations& calls) {
-  calls.link = link_name;
-  calls.mknod = [](const char* path, mode_t mode, dev_t device) {
-    if (state().bends.no_special && !S_ISREG(mode)) return -EPERM;
-    return or_errno(::mknod(below(path).c_str(), mode, device));
-  };
-  calls.symlink = [](const char* target, const char* path) {
-    if (state().bends.no_special) return -EPERM;
-    return or_errno(::symlink(target, below(path).c_str()));
-  };
-  calls.readlink = [](const char* path, char* target, std::size_t size) {
-    const ssize_t length = ::readlink(below(path).c_str(), target, size - 1);
-    if (length < 0) return -errno;
-    target[length] = '\0';
-    return 0;
-  };
-}
-
-void add_attributes(fuse_operations& calls) {
-  calls.chmod = [](const char* path, mode_t mode, fuse_file_info*) {
-    if (state().bends.ignores_mode) return 0;
-    return unless_refused(FailingFilesystem::kMode,
-                          [&] { return ::chmod(below(path).c_str(), mode); });
-  };
-  calls.chown = [](const char* path, uid_t uid, gid_t gid, fuse_file_info*) {
-    if (state().bends.ignores_owner) return 0;
-    return unless_refused(FailingFilesystem::kOwner,
-                          [&] { return ::lchown(below(path).c_str(), uid, gid); });
-  };
-  calls.utimens = [](const char* path, const timespec times[2], fuse_file_info*) {
-    return unless_refused(FailingFilesystem::kTimes, [&] {
-      const timespec bent[2] = {bent_time(times[0]), bent_time(times[1])};
-      return ::utimensat(AT_FDCWD, below(path).c_str(), bent, AT_SYMLINK_NOFOLLOW);
-    });
-  };
-  calls.setxattr = [](const char* path, const char* name, const char* value, std::size_t size,
-                      int flags) {
-    return unless_refused(FailingFilesystem::kXattr, [&] {
-      return ::lsetxattr(below(path).c_str(), name, value, size, flags);
-    });
-  };
-  calls.getxattr = [](const char* path, const char* name, char* value, std::size_t size) {
-    return or_errno(::lgetxattr(below(path).c_str(), name, value, size));
-  };
-  calls.listxattr = [](const char* path, char* names, std::size_t size) {
-    return or_errno(::llistxattr(below(path).c_str(), names, size));
-  };
-  calls.removexattr = [](const char* path, const char* name) {
-    return or_errno(::lremovexattr(below(path).c_str(), name));
-  };
-}
-
-fuse_operations operations() {
-  fuse_operations calls{};
-  calls.init = init;
-  calls.getattr = getattr;
-  calls.readdir = readdir;
-  calls.open = open_file;
-  calls.create = create;
-  calls.flush = flush;
-  calls.release = [](const char*, fuse_file_info* file) { return ::close(descriptor(file)); };
-  calls.read = [](const char*, char* bytes, std::size_t size, off_t at, fuse_file_info* file) {
-    return or_errno(::pread(descriptor(file), bytes, size, at));
-  };
-  calls.write = [](const char*, const char* bytes, std::size_t size, off_t at,
-                   fuse_file_info* file) {
-    return or_errno(::pwrite(descriptor(file), bytes, size, at));
-  };
-  calls.truncate = [](const char* path, off_t size, fuse_file_info*) {
-    return or_errno(::truncate(below(path).c_str(), size));
-  };
-  calls.mkdir = [](const char* path, mode_t mode) {
-    if (const int error = check_name(path); error != 0) return error;
-    return or_errno(::mkdir(below(path).c_str(), mode));
-  };
-  calls.rmdir = [](const char* path) { return or_errno(::rmdir(below(path).c_str())); };
-  calls.unlink = [](const char* path) { return or_errno(::unlink(below(path).c_str())); };
-  calls.rename = [](const char* from, const char* to, unsigned flags) {
-    if (const int error = check_name(to); error != 0) return error;
-    return or_errno(::renameat2(AT_FDCWD, below(from).c_str(), AT_FDCWD, below(to).c_str(), flags));
-  };
-  add_special(calls);
-  add_attributes(calls);
-  return calls;
-}
-
-/// What a killed mirror has left open is never released, and libfuse keeps it.
-void ignore_leaks_of_this_thread() {
-#ifdef __SANITIZE_ADDRESS__
-  __lsan_disable();
-#endif
+  constexpr unsigned kMostThreads = 64;  // one that hangs keeps its thread
+  fuse_loop_config* const config = fuse_loop_cfg_create();
+  fuse_loop_cfg_set_max_threads(config, kMostThreads);
+  fuse_loop_mt(served, config);
+  fuse_loop_cfg_destroy(config);
 }
 
 }  // namespace
 
 FailingFilesystem::FailingFilesystem(const std::filesystem::path& backing,
-                                     const std::filesystem::path& mount_point, double believed)
+                                     const std::filesystem::path& mount_point, double believed,
+                                     Serving serving)
     : mount_point_(mount_point) {
   state_.backing = backing;
   state_.believed = believed;
   std::string name = "failing";
   std::array<char*, 2> words = {name.data(), nullptr};
   fuse_args arguments = FUSE_ARGS_INIT(1, words.data());
-  const fuse_operations calls = operations();
+  const fuse_operations calls = failing_calls();
   struct fuse* const made = fuse_new(&arguments, &calls, sizeof calls, &state_);
   fuse_opt_free_args(&arguments);
   if (made == nullptr) return;
@@ -258,25 +53,24 @@ FailingFilesystem::FailingFilesystem(const std::filesystem::path& backing,
     return;
   }
   fuse_ = made;
-  loop_ = std::thread([made] {
-    ignore_leaks_of_this_thread();
-    fuse_loop(made);
-  });
+  loop_ = std::thread([made, serving] { serve(made, serving); });
 }
 
 FailingFilesystem::~FailingFilesystem() {
   if (fuse_ == nullptr) return;
+  state_.faults.heal();
   // Answered in their order: what was released before is released then, and nothing leaks.
   struct stat status{};
   const bool known = ::stat(mount_point_.c_str(), &status) == 0;
   fuse_exit(fuse_);
-  fuse_unmount(fuse_);
   // A descriptor that a killed mirror has left open would keep the connection, and the loop in
-  // read.
+  // read. While it is mounted: afterwards the number may be that of another filesystem.
   if (known) {
     std::ofstream("/sys/fs/fuse/connections/" + std::to_string(minor(status.st_dev)) + "/abort")
         << "1";
   }
+  fuse_unmount(fuse_);
+  ::umount2(mount_point_.c_str(), MNT_DETACH);  // libfuse takes what was aborted for unmounted
   loop_.join();
   fuse_destroy(fuse_);
 }

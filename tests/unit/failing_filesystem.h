@@ -1,7 +1,7 @@
 // A FUSE filesystem that shows a directory and fails as others do: errors of writing come only at
 // close(2), when what was written is lost (network filesystems); attributes are refused (servers
 // that squash root, filesystems without them), or bent: taken with success and stored otherwise
-// (FAT, NTFS, CIFS).
+// (FAT, NTFS, CIFS); and any call fails, waits, hangs or does half of what it should.
 #pragma once
 
 #include <array>
@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "injected_faults.h"
+
 struct fuse;
 
 namespace mirrorfs {
@@ -19,9 +21,11 @@ namespace mirrorfs {
 class FailingFilesystem {
  public:
   /// Shows `backing` at `mount_point`; check mounted() before use. For so many seconds the kernel
-  /// believes attributes and names that it was told, as of a server.
+  /// believes attributes and names that it was told, as of a server. A call that waits holds up
+  /// all others unless many threads serve them.
+  enum class Serving { kByOneThread, kByMany };
   FailingFilesystem(const std::filesystem::path& backing, const std::filesystem::path& mount_point,
-                    double believed = 0);
+                    double believed = 0, Serving serving = Serving::kByOneThread);
   FailingFilesystem(const FailingFilesystem&) = delete;
   FailingFilesystem& operator=(const FailingFilesystem&) = delete;
   ~FailingFilesystem();
@@ -44,14 +48,19 @@ class FailingFilesystem {
     std::atomic<bool> folds_case = false;            ///< of ASCII
     std::atomic<std::size_t> longest_name = 255;     ///< bytes
     std::atomic<bool> no_links = false, no_special = false;
+    /// Owner and times of a symlink are set on what it leads to, as SFTP does.
+    std::atomic<bool> follows_symlinks = false;
     std::atomic<unsigned> most_links = 0;  ///< names of one file; 0: no limit
   };
   [[nodiscard]] Bends& bends() { return state_.bends; }
+
+  [[nodiscard]] InjectedFaults& faults() { return state_.faults; }
 
   struct State {
     std::filesystem::path backing;
     double believed = 0;
     Bends bends{};
+    InjectedFaults faults{};
     std::atomic<int> close_error = 0;
     std::array<std::atomic<int>, kAttributes> refusals{};
     std::atomic<unsigned> refused = 0;

@@ -21,14 +21,19 @@ class FailingReplicaTest : public LiveTest {
     MIRRORFS_NEEDS_ROOT();
     if (::access("/dev/fuse", R_OK | W_OK) != 0) GTEST_SKIP() << "no /dev/fuse to be opened";
     std::filesystem::create_directory(base_ / "backing");
-    filesystem_.emplace(base_ / "backing", replica_);
+    filesystem_.emplace(base_ / "backing", replica_, 0, serving());
     ASSERT_TRUE(filesystem_->mounted());
   }
   void TearDown() override {
+    if (filesystem_) filesystem_->faults().heal();
     if (mirror_) stop();
     driver_.reset();
     mirror_.reset();
     filesystem_.reset();
+  }
+
+  [[nodiscard]] virtual FailingFilesystem::Serving serving() const {
+    return FailingFilesystem::Serving::kByOneThread;
   }
 
   /// Within ten seconds.

@@ -69,6 +69,20 @@ class FakeMirror : public Mirror {
     changed_.wait(lock, done);
     return true;
   }
+  bool wait_for_paths(const std::vector<std::string>& paths,
+                      std::optional<std::chrono::milliseconds> timeout) override {
+    {
+      const std::lock_guard lock(mutex_);
+      waited_for = paths;
+    }
+    return wait(timeout);
+  }
+  [[nodiscard]] std::vector<Examined> examine(const ExamineRequest& request,
+                                              const std::function<bool()>&) override {
+    const std::lock_guard lock(mutex_);
+    examined.push_back(request);
+    return std::vector<Examined>(request.paths.size(), finding);
+  }
   [[nodiscard]] bool pause() override {
     paused = true;
     return stands_still;
@@ -82,6 +96,9 @@ class FakeMirror : public Mirror {
     changed_.notify_all();
   }
 
+  std::vector<ExamineRequest> examined;
+  std::vector<std::string> waited_for;
+  Examined finding;
   EngineStatus engine_status;
   std::function<void()> activity;
   std::atomic<bool> paused = false;

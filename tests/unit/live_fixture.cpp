@@ -33,6 +33,7 @@ MirrorOptions LiveTest::options() const {
   options.source = source_;
   options.replica = replica_;
   options.state_dir = state_;
+  options.late_requests = std::chrono::milliseconds(0);
   return options;
 }
 

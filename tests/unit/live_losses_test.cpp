@@ -82,6 +82,67 @@ TEST_F(LiveLosses, G9ToleratedOwnersAndModesAreLeftOut) {
   expect_nothing_is_copied_again(losses);
 }
 
+/// Symlinks stay, and nothing that they lead to is touched. The mutant: a setter that takes a
+/// symlink for any other object.
+TEST_F(LiveLosses, G9WhatASymlinkLeadsToIsLeftAloneWhereTheServerFollowsIt) {
+  const Losses losses{Loss::kOwner, Loss::kTimes};
+  bends().follows_symlinks = true;
+  put_source("file", "content");
+  std::filesystem::create_symlink("file", source_ / "to file");
+  EXPECT_THAT(refusal(options()), HasSubstr("owners of symlinks or times of symlinks"));
+  start(tolerating(losses));
+  expect_in_sync();
+  const struct stat before = copy_of("file");
+  ASSERT_TRUE(driver_->symlink("nowhere", "dangling"));
+  ASSERT_TRUE(driver_->chown("dangling", 1234, 1234));
+  ASSERT_TRUE(driver_->chown("to file", 1234, 1234));
+  ASSERT_TRUE(driver_->set_mtime("to file", {.tv_sec = 5, .tv_nsec = 5}));
+  expect_in_sync();
+  EXPECT_TRUE(S_ISLNK(copy_of("dangling").st_mode) && S_ISLNK(copy_of("to file").st_mode));
+  EXPECT_EQ(copy_of("file").st_uid, before.st_uid);
+  EXPECT_TRUE(same_time(copy_of("file").st_mtim, before.st_mtim));
+  ASSERT_TRUE(driver_->chown("file", 4321, 4321));
+  expect_in_sync();
+  EXPECT_EQ(copy_of("file").st_uid, 4321U) << "of all else owners are mirrored";
+  expect_nothing_is_copied_again(losses);
+}
+
+/// A server may fail where it has no such thing (rclone's answer to listxattr(2) is EIO). The
+/// mutant: a comparison that lists what is left out.
+TEST_F(LiveLosses, G9AttributesOfWhichNoneIsHeldAreNotAskedFor) {
+  const Losses losses{Loss::kXattr, Loss::kAcl};
+  filesystem_->refuse(FailingFilesystem::kXattr, EOPNOTSUPP);
+  put_source("d/file", "content");
+  ASSERT_EQ(::setxattr((source_ / "d/file").c_str(), "user.x", "1", 1, 0), 0);
+  start(tolerating(losses));
+  filesystem_->faults().inject(Call::kListXattrs, {.error = EIO});
+  ASSERT_TRUE(driver_->create("new"));
+  ASSERT_TRUE(driver_->write("new", 0, "more"));
+  expect_in_sync();
+  EXPECT_EQ(replica_content("new"), "more");
+  EXPECT_EQ(filesystem_->faults().struck(), 0U);
+  expect_nothing_is_copied_again(losses);
+}
+
+/// Two names of what is left out once looked for each other without an end.
+TEST_F(LiveLosses, G9AFifoWithTwoNamesIsLeftOut) {
+  const Losses losses{Loss::kSpecial};
+  bends().no_special = true;
+  ASSERT_EQ(::mkfifo((source_ / "fifo").c_str(), 0600), 0);
+  ASSERT_EQ(::link((source_ / "fifo").c_str(), (source_ / "same").c_str()), 0);
+  put_source("file", "content");
+  start(tolerating(losses));
+  expect_in_sync();
+  ASSERT_TRUE(driver_->make_fifo("new"));
+  ASSERT_TRUE(driver_->link("new", "further"));
+  ASSERT_TRUE(driver_->rename("further", "moved"));
+  ASSERT_TRUE(driver_->unlink("fifo"));
+  expect_in_sync();
+  EXPECT_FALSE(std::filesystem::exists(std::filesystem::symlink_status(base_ / "backing/new")));
+  EXPECT_EQ(replica_content("file"), "content");
+  expect_nothing_is_copied_again(losses);
+}
+
 TEST_F(LiveLosses, G9ToleratedTimesAreComparedAsTheyAreStored) {
   const Losses losses{Loss::kTimes};
   bends().seconds_of_times = 2;

@@ -1,5 +1,8 @@
 // G1: which marks a start believes, and what it does with them.
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 
 #include <algorithm>
 #include <fstream>
@@ -106,6 +109,95 @@ TEST_F(LiveRecoveryTest, G1MarksOnAnotherSourceAreNotBelieved) {
   start();
   expect_equal();
   EXPECT_EQ(recovered_marks(), 0U);
+}
+
+/// A state directory that takes no more, and lets nothing go either.
+class DeadStateDirectory {
+ public:
+  explicit DeadStateDirectory(fs::path path) : path_(std::move(path)) {
+    fs::create_directories(path_);
+    mounted_ = ::mount("none", path_.c_str(), "tmpfs", 0, "size=256k") == 0;
+  }
+  DeadStateDirectory(const DeadStateDirectory&) = delete;
+  DeadStateDirectory& operator=(const DeadStateDirectory&) = delete;
+  ~DeadStateDirectory() {
+    revive();
+    if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
+  }
+  [[nodiscard]] bool mounted() const { return mounted_; }
+  [[nodiscard]] bool die() {
+    std::ofstream filler(path_ / "filler", std::ios::binary);
+    while (filler.write("0123456789abcdef", 16)) continue;
+    return set_flags(FS_IMMUTABLE_FL);
+  }
+  void revive() {
+    set_flags(0);
+    fs::remove(path_ / "filler");
+  }
+
+ private:
+  bool set_flags(int flags) {
+    const UniqueFd directory(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return ::ioctl(directory.get(), FS_IOC_SETFLAGS, &flags) == 0;
+  }
+  fs::path path_;
+  bool mounted_ = false;
+};
+
+/// A mirror of many files whose state directory dies while they change.
+class LiveRecoveryWithoutStateTest : public LiveRecoveryTest {
+ protected:
+  void SetUp() override {
+    if (!directory_.mounted()) GTEST_SKIP() << "needs root: mounts a tmpfs";
+    for (unsigned number = 0; number < kFiles; ++number) {
+      put_source(std::to_string(number), "aaaa");
+    }
+    start();
+    expect_equal();
+    ASSERT_TRUE(eventually_without_marks());
+  }
+  /// More changes than the last page of the journal has room for.
+  void change_all_without_state() {
+    ASSERT_TRUE(directory_.die());
+    for (unsigned number = 0; number < kFiles; ++number) {
+      ASSERT_TRUE(driver_->write(std::to_string(number), 0, "bbbb"));
+    }
+    for (unsigned look = 0; look < 500 && is_confirmed(); ++look) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+  /// The replica says that what the state directory has is this session's.
+  [[nodiscard]] bool is_confirmed() const {
+    return fs::exists(replica_ / kReservedName / "session");
+  }
+
+  static constexpr unsigned kFiles = 300;
+  DeadStateDirectory directory_{state_};
+};
+
+TEST_F(LiveRecoveryWithoutStateTest, G1AJournalThatCouldNotBeRemovedIsNotBelieved) {
+  ASSERT_TRUE(mirror_->pause());
+  ASSERT_NO_FATAL_FAILURE(change_all_without_state());
+  crash();
+  directory_.revive();
+  start();
+  EXPECT_EQ(recovered_marks(), 0U);
+  expect_equal();
+  EXPECT_TRUE(stop());
+}
+
+TEST_F(LiveRecoveryWithoutStateTest, ACleanEndConfirmsTheSessionAgain) {
+  ASSERT_NO_FATAL_FAILURE(change_all_without_state());
+  EXPECT_FALSE(is_confirmed());
+  directory_.revive();
+  EXPECT_TRUE(stop());
+  EXPECT_TRUE(is_confirmed());
+  MirrorOptions none = options();
+  none.check = Check::kNone;
+  start(none);
+  EXPECT_FALSE(mirror_->status().baseline.running);
+  expect_trees_equal();
+  EXPECT_TRUE(stop());
 }
 
 TEST(JournalDevices, MarksFollowTheDeviceNumberOfTheSource) {

@@ -52,7 +52,7 @@ TEST(PairRecord, KeepsWhatWasFoundAndWhatIsTolerated) {
   record.pair_id = "id";
   EXPECT_FALSE(journal::pair_record_from(to_text(record))->capabilities) << "not asked yet";
   Capabilities found;
-  found.exact = found.owners = found.acls = false;
+  found.exact = found.owners = found.acls = found.symlink_owners = found.symlink_times = false;
   found.times = {.granularity = 100, .earliest = -5, .latest = 7, .clamps = false};
   found.longest_name = 143;
   record.capabilities = found;
@@ -94,6 +94,17 @@ TEST_F(ProbeTest, G9WhatIsRefusedIsFound) {
   EXPECT_EQ(probe().losses().text(), "owner,mode,xattr,acl,links,special");
   filesystem_->refuse(FailingFilesystem::kTimes, ENOSYS);
   EXPECT_TRUE(probe().losses().contains(Loss::kTimes));
+}
+
+/// The mutant: a probe with a symlink that leads nowhere.
+TEST_F(ProbeTest, G9AServerThatFollowsSymlinksIsFound) {
+  bends().follows_symlinks = true;
+  const Capabilities found = probe();
+  EXPECT_EQ(found.losses().text(), "owner,times");
+  EXPECT_TRUE(found.owners && found.times.settable && found.symlinks);
+  const Fidelity fidelity{.replica = found, .tolerated = found.losses()};
+  EXPECT_TRUE(fidelity.leaves_out_owner(S_IFLNK) && fidelity.leaves_out_times(S_IFLNK));
+  EXPECT_FALSE(fidelity.leaves_out_owner(S_IFREG) || fidelity.leaves_out_times(S_IFDIR));
 }
 
 TEST_F(ProbeTest, AFullDiskIsNoLoss) {

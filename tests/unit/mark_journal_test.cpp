@@ -237,5 +237,33 @@ TEST_F(MarkJournalTest, G1WhatIsKeptStaysUntilItIsDurable) {
 }
 
 /// As a power cut leaves it, or a kill in the midst of a write: the marks before are all there.
+/// A stop that leaves threads behind is followed by another session in the same place.
+TEST_F(MarkJournalTest, G1ARetiredJournalLeavesTheFileToTheNextSession) {
+  change(names_of({kRoot, "old"}), 1);
+  const std::shared_ptr<MarkJournal> old = journal_;
+  old->retire();
+  owner_.nonce = "n2";
+  create();
+  change(names_of({kRoot, "new"}), 1);
+  old->clear_through({100});
+  EXPECT_EQ(content().owner.nonce, "n2");
+  EXPECT_EQ(marked(), Names{"new"});
+  journal_->clear_through({100});
+  EXPECT_EQ(content().owner.nonce, "n2");
+  EXPECT_TRUE(marked().empty());
+}
+
+/// What a killed session has begun to write is not what the next one writes into.
+TEST_F(MarkJournalTest, G1WhatIsLeftOfAnUnfinishedFileIsNotWrittenTo) {
+  const fs::path fresh = base_ / "pair.marks.new";
+  std::ofstream(fresh) << "left";
+  const UniqueFd left(::open(fresh.c_str(), O_RDONLY | O_CLOEXEC));
+  change(names_of({kRoot, "a"}), 1);
+  journal_->clear_through({100});
+  std::array<char, 8> bytes{};
+  EXPECT_EQ(::pread(left.get(), bytes.data(), bytes.size(), 0), 4);
+  EXPECT_TRUE(marked().empty());
+}
+
 }  // namespace
 }  // namespace mirrorfs::journal

@@ -43,6 +43,26 @@ TEST(OwedObjectsG1, OnlyAWalkThatBeganLaterTellsThatTheyAreOutside) {
   EXPECT_EQ(owed.size(), 1U) << "one more";
 }
 
+/// A walk that meets them one by one passes through how many were outside before.
+TEST(OwedObjectsG1, FewerOutsideThanBeforeAreTold) {
+  OwedObjects owed;
+  for (int walk = 0; walk < 2; ++walk) {
+    owed.walk_begins();
+    owed.know_names(kObject, 3, 1);
+    owed.walked({0});
+  }
+  ASSERT_EQ(owed.size(), 0U);
+  owed.know_names(kObject, 3, 2);
+  EXPECT_EQ(owed.size(), 1U) << "one of them is known now";
+  for (int walk = 0; walk < 2; ++walk) {
+    owed.walk_begins();
+    owed.know_names(kObject, 3, 1);
+    owed.know_names(kObject, 3, 2);
+    owed.walked({0});
+  }
+  EXPECT_EQ(owed.size(), 0U);
+}
+
 TEST(OwedObjectsG1, ANameThatIsLostIsNotOutside) {
   OwedObjects owed;
   owed.walk_begins();

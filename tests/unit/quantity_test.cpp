@@ -30,6 +30,27 @@ TEST(ParseSize, RefusesEverythingElse) {
   }
 }
 
+TEST(ParsePeriod, TakesOneUnitFromASecondToAYear) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(parse_period("45"), 45s);
+  EXPECT_EQ(parse_period("45s"), 45s);
+  EXPECT_EQ(parse_period("90m"), 90min);
+  EXPECT_EQ(parse_period("12h"), 12h);
+  EXPECT_EQ(parse_period("7d"), 168h);
+  EXPECT_EQ(parse_period("2w"), 336h);
+  EXPECT_EQ(parse_period("366d"), 8784h);
+  for (const char* const text : {"", "0", "0d", "-1", "d", "1.5h", "1h30m", "367d", "1y", "7 d"}) {
+    EXPECT_EQ(parse_period(text), std::nullopt) << text;
+  }
+}
+
+TEST(ParsePeriod, IsToldAsItWasGiven) {
+  for (const char* const text : {"45s", "90m", "12h", "7d"}) {
+    EXPECT_EQ(period_text(parse_period(text).value()), text);
+  }
+  EXPECT_EQ(period_text(parse_period("2w").value()), "14d");
+}
+
 TEST(ParseSeconds, TakesFractionsButNothingNegativeOrEndless) {
   EXPECT_EQ(parse_seconds("0"), 0.0);
   EXPECT_EQ(parse_seconds("1.5"), 1.5);

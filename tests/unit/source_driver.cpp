@@ -184,6 +184,17 @@ bool SourceDriver::chmod(const std::string& path, mode_t mode) {
   return true;
 }
 
+bool SourceDriver::chown(const std::string& path, uid_t uid, gid_t gid) {
+  Turn turn(*this, path);
+  if (::lchown(full(path).c_str(), uid, gid) != 0) return false;
+  const Metadata after = *look(path);
+  turn.record(SetAttributes{.object = after.id(),
+                            .where = locate(path),
+                            .changed = SetAttributes::kOwner,
+                            .after = after});
+  return true;
+}
+
 bool SourceDriver::set_mtime(const std::string& path, timespec mtime) {
   return set_mtime_at(path, mtime, true);
 }

@@ -28,6 +28,7 @@ class SourceDriver {
   bool truncate(const std::string& path, std::uint64_t size);
   bool punch(const std::string& path, ByteRange range);
   bool chmod(const std::string& path, mode_t mode);
+  bool chown(const std::string& path, uid_t uid, gid_t gid);
   bool set_mtime(const std::string& path, timespec mtime);
   /// Through a descriptor, of an object whose names the mount does not know.
   bool set_mtime_nameless(const std::string& path, timespec mtime);

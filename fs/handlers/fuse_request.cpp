@@ -1,4 +1,4 @@
-#include "fs/handlers/request.h"
+#include "fs/handlers/fuse_request.h"
 
 namespace mirrorfs::fs {
 
