@@ -37,8 +37,7 @@ void Reconciler::give_up_replica(const ObjectId& directory) {
     forget(below);
   }
   release_names_in(directory);
-  lost_.missed(directory, std::nullopt, recorded, LostDirectories::Clock::now());
-  need_retries();
+  miss(directory);
 }
 
 /// What the replica shows under the name has this very name there.

@@ -51,6 +51,8 @@ ring::Task<Reconciler::Attempt> Reconciler::directory_held(ObjectId directory) {
       walk_failed(directory, source.error());
       co_return Attempt::kDone;
     }
+    // An overflow may have told meanwhile that it was removed.
+    if (!state_.directories.contains(directory)) co_return Attempt::kDone;
     state_.directories.mark_unwalked(directory);
     co_return not_in_its_place(directory);
   }

@@ -54,6 +54,8 @@ ring::Task<Reconciler::Attempt> Reconciler::try_entry(const Location& entry) {
     co_return Attempt::kDone;
   }
   auto source = co_await open_reachable_source(entry.parent);
+  // Its directory may have been removed meanwhile.
+  if (!source && !state_.marks.is_marked(entry)) co_return Attempt::kDone;
   if (!source) {
     const int code = source.error().code;
     Attempt next = Attempt::kDone;

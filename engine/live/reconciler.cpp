@@ -109,9 +109,7 @@ void Reconciler::release_names_in(const ObjectId& directory) {
 void Reconciler::note_displaced() {
   for (const ObjectId& directory : state_.directories.take_displaced()) {
     state_.links.release_directory(directory);
-    lost_.missed(directory, std::nullopt, state_.intake.last_recorded(),
-                 LostDirectories::Clock::now());
-    need_retries();
+    miss(directory);
   }
 }
 

@@ -13,13 +13,19 @@ ring::Task<Result<state::DirHandle>> Reconciler::open_reachable_source(ObjectId 
   co_return source;
 }
 
+/// Sooner or later something tells its place, or that it is gone.
+void Reconciler::miss(const ObjectId& directory) {
+  lost_.missed(directory, state_.directories.where(directory), state_.intake.last_recorded(),
+               LostDirectories::Clock::now());
+  need_retries();
+}
+
 /// The source does not show the directory where the table has it. kAgain as long as an operation
 /// still to be applied may tell its new place; else it waits for the search.
 Reconciler::Attempt Reconciler::not_in_its_place(const ObjectId& directory) {
-  const auto now = LostDirectories::Clock::now();
-  lost_.missed(directory, state_.directories.where(directory), state_.intake.last_recorded(), now);
-  need_retries();
-  const bool overdue = lost_.is_overdue(directory, state_.finished.closed_through(), now);
+  miss(directory);
+  const bool overdue =
+      lost_.is_overdue(directory, state_.finished.closed_through(), LostDirectories::Clock::now());
   return overdue ? Attempt::kDone : Attempt::kAgain;
 }
 
@@ -28,8 +34,7 @@ void Reconciler::no_directory_at(const Location& place) {
   const auto directory = state_.directories.at(place);
   if (!directory) return;
   state_.directories.forget_source(*directory);
-  lost_.missed(*directory, place, state_.intake.last_recorded(), LostDirectories::Clock::now());
-  need_retries();
+  miss(*directory);
 }
 
 /// Walks the whole tree when a directory is overdue; what such a walk did not meet is gone.
