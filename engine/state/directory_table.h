@@ -76,6 +76,8 @@ class DirectoryTable final : public copy::ReplicaDirectories {
   /// Moved on the replica by an operation. The state stays.
   void moved(const ObjectId& directory, const Location& to);
   void exchanged(const ObjectId& one, const ObjectId& other);
+  /// An operation removed its copy, which was empty, so that nothing is under way in it.
+  void removed(const ObjectId& directory);
   /// A reading of the source found it there, where the replica has (or now got) a directory for it;
   /// `replica`: its identity, null when it is new. A directory that was elsewhere, or has another
   /// copy than before, becomes unwalked, and its old copy an orphan with all below it.

@@ -126,6 +126,13 @@ void DirectoryTable::exchanged(const ObjectId& one, const ObjectId& other) {
   place(second, std::move(first_place));
 }
 
+void DirectoryTable::removed(const ObjectId& directory) {
+  Entry& entry = entries_.at(directory);
+  if (entry.replica_id) owners_.erase(entry.replica_id);
+  entry.replica_id = {};
+  drop_descriptors(entry);
+}
+
 DirectoryTable::Met DirectoryTable::met(const ObjectId& directory, const Location& where,
                                         const ObjectId& replica, SequenceNumber recorded) {
   Met result;

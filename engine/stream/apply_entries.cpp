@@ -144,6 +144,7 @@ ring::Task<Result<void>> Applier::run(const RemoveDirectory& removed) {
   auto parent = co_await view_.directories.open_replica(removed.where.parent);
   if (!parent) co_return pass_on(std::move(parent));
   auto done = co_await writer_.remove_directory((*parent)->get(), removed.where.name.c_str());
+  if (done && stands_at(removed.object, removed.where)) view_.directories.removed(removed.object);
   co_return done;
 }
 
@@ -206,6 +207,7 @@ ring::Task<Result<void>> Applier::run(const Rename& rename) {
     exchanged(rename);
     co_return done;
   }
+  if (other_stood) view_.directories.removed(*rename.replaced);
   if (rename.replaced) {
     view_.links.release(rename.to);
     view_.files.lost_name(*rename.replaced, rename.to, view_.links.any(*rename.replaced));

@@ -172,6 +172,19 @@ TEST_F(DirectoryTableTest, G1ACopyThatIsGivenUpIsNobodysUntilUsesThatHadBegunHav
   EXPECT_EQ(owners.standing(object(20), object(9)), Standing::kFree);
 }
 
+/// Else many directories that come and go would be remembered until somebody reconciles.
+TEST_F(DirectoryTableTest, NothingIsRememberedOfACopyThatAnOperationRemoved) {
+  using Standing = ReplicaOwners::Standing;
+  const auto& owners = table_->owners();
+  const std::size_t before = owners.size();
+  (void)table_->met(object(5), {object(1), "d"}, object(50), {7});
+  EXPECT_EQ(owners.size(), before + 1);
+  table_->removed(object(5));
+  EXPECT_EQ(owners.standing(object(50), object(9)), Standing::kFree);
+  table_->erase(object(5), {8});
+  EXPECT_EQ(owners.size(), before);
+}
+
 TEST_F(DirectoryTableTest, AWalkOfEverythingTellsWhatItDidNotMeet) {
   table_->mark_all_unwalked();
   EXPECT_EQ(table_->unsettled(), 5U);
