@@ -1,4 +1,4 @@
-// rename, with RENAME_NOREPLACE and RENAME_EXCHANGE.
+// rename, with RENAME_NOREPLACE, RENAME_EXCHANGE and RENAME_WHITEOUT.
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -18,6 +18,8 @@ struct Renaming {
   std::optional<Child> replaced;  ///< what stands at `to`
 
   [[nodiscard]] bool exchanges() const { return (flags & RENAME_EXCHANGE) != 0; }
+  /// A device 0:0 takes the old name, which tells an overlay that nothing is there.
+  [[nodiscard]] bool leaves_whiteout() const { return (flags & RENAME_WHITEOUT) != 0; }
   /// Two names of one object: rename(2) does nothing and succeeds.
   [[nodiscard]] bool same_object() const { return replaced && replaced->node == moved->node; }
 };
@@ -54,7 +56,7 @@ Rename describe(const Renaming& renaming) {
                    .type = renaming.moved->metadata.type(),
                    .from = {renaming.from.parent->object(), renaming.from.name},
                    .to = {renaming.to.parent->object(), renaming.to.name},
-                   .flags = renaming.flags,
+                   .flags = renaming.flags & ~static_cast<unsigned>(RENAME_WHITEOUT),
                    .replaced = std::nullopt,
                    .replaced_type = 0,
                    .from_parent_after = Metadata::with_unknown_times(),
@@ -86,9 +88,33 @@ const NodeRef* moved_directory(const std::optional<Child>& child, const NewName&
   return child && child->metadata.is_directory() ? &child->node : &otherwise.parent;
 }
 
+/// A whiteout belongs to who asked for it, as any object that is made.
+Result<void> rename_as(Filesystem& fs, const Caller& caller, const Renaming& renaming) {
+  const auto& [from, to, flags, moved, replaced] = renaming;
+  std::optional<AsCaller> as_caller;
+  if (renaming.leaves_whiteout()) as_caller.emplace(fs.own, caller);
+  if (as_caller && !as_caller->ok()) return fail(EPERM, "setfsuid", from.name);
+  if (::renameat2(from.directory->get(), from.name, to.directory->get(), to.name, flags) != 0) {
+    return fail_errno("renameat2", from.name);
+  }
+  return {};
+}
+
+Result<void> record_whiteout(Filesystem& fs, Recording& recording, const NewName& at) {
+  const auto metadata = fs.source.stat_at(at.directory->get(), at.name);
+  if (!metadata) return std::unexpected(metadata.error());
+  const NodeRef node = fs.nodes.acquire_new(*metadata);
+  fs.nodes.add_name(node, at.parent, at.name);
+  recording.record(CreateNode{.object = node->object(),
+                              .where = {at.parent->object(), at.name},
+                              .after = *metadata,
+                              .parent_after = Metadata::with_unknown_times()});
+  return {};
+}
+
 /// Nothing when one of the names came to mean something else.
-Result<std::optional<Settlement>> try_rename(Filesystem& fs, Admission& admission,
-                                             Renaming& renaming) {
+Result<std::optional<Settlement>> try_rename(Filesystem& fs, const Caller& caller,
+                                             Admission& admission, Renaming& renaming) {
   ChangeLocks locks(
       fs,
       {renaming.from.parent.get(), renaming.to.parent.get(), renaming.moved->node.get(),
@@ -104,11 +130,9 @@ Result<std::optional<Settlement>> try_rename(Filesystem& fs, Admission& admissio
     if (!renaming.exchanges()) fs.source.let_birth_pass(renaming.replaced->metadata);
   }
   Recording recording(fs, std::move(admission), footprint_of(renaming));
-  if (::renameat2(renaming.from.directory->get(), renaming.from.name, renaming.to.directory->get(),
-                  renaming.to.name, renaming.flags) != 0) {
-    auto failed = fail_errno("renameat2", renaming.from.name);
-    recording.refused(failed.error().code);
-    return failed;
+  if (auto renamed = rename_as(fs, caller, renaming); !renamed) {
+    recording.refused(renamed.error().code);
+    return pass_on(std::move(renamed));
   }
   if (renaming.same_object()) {
     recording.nothing_changed();
@@ -119,11 +143,16 @@ Result<std::optional<Settlement>> try_rename(Filesystem& fs, Admission& admissio
     fs.nodes.pin_descriptor(renaming.replaced->node, kept);
   }
   recording.record(describe(renaming));
+  if (renaming.leaves_whiteout()) {
+    if (auto left = record_whiteout(fs, recording, renaming.from); !left) {
+      return pass_on(std::move(left));
+    }
+  }
   return recording.complete();
 }
 
-Result<Settlement> rename_child(Filesystem& fs, Admission admission, NewName from, NewName to,
-                                unsigned flags) {
+Result<Settlement> rename_child(Filesystem& fs, const Caller& caller, Admission admission,
+                                NewName from, NewName to, unsigned flags) {
   Renaming renaming{.from = std::move(from),
                     .to = std::move(to),
                     .flags = flags,
@@ -131,7 +160,7 @@ Result<Settlement> rename_child(Filesystem& fs, Admission admission, NewName fro
                     .replaced = std::nullopt};
   for (;;) {
     if (auto looked = look_at_both(fs, renaming); !looked) return pass_on(std::move(looked));
-    auto renamed = try_rename(fs, admission, renaming);
+    auto renamed = try_rename(fs, caller, admission, renaming);
     if (!renamed) return pass_on(std::move(renamed));
     if (*renamed) return std::move(**renamed);
   }
@@ -141,17 +170,15 @@ Result<Settlement> rename_child(Filesystem& fs, Admission admission, NewName fro
 
 void handle_rename(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t from,
                    const char* from_name, fuse_ino_t to, const char* to_name, unsigned flags) {
-  // RENAME_WHITEOUT is for overlay filesystems; the replica could not follow it.
-  if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0) {
-    return request.error(EINVAL);
-  }
+  constexpr unsigned kKnown = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
+  if ((flags & ~kKnown) != 0) return request.error(EINVAL);
   fs.nodes.make_room_for_removal();
   auto old_name = new_name(fs, from, from_name);
   if (!old_name) return request.error(old_name.error());
   auto chosen = new_name(fs, to, to_name);
   if (!chosen) return request.error(chosen.error());
-  auto renamed =
-      rename_child(fs, std::move(admission), std::move(*old_name), std::move(*chosen), flags);
+  auto renamed = rename_child(fs, request.caller(), std::move(admission), std::move(*old_name),
+                              std::move(*chosen), flags);
   if (!renamed) return request.error(renamed.error());
   answer_result(request, fs, std::move(*renamed));
 }

@@ -93,10 +93,33 @@ TEST_F(Renaming, ExchangeSwapsTheKnownNames) {
   EXPECT_EQ(take_one<Write>().where, at_root("one"));
 }
 
-TEST_F(Renaming, WhiteoutIsRefused) {
+TEST_F(Renaming, AWhiteoutIsMadeInTheOldPlace) {
   make_file("old");
+  const ObjectId moved = id("old");
   (void)take();
-  EXPECT_EQ(rename("old", "new", RENAME_WHITEOUT), EINVAL);
+  ASSERT_EQ(rename("old", "new", RENAME_WHITEOUT), 0);
+  const auto recorded = take();
+  ASSERT_EQ(recorded.size(), 2U);
+  const auto& renamed = std::get<Rename>(recorded[0]);
+  EXPECT_EQ(renamed.object, moved);
+  EXPECT_EQ(renamed.flags, 0U);
+  const auto& made = std::get<CreateNode>(recorded[1]);
+  EXPECT_EQ(made.where, at_root("old"));
+  EXPECT_EQ(made.object, id("old"));
+  EXPECT_EQ(made.after.type(), static_cast<mode_t>(S_IFCHR));
+  struct stat shown{};
+  ASSERT_EQ(::lstat(mount("old").c_str(), &shown), 0);
+  EXPECT_TRUE(S_ISCHR(shown.st_mode));
+  EXPECT_EQ(shown.st_rdev, 0U);
+  EXPECT_EQ(id("new"), moved);
+}
+
+TEST_F(Renaming, AWhiteoutIsNotMadeInAnExchangeNorOverWhatIsThere) {
+  make_file("one");
+  make_file("two");
+  (void)take();
+  EXPECT_EQ(rename("one", "two", RENAME_WHITEOUT | RENAME_EXCHANGE), EINVAL);
+  EXPECT_EQ(rename("one", "two", RENAME_WHITEOUT | RENAME_NOREPLACE), EEXIST);
   EXPECT_TRUE(take().empty());
 }
 
