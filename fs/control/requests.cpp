@@ -116,6 +116,10 @@ Reply answer_trees(Mirror& mirror, const DaemonStatus& daemon) {
   return reply;
 }
 
+Reply answer_mapped(const MappedFiles& files) {
+  return good({{"nodes", files.nodes}, {"generation", files.generation}});
+}
+
 }  // namespace
 
 Handler answer_from(Mirror& mirror, DaemonCalls daemon) {
@@ -124,7 +128,7 @@ Handler answer_from(Mirror& mirror, DaemonCalls daemon) {
     if (name == "status") return answer_status(daemon);
     if (name == "wait") return daemon.capture(), answer_wait(mirror, daemon, request, presence);
     if (name == "examine") return daemon.capture(), answer_examine(mirror, request, presence);
-    if (name == "mapped") return good({{"nodes", daemon.mapped()}});
+    if (name == "mapped") return answer_mapped(daemon.mapped());
     if (name == "trees") return answer_trees(mirror, daemon.status());
     if (name == "pause") return answer_pause(mirror, daemon);
     if (name == "resume") return answer_resume(mirror, daemon);

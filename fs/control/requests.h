@@ -3,9 +3,9 @@
 //   {"request": "status"}               → {"ok": true, "status": {…}}
 //   {"request": "wait", "timeout": 5}   → {"ok": true, "done": true}    timeout in seconds, may be
 //   absent
-//   {"request": "mapped"}               → {"ok": true, "nodes": [5, …]}  whose pages the kernel
-//   should
-//                                         write back before a wait
+//   {"request": "mapped"}               → {"ok": true, "nodes": [5, …], "generation": 7}  whose
+//   pages
+//                                         the kernel should write back before a wait
 //   {"request": "examine", "paths": [{"path": "a/b"}, …], "full": true, "repair": true,
 //    "patience": 5}                     → {"ok": true, "findings": [{"finding": "differs",
 //                                         "what": "content"}, …]}  one for each path
@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "fs/control/mapped_files.h"
 #include "fs/control/server.h"
 #include "fs/control/status_json.h"
 #include "mirrorfs/mirror.h"
@@ -36,8 +37,7 @@ struct DaemonCalls {
   std::function<DaemonStatus()> status;
   /// Records what only the mount can see to have changed: before each wait.
   std::function<void()> capture;
-  /// The kernel's numbers of files that may have been changed through mappings.
-  std::function<std::vector<std::uint64_t>()> mapped;
+  std::function<MappedFiles()> mapped;
   /// Changes options, NAME=VALUE each: all or, with one line, none.
   std::function<std::expected<void, std::string>(const std::vector<std::string>&)> set;
   /// Those that can be set, with the values in force.

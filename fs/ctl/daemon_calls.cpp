@@ -83,10 +83,12 @@ Answer<std::vector<Examined>> examine(const std::filesystem::path& mount,
   return findings;
 }
 
-Answer<std::vector<std::uint64_t>> mapped_nodes(const std::filesystem::path& mount) {
+Answer<control::MappedFiles> mapped_files(const std::filesystem::path& mount) {
   const auto answer = ask(mount, {{"request", "mapped"}}, kPatience);
   if (!answer) return std::unexpected(answer.error());
-  return json::parse(answer->body).value("nodes", std::vector<std::uint64_t>{});
+  const json body = json::parse(answer->body);
+  return control::MappedFiles{.nodes = body.value("nodes", std::vector<std::uint64_t>{}),
+                              .generation = body.value("generation", 0U)};
 }
 
 Answer<Trees> trees_of(const std::filesystem::path& mount) {

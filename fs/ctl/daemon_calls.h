@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fs/control/mapped_files.h"
 #include "mirrorfs/examine.h"
 #include "mirrorfs/unique_fd.h"
 
@@ -39,8 +40,7 @@ enum class Waited {
 /// What the daemon finds at these paths of its trees, one finding each.
 [[nodiscard]] Answer<std::vector<Examined>> examine(const std::filesystem::path& mount,
                                                     const ExamineRequest& request);
-/// The kernel's numbers of files whose pages it may not have written back yet.
-[[nodiscard]] Answer<std::vector<std::uint64_t>> mapped_nodes(const std::filesystem::path& mount);
+[[nodiscard]] Answer<control::MappedFiles> mapped_files(const std::filesystem::path& mount);
 /// The roots of source and replica, also where the mount hides the source.
 [[nodiscard]] Answer<Trees> trees_of(const std::filesystem::path& mount);
 /// False: paused, but what was under way has not ended yet.

@@ -136,7 +136,11 @@ Result<void> Daemon::serve_clients() {
       .look = [this] { return watch_->look(); },
       .status = [this] { return status(); },
       .capture = [this] { session_->capture_open_files(); },
-      .mapped = [this] { return session_->mapped_nodes(); },
+      .mapped =
+          [this] {
+            return control::MappedFiles{.nodes = session_->mapped_nodes(),
+                                        .generation = session_->node_generation()};
+          },
       .set = [this](const auto& settings) { return live_options_.change(settings, *mirror_); },
       .settings = [this] { return changeable(live_options_.current()); },
   };

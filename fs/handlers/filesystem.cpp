@@ -48,6 +48,7 @@ struct stat to_stat(const Filesystem& fs, const Metadata& metadata) {
 fuse_entry_param to_entry(const Filesystem& fs, const Entry& entry) {
   fuse_entry_param shown{};
   shown.ino = entry.node->id().value;
+  shown.generation = fs.generation;
   shown.attr = to_stat(fs, entry.metadata);
   shown.attr_timeout = fs.options.attr_timeout;
   shown.entry_timeout = fs.options.entry_timeout;

@@ -4,7 +4,9 @@
 #include <fuse3/fuse_lowlevel.h>
 
 #include <atomic>
+#include <cstdint>
 #include <optional>
+#include <random>
 #include <span>
 #include <string>
 
@@ -70,6 +72,9 @@ struct Filesystem {
   void forget_attributes(const Node& node) const;
 
   const FilesystemOptions options;
+  /// Of all node numbers: they start anew with each session, and file handles from an earlier one
+  /// (open_by_handle_at(2), NFS) must not open another file. Never 0.
+  const std::uint32_t generation = std::random_device{}() | 1U;
   SourceTree& source;
   ExtendedAttributes xattrs;
   NodeTable nodes;

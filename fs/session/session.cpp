@@ -46,6 +46,7 @@ class FuseSession final : public Session, public fs::Filesystem {
   [[nodiscard]] PassthroughUse passthrough_use() const override;
   void capture_open_files() override { captures.capture_all(*this); }
   [[nodiscard]] std::vector<std::uint64_t> mapped_nodes() const override;
+  [[nodiscard]] std::uint32_t node_generation() const override { return generation; }
   [[nodiscard]] std::size_t outdated_files() override { return captures.outdated(*this); }
   [[nodiscard]] std::size_t known_nodes() const override { return nodes.size(); }
 

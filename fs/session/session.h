@@ -72,6 +72,8 @@ class Session {
   /// The kernel's numbers of files that may be mapped for writing, so that the page cache of the
   /// mount may hold what the daemon has not been told yet. Any thread.
   [[nodiscard]] virtual std::vector<std::uint64_t> mapped_nodes() const = 0;
+  /// Of the kernel's numbers, as in its file handles. Any thread.
+  [[nodiscard]] virtual std::uint32_t node_generation() const = 0;
 
   /// How many files were written past the daemon since they were captured. Any thread.
   [[nodiscard]] virtual std::size_t outdated_files() = 0;

@@ -45,7 +45,7 @@ class ControlServer : public ::testing::Test {
     return {.look = [this] { return mirror_.status(); },
             .status = [this] { return daemon_; },
             .capture = [] {},
-            .mapped = [] { return std::vector<std::uint64_t>{5}; },
+            .mapped = [] { return MappedFiles{.nodes = {5}, .generation = 7}; },
             .set =
                 [this](const std::vector<std::string>& settings) {
                   return options_.change(settings, mirror_);
