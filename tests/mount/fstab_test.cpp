@@ -9,6 +9,7 @@
 #include <string>
 
 #include "mirror_mount.h"
+#include "mirror_pair.h"
 #include "tree_compare.h"
 
 namespace mirrorfs::test {
@@ -124,6 +125,22 @@ TEST(FstabFailure, ABadLineMountsNothingAndFails) {
     EXPECT_NE(finished.exit_code, 0) << options;
     EXPECT_NE(finished.err, "") << options;
     EXPECT_FALSE(mount_at(base.path() / "m")) << options;
+  }
+}
+
+TEST(MountHelper, TakesItsOptionsAnywhere) {
+  const MirrorPair pair;
+  const std::string helper = MIRRORFS_SOURCE_TREE "/mount-scripts/mount.mirrorfs ";
+  const std::string expected = pair.shell(helper + "/a /b -v -f -o dst=/c,mode=fsync").out;
+  EXPECT_NE(expected.find("mode=fsync -- /a /c /b"), std::string::npos) << expected;
+  for (const char* words : {"-o dst=/c,mode=fsync -vf /a /b", "/a -vf -o dst=/c,mode=fsync /b",
+                            "-v /a -o dst=/c /b -f -o mode=fsync"}) {
+    const Finished finished = pair.shell(helper + words);
+    EXPECT_EQ(finished.exit_code, 0) << words << finished.err;
+    EXPECT_EQ(finished.out, expected) << words;
+  }
+  for (const char* words : {"-o dst=/c /a", "/a /b /d -o dst=/c", "-o dst=/c"}) {
+    EXPECT_EQ(pair.shell(helper + words).exit_code, 1) << words;
   }
 }
 
