@@ -40,13 +40,9 @@ class LiveScrub : public LiveTest {
   }
   Finding finding(const std::string& path) { return examine(path).finding; }
 
-  /// Writers without a rest stay as far ahead of the engine as the queue lets them.
-  void start_with_writers_held_back() {
-    MirrorOptions changed = options();
-    changed.queue_size = 256 << 10;
-    changed.overflow = Overflow::kThrottle;
-    start(changed);
-    ASSERT_TRUE(mirror_->wait(30s));
+  /// As applications are that the queue holds back: the driver asks for no room in it.
+  void hold_back() const {
+    while (mirror_->status().queued_ops > 100) std::this_thread::sleep_for(100us);
   }
 
   void start_scrub(std::chrono::seconds period, Check check = Check::kQuick) {
@@ -165,7 +161,8 @@ TEST_F(LiveScrub, RotIsMendedInASessionThatTrustsTheReplica) {
 TEST_F(LiveScrub, WhatIsBeingWrittenIsNoDifference) {
   put_source("hot", "start");
   put_source("names/x", "x");
-  start_with_writers_held_back();
+  start();
+  ASSERT_TRUE(mirror_->wait(30s));
   std::atomic<bool> over = false;
   std::atomic<unsigned> rounds = 0;
   std::thread writer([&] {
@@ -176,6 +173,7 @@ TEST_F(LiveScrub, WhatIsBeingWrittenIsNoDifference) {
       driver_->rename("names/x", "names/y");
       driver_->rename("names/y", "names/x");
       ++rounds;
+      hold_back();
     }
   });
   for (int i = 0; i < 15 || rounds < 300; ++i) {
@@ -193,11 +191,15 @@ TEST_F(LiveScrub, WhatIsBeingWrittenIsNoDifference) {
 TEST_F(LiveScrub, ADifferenceIsFoundWhileOthersAreWritten) {
   put_source("hot", "start");
   put_source("still", "it stands still");
-  start_with_writers_held_back();
+  start();
+  ASSERT_TRUE(mirror_->wait(30s));
   rot("still");
   std::atomic<bool> over = false;
   std::thread writer([&] {
-    for (std::uint64_t at = 0; !over; ++at) driver_->write("hot", at % 1000, "y");
+    for (std::uint64_t at = 0; !over; ++at) {
+      driver_->write("hot", at % 1000, "y");
+      hold_back();
+    }
   });
   EXPECT_EQ(examine("still", true, true).finding, Finding::kDiffers);
   over = true;
