@@ -45,6 +45,11 @@ std::string below(const char* path) {
   return place;
 }
 
+/// libfuse knows no path of what was removed while it was open.
+std::string below(const char* path, const fuse_file_info* file) {
+  return path != nullptr ? below(path) : "/proc/self/fd/" + std::to_string(file->fh);
+}
+
 /// 0, or the error that the name gets.
 int check_name(const char* path) {
   const std::size_t length = std::filesystem::path(path).filename().native().size();
@@ -82,7 +87,8 @@ void* init(fuse_conn_info*, fuse_config* config) {
   return fuse_get_context()->private_data;
 }
 
-int getattr(const char* path, struct stat* status, fuse_file_info*) {
+int getattr(const char* path, struct stat* status, fuse_file_info* file) {
+  if (path == nullptr) return or_errno(::fstat(descriptor(file), status));
   if (const int error = check_name(path); error != 0) return error;
   return or_errno(::lstat(below(path).c_str(), status));
 }
@@ -158,24 +164,26 @@ void add_special(fuse_operations& calls) {
   };
 }
 
-int follow() { return state().bends.follows_symlinks ? 0 : AT_SYMLINK_NOFOLLOW; }
+int follow(const char* path) {
+  return path == nullptr || state().bends.follows_symlinks ? 0 : AT_SYMLINK_NOFOLLOW;
+}
 
 void add_attributes(fuse_operations& calls) {
-  calls.chmod = [](const char* path, mode_t mode, fuse_file_info*) {
+  calls.chmod = [](const char* path, mode_t mode, fuse_file_info* file) {
     if (state().bends.ignores_mode) return 0;
     return unless_refused(FailingFilesystem::kMode,
-                          [&] { return ::chmod(below(path).c_str(), mode); });
+                          [&] { return ::chmod(below(path, file).c_str(), mode); });
   };
-  calls.chown = [](const char* path, uid_t uid, gid_t gid, fuse_file_info*) {
+  calls.chown = [](const char* path, uid_t uid, gid_t gid, fuse_file_info* file) {
     if (state().bends.ignores_owner) return 0;
     return unless_refused(FailingFilesystem::kOwner, [&] {
-      return ::fchownat(AT_FDCWD, below(path).c_str(), uid, gid, follow());
+      return ::fchownat(AT_FDCWD, below(path, file).c_str(), uid, gid, follow(path));
     });
   };
-  calls.utimens = [](const char* path, const timespec times[2], fuse_file_info*) {
+  calls.utimens = [](const char* path, const timespec times[2], fuse_file_info* file) {
     return unless_refused(FailingFilesystem::kTimes, [&] {
       const timespec bent[2] = {bent_time(times[0]), bent_time(times[1])};
-      return ::utimensat(AT_FDCWD, below(path).c_str(), bent, follow());
+      return ::utimensat(AT_FDCWD, below(path, file).c_str(), bent, follow(path));
     });
   };
   calls.setxattr = [](const char* path, const char* name, const char* value, std::size_t size,
@@ -213,8 +221,8 @@ fuse_operations plain_operations() {
   };
   calls.fsync = [](const char*, int, fuse_file_info*) { return 0; };
   calls.fsyncdir = [](const char*, int, fuse_file_info*) { return 0; };
-  calls.truncate = [](const char* path, off_t size, fuse_file_info*) {
-    return or_errno(::truncate(below(path).c_str(), size));
+  calls.truncate = [](const char* path, off_t size, fuse_file_info* file) {
+    return or_errno(::truncate(below(path, file).c_str(), size));
   };
   calls.mkdir = [](const char* path, mode_t mode) {
     if (const int error = check_name(path); error != 0) return error;

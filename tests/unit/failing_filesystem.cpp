@@ -21,6 +21,8 @@ extern "C" const char* __lsan_default_suppressions() {
 namespace mirrorfs {
 namespace {
 
+constexpr const char* kConnections = "/sys/fs/fuse/connections";
+
 void serve(fuse* served, FailingFilesystem::Serving serving) {
   if (serving == FailingFilesystem::Serving::kByOneThread) {
     fuse_loop(served);
@@ -33,12 +35,18 @@ void serve(fuse* served, FailingFilesystem::Serving serving) {
   fuse_loop_cfg_destroy(config);
 }
 
+/// Where a hung one is aborted. In vain where it is mounted already, or nobody may.
+void mount_connections() {
+  static_cast<void>(::mount("none", kConnections, "fusectl", 0, nullptr));
+}
+
 }  // namespace
 
 FailingFilesystem::FailingFilesystem(const std::filesystem::path& backing,
                                      const std::filesystem::path& mount_point, double believed,
                                      Serving serving)
     : mount_point_(mount_point) {
+  mount_connections();
   state_.backing = backing;
   state_.believed = believed;
   std::string name = "failing";
@@ -66,8 +74,9 @@ FailingFilesystem::~FailingFilesystem() {
   // A descriptor that a killed mirror has left open would keep the connection, and the loop in
   // read. While it is mounted: afterwards the number may be that of another filesystem.
   if (known) {
-    std::ofstream("/sys/fs/fuse/connections/" + std::to_string(minor(status.st_dev)) + "/abort")
-        << "1";
+    const auto connection =
+        kConnections / std::filesystem::path(std::to_string(minor(status.st_dev)));
+    std::ofstream(connection / "abort") << "1";
   }
   fuse_unmount(fuse_);
   ::umount2(mount_point_.c_str(), MNT_DETACH);  // libfuse takes what was aborted for unmounted
