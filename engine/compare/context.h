@@ -1,6 +1,8 @@
 // What every function here needs, and the directory it works in.
 #pragma once
 
+#include <string>
+
 #include "engine/compare/boundaries.h"
 #include "engine/compare/observer.h"
 #include "engine/copy/context.h"
@@ -20,11 +22,12 @@ struct Context {
   Observer& observer;
   copy::Limits& limits;
   objects::Rights rights;
-  const Boundaries* boundaries = nullptr;  ///< none: everything is mirrored
+  const Boundaries* boundaries = nullptr;         ///< none: everything is mirrored
+  const exclude::Exclusion* exclusion = nullptr;  ///< none: nothing is excluded
 
   /// The same without the observer: what copying needs.
   [[nodiscard]] copy::Context copying() const {
-    return {ring, writer, staging, hardlinks, limits, rights};
+    return {ring, writer, staging, hardlinks, limits, rights, exclusion};
   }
 };
 
@@ -44,6 +47,7 @@ struct DirectoryPair {
   int replica = -1;                   ///< -1: not there (only with dry_run)
   HiddenDirectory* hidden = nullptr;  ///< the replica's is new and not in its place yet
   bool unchanged = false;             ///< it, and all above it (see UnchangedSince)
+  std::string path = {};              ///< from the roots; only where Exclusion::needs_paths()
 };
 
 }  // namespace mirrorfs::compare

@@ -2,7 +2,7 @@
 // kept, and not all of the source be mirrored.
 #pragma once
 
-#include "engine/compare/boundaries.h"
+#include "engine/compare/pair_rules.h"
 #include "engine/replica/writer.h"
 #include "mirrorfs/tree_tools.h"
 
@@ -10,12 +10,9 @@ namespace mirrorfs::compare {
 
 [[nodiscard]] Result<VerifyReport> verify_keeping(int source_root, int replica_root,
                                                   const VerifyOptions& options,
-                                                  replica::Keeper* keeper,
-                                                  const Boundaries* boundaries,
-                                                  const Fidelity& fidelity);
+                                                  replica::Keeper* keeper, const PairRules& rules);
 [[nodiscard]] Result<SyncReport> sync_keeping(int source_root, int replica_root,
                                               const SyncOptions& options, replica::Keeper* keeper,
-                                              const Boundaries* boundaries,
-                                              const Fidelity& fidelity);
+                                              const PairRules& rules);
 
 }  // namespace mirrorfs::compare

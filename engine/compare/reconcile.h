@@ -64,6 +64,7 @@ struct DirectoryResult {
   std::vector<ChildDirectory> children;  ///< sorted by name
   std::vector<std::string> deferred;
   std::vector<EntryFailure> failed;
+  bool left_out = false;  ///< something that the source has is excluded
   /// something in the replica directory was: finish_directory must set its times
   bool changed = false;
 };

@@ -27,6 +27,7 @@ struct Name {
   bool in_replica = false;
   std::uint64_t inode = 0;  ///< in the source, as listed
   unsigned char type = 0;   ///< in the source: DT_*
+  unsigned char replica_type = 0;
 };
 
 /// Both listings as one; consumes them.
@@ -41,13 +42,33 @@ std::vector<Name> merged(std::vector<objects::Dirent>& source,
         theirs == replica.end() || (ours != source.end() && ours->name <= theirs->name);
     const bool take_theirs =
         ours == source.end() || (theirs != replica.end() && theirs->name <= ours->name);
-    Name next{std::move(take_ours ? ours->name : theirs->name), take_ours, take_theirs, 0, 0};
+    Name next{std::move(take_ours ? ours->name : theirs->name), take_ours, take_theirs};
     if (take_ours) next.inode = ours->ino, next.type = ours->type;
+    if (take_theirs) next.replica_type = theirs->type;
     if (take_ours) ++ours;
     if (take_theirs) ++theirs;
     if (!skip_reserved || next.name != kReservedName) names.push_back(std::move(next));
   }
   return names;
+}
+
+/// Without a look at any: where the listing does not tell the type, the entry's own reconcile sees.
+/// Whether the source has any.
+bool leave_out_excluded(std::vector<Name>& names, const Context& context,
+                        const DirectoryPair& directory) {
+  if (context.exclusion == nullptr || context.exclusion->empty()) return false;
+  bool any = false;
+  const auto type = [](bool there, unsigned char listed) {
+    return there && listed != DT_UNKNOWN ? std::optional(listed == DT_DIR) : std::nullopt;
+  };
+  std::erase_if(names, [&](const Name& item) {
+    const bool excluded = context.exclusion->leaves_alone(
+        exclude::joined(directory.path, item.name), type(item.in_source, item.type),
+        type(item.in_replica, item.replica_type));
+    any |= excluded && item.in_source;
+    return excluded;
+  });
+  return any;
 }
 
 /// A name, and what is known of it.
@@ -222,9 +243,11 @@ ring::Task<Result<DirectoryResult>> reconcile_directory(Context context, Directo
   Result<objects::PairListing> listed =
       co_await objects::list_pair(context.ring, directory.source, others);
   if (!listed) co_return pass_on(std::move(listed));
-  context.observer.listed(listed->source.size());
   Work work{context, directory, policy, defer, {}, {}};
   std::vector<Name> names = merged(listed->source, listed->replica, skip_reserved);
+  work.result.left_out = leave_out_excluded(names, context, directory);
+  const auto in_source = std::ranges::count_if(names, &Name::in_source);
+  context.observer.listed(static_cast<std::size_t>(in_source));
   // What goes makes room for the same name in another case.
   if (folds_case(work)) std::ranges::stable_partition(names, std::logical_not(), &Name::in_source);
   Result<void> worked = co_await work_on_directory(work, std::move(names));

@@ -3,7 +3,7 @@
 
 #include "engine/compare/entry.h"
 #include "engine/compare/reconcile.h"
-#include "engine/copy/remove_tree.h"
+#include "engine/copy/prune.h"
 #include "engine/objects/dir_fd.h"
 #include "engine/objects/shortage.h"
 #include "engine/ring/ring.h"
@@ -26,19 +26,43 @@ ring::Task<Result<void>> look_if_unknown(ring::Ring& ring, int dirfd, const std:
   co_return Result<void>{};
 }
 
-/// Removes the replica's object, whatever its type.
-ring::Task<Result<void>> remove_object(EntryPair& entry) {
+std::string path_of(const EntryPair& entry) {
+  return exclude::joined(entry.directory.path, entry.name);
+}
+
+/// Removes the replica's object, whatever its type. False: it is a directory that stays for what is
+/// excluded in it, and nothing else is there any more.
+ring::Task<Result<bool>> remove_object(EntryPair& entry) {
   const int dirfd = entry.directory.replica;
   if (entry.replica->is_directory()) {
-    Result<void> gone = co_await copy::remove_tree(entry.copying, dirfd, entry.name.c_str());
-    if (!gone) co_return gone;
+    Result<bool> gone =
+        co_await copy::remove_included(entry.copying, dirfd, entry.name, path_of(entry));
+    if (!gone || !*gone) co_return gone;
   } else {
     Result<void> gone = co_await entry.context.writer.unlink(dirfd, entry.name.c_str());
-    if (!gone && gone.error().code != ENOENT) co_return gone;
+    if (!gone && gone.error().code != ENOENT) co_return pass_on(std::move(gone));
   }
   entry.context.observer.removed(entry.name);
   entry.replica.reset();
-  co_return Result<void>{};
+  co_return true;
+}
+
+/// The same where something else has to stand. EISDIR, as of a rename over it: somebody has to
+/// clear the way.
+ring::Task<Result<void>> make_way(EntryPair& entry) {
+  Result<bool> gone = co_await remove_object(entry);
+  if (!gone) co_return pass_on(std::move(gone));
+  if (*gone) co_return Result<void>{};
+  co_return fail(EISDIR, "replace (a directory that holds what is excluded stays there)");
+}
+
+/// Whether a directory that the source lacks stays as it is, for what is excluded in it.
+ring::Task<Result<bool>> stays_as_it_is(const EntryPair& entry) {
+  if (!entry.copying.excludes_anything() || !entry.replica->is_directory()) co_return false;
+  Result<copy::Holdings> holds = co_await copy::look_for_excluded(
+      entry.copying, entry.directory.replica, entry.name, path_of(entry));
+  if (!holds) co_return pass_on(std::move(holds));
+  co_return holds->excluded && !holds->others;
 }
 
 void tell_missing_or_type(const EntryPair& entry) {
@@ -70,7 +94,7 @@ ring::Task<Result<Reconciled>> reconcile_subdirectory(EntryPair& entry, EntryRes
   result.created_directory = true;
   if (entry.policy.dry_run) co_return Reconciled::kChanged;
   if (entry.replica) {
-    Result<void> removed = co_await remove_object(entry);
+    Result<void> removed = co_await make_way(entry);
     if (!removed) co_return pass_on(std::move(removed));
   }
   if (!entry.policy.hide_new_directories) {
@@ -88,7 +112,7 @@ ring::Task<Result<Reconciled>> reconcile_object(EntryPair& entry) {
     // A directory has to be removed first; everything else is replaced by the rename that
     // publishes.
     if (entry.replica->is_directory()) {
-      Result<void> removed = co_await remove_object(entry);
+      Result<void> removed = co_await make_way(entry);
       if (!removed) co_return pass_on(std::move(removed));
     }
   } else if (!entry.replica) {
@@ -105,9 +129,12 @@ ring::Task<Result<Reconciled>> reconcile_object(EntryPair& entry) {
 
 ring::Task<Result<Reconciled>> remove_extraneous(EntryPair& entry) {
   if (!entry.replica) co_return Reconciled::kEqual;
+  Result<bool> stays = co_await stays_as_it_is(entry);
+  if (!stays) co_return pass_on(std::move(stays));
+  if (*stays) co_return Reconciled::kEqual;
   entry.differs("extraneous");
   if (entry.policy.dry_run) co_return Reconciled::kChanged;
-  Result<void> removed = co_await remove_object(entry);
+  Result<bool> removed = co_await remove_object(entry);
   if (!removed) co_return pass_on(std::move(removed));
   co_return Reconciled::kChanged;
 }
@@ -119,6 +146,15 @@ Result<void> check_same(const EntryPair& entry, const Known& source,
   if (!looked_at) looked_at = now;
   if (!entry.policy.same_object || *looked_at == now) return {};
   return fail(EBUSY, "reconcile (the name has changed hands)", entry.name);
+}
+
+bool is_left_alone(const EntryPair& entry, const Known& source) {
+  if (!entry.copying.excludes_anything()) return false;
+  const auto type = [](const std::optional<Metadata>& side) {
+    return side ? std::optional(side->is_directory()) : std::nullopt;
+  };
+  return entry.context.exclusion->leaves_alone(path_of(entry), type(source.metadata),
+                                               type(entry.replica));
 }
 
 /// One attempt: looks at what is not known, then does what the source's type requires.
@@ -147,6 +183,7 @@ ring::Task<Result<Reconciled>> attempt(EntryPair& entry, Known source, Known rep
                                        source.metadata ? &*source.metadata : nullptr)) {
     co_return Reconciled::kEqual;
   }
+  if (is_left_alone(entry, source)) co_return Reconciled::kEqual;
   result.source = source.metadata;
   if (!source.metadata) {
     ring::Task<Result<Reconciled>> removal = remove_extraneous(entry);
@@ -185,6 +222,9 @@ ring::Task<Result<EntryResult>> reconcile_known(Context context, DirectoryPair d
                                                 std::string name, Known source, Known replica,
                                                 Policy policy) {
   EntryPair entry(context, directory, name, policy);
+  if (context.exclusion != nullptr && context.exclusion->hides_content(path_of(entry))) {
+    policy.compare = Compare::kFull;
+  }
   EntryResult result;
   Result<Reconciled> outcome = Reconciled::kVanished;
   bool opened_parent = false;

@@ -11,8 +11,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <memory>
 
 #include "engine/compare/boundaries.h"
+#include "engine/exclude/exclusion.h"
 #include "engine/objects/dir_fd.h"
 #include "engine/objects/listing.h"
 #include "mirrorfs/mirror.h"
@@ -25,11 +27,19 @@ namespace {
 constexpr std::size_t kMostExamples = 3;
 constexpr std::uint64_t kFewObjects = 100;
 
+/// A directory that would be removed, and those above it that would.
+struct Removed {
+  std::shared_ptr<Removed> above;
+  bool counted = false;
+  bool stays = false;
+};
+
 /// A directory of the replica that is still to be listed.
 struct Pending {
   std::string path;
   bool in_source;
   bool excused;  ///< what is missing below it was removed through the mount
+  std::shared_ptr<Removed> removed = nullptr;  ///< it would be
 };
 
 UniqueFd open_in(int root, const std::string& path) {
@@ -175,16 +185,30 @@ class Count {
     std::string path;
     if (told)
       path = in_root ? std::string(entry.name) : fmt::format("{}/{}", directory.path, entry.name);
-    if (rules_.left_alone && rules_.left_alone(path)) return;
+    if (rules_.left_alone && rules_.left_alone(path, leads_on)) {
+      return stay(directory.removed.get());
+    }
     const bool made_by_mkfs = in_root && entry.name == "lost+found";
     if (!made_by_mkfs) ++removals_.total;
-    if (!in_source && !made_by_mkfs && !directory.excused) {
+    const bool counted = !in_source && !made_by_mkfs && !directory.excused;
+    if (counted) {
       ++removals_.removed;
       const bool shown = directory.in_source && removals_.examples.size() < kMostExamples;
       if (shown) removals_.examples.push_back(path);
     }
     if (!leads_on) return;
     pending_.push_back({std::move(path), in_source, directory.excused && !in_source});
+    if (in_source) return;
+    pending_.back().removed = std::make_shared<Removed>(Removed{directory.removed, counted});
+  }
+
+  /// They hold what is left alone.
+  void stay(Removed* directory) {
+    for (; directory != nullptr && !directory->stays; directory = directory->above.get()) {
+      directory->stays = true;
+      --removals_.total;
+      if (directory->counted) --removals_.removed;
+    }
   }
 
   const int source_, replica_;
@@ -238,9 +262,12 @@ std::expected<void, std::string> check_removals(const RemovalCheck& check) {
   for (const std::string& path : check.inner_mounts) boundaries.learn(check.source, path);
   RemovalRules rules{.left_alone = {},
                      .excused_since = nothing_there ? std::nullopt : check.excused_since};
-  if (!boundaries.left_alone().empty()) {
-    rules.left_alone = [&paths = boundaries.left_alone()](const std::string& path) {
-      return std::ranges::find(paths, path) != paths.end();
+  const exclude::Exclusion exclusion(check.exclude, {});
+  if (!boundaries.left_alone().empty() || !exclusion.empty()) {
+    rules.left_alone = [&paths = boundaries.left_alone(), &exclusion](const std::string& path,
+                                                                      bool is_directory) {
+      return exclusion.leaves_alone(path, std::nullopt, is_directory) ||
+             std::ranges::find(paths, path) != paths.end();
     };
   }
   // What is not read makes the total smaller: where that might matter, all of it is read.

@@ -23,8 +23,9 @@ struct Removals {
 };
 
 struct RemovalRules {
-  /// Entries of the replica that nothing is done to, by their path.
-  std::function<bool(const std::string&)> left_alone;
+  /// Entries of the replica that nothing is done to, by their path and whether they are
+  /// directories. Directories that hold some are not removed either.
+  std::function<bool(const std::string&, bool)> left_alone;
   /// After a session that did not end: what is missing in a directory that changed since was
   /// removed through the mount, and is not counted.
   std::optional<timespec> excused_since;
@@ -45,6 +46,7 @@ struct RemovalCheck {
   RemovalLimit limit;
   bool one_file_system = false;
   std::vector<std::string> inner_mounts;  ///< see Boundaries::learn()
+  std::vector<std::string> exclude;
   std::optional<timespec> excused_since = {};
   bool no_count = false;  ///< only an empty source is refused: nothing but marks will be compared
 };

@@ -54,14 +54,14 @@ class Walk final : public copy::ReplicaDirectories {
  public:
   Walk(ring::Ring& ring, copy::Staging* staging, const Policy& policy, WalkListener& listener,
        const objects::DescriptorBudget& budget, const std::atomic<bool>* interrupted,
-       replica::Keeper* keeper, const Boundaries* boundaries, const Fidelity& fidelity)
+       replica::Keeper* keeper, const PairRules& rules)
       : ring_(ring),
-        boundaries_(boundaries),
+        rules_(rules),
         writer_(ring, keeper),
         staging_(staging),
         policy_(policy),
         listener_(listener),
-        rights_(objects::Rights::current(fidelity)),
+        rights_(objects::Rights::current(rules.fidelity)),
         budget_(budget),
         limits_{ring::Semaphore(budget.objects), copy::PieceBudget(copy::Limits::kPieces),
                 copy::PieceBudget(budget.objects, copy::kSmallFile)},
@@ -88,17 +88,20 @@ class Walk final : public copy::ReplicaDirectories {
   void add_children(const std::shared_ptr<WalkNode>& node, std::vector<ChildDirectory>& children);
 
   Context context_for(Observer& observer) {
-    return {ring_, writer_, staging_, links_, observer, limits_, rights_, boundaries_};
+    return {ring_,   writer_, staging_,           links_,           observer,
+            limits_, rights_, &rules_.boundaries, &rules_.exclusion};
   }
-  static DirectoryPair pair_of(const WalkNode& node, const OpenPair& open) {
+  [[nodiscard]] DirectoryPair pair_of(const WalkNode& node, const OpenPair& open) const {
+    const bool named = rules_.exclusion.needs_paths() && node.parent;
     return {.id = node.source.id(),
             .source = open.source.get(),
             .replica = open.replica.get(),
-            .unchanged = node.unchanged};
+            .unchanged = node.unchanged,
+            .path = named ? node.path_of("") : std::string()};
   }
 
   ring::Ring& ring_;
-  const Boundaries* const boundaries_;
+  const PairRules& rules_;
   replica::Writer writer_;
   copy::Staging* const staging_;
   Policy policy_;
@@ -327,7 +330,7 @@ ring::Task<Result<void>> look_at_roots(ring::Ring& ring, WalkNode& root,
 
 Result<void> walk_trees(const Roots& roots, const Policy& policy, WalkListener& listener,
                         const std::atomic<bool>* interrupted, replica::Keeper* keeper,
-                        const Boundaries* boundaries, const Fidelity& fidelity) {
+                        const PairRules& rules) {
   Result<std::shared_ptr<WalkNode>> root = open_roots(roots);
   if (!root) return pass_on(std::move(root));
   const objects::DescriptorBudget budget = objects::DescriptorBudget::of_process();
@@ -345,7 +348,7 @@ Result<void> walk_trees(const Roots& roots, const Policy& policy, WalkListener& 
     (*root)->touched = staging->made_reserved();
   }
   Walk walk(**ring, staging ? &*staging : nullptr, policy, listener, budget, interrupted, keeper,
-            boundaries, fidelity);
+            rules);
   Result<void> walked = (*ring)->run_task(walk.run(std::move(*root), roots.replica));
   listener.ring_used((*ring)->counters());
   return walked;

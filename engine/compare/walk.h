@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/compare/pair_rules.h"
 #include "engine/compare/reconcile.h"
 #include "engine/compare/walk_node.h"
 #include "engine/ring/ring.h"
@@ -52,7 +53,6 @@ struct Roots {
                                       WalkListener& listener,
                                       const std::atomic<bool>* interrupted = nullptr,
                                       replica::Keeper* keeper = nullptr,
-                                      const Boundaries* boundaries = nullptr,
-                                      const Fidelity& fidelity = {});
+                                      const PairRules& rules = {});
 
 }  // namespace mirrorfs::compare

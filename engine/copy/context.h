@@ -6,6 +6,7 @@
 #include "engine/copy/content.h"
 #include "engine/copy/hardlinks.h"
 #include "engine/copy/staging.h"
+#include "engine/exclude/exclusion.h"
 #include "engine/objects/rights.h"
 #include "engine/replica/writer.h"
 #include "engine/ring/sync.h"
@@ -34,6 +35,11 @@ struct Context {
   HardlinkMap& hardlinks;
   Limits& limits;
   objects::Rights rights;
+  const exclude::Exclusion* exclusion = nullptr;  ///< none: nothing is excluded
+
+  [[nodiscard]] bool excludes_anything() const {
+    return exclusion != nullptr && !exclusion->empty();
+  }
 };
 
 }  // namespace mirrorfs::copy

@@ -192,8 +192,7 @@ void Glob::enter(std::vector<bool>& states, std::size_t step) const {
   }
 }
 
-bool Glob::matches(std::string_view text) const {
-  if (never_) return false;
+std::vector<bool> Glob::states_after(std::string_view text) const {
   std::vector<bool> now(steps_.size() + 1), next(steps_.size() + 1);
   enter(now, 0);
   for (const char c : text) {
@@ -204,7 +203,17 @@ bool Glob::matches(std::string_view text) const {
     }
     std::swap(now, next);
   }
-  return now[steps_.size()];
+  return now;
+}
+
+bool Glob::matches(std::string_view text) const {
+  return !never_ && states_after(text)[steps_.size()];
+}
+
+bool Glob::may_match_beyond(std::string_view beginning) const {
+  if (never_) return false;
+  const std::vector<bool> states = states_after(beginning);
+  return std::find(states.begin(), states.end() - 1, true) != states.end() - 1;
 }
 
 std::size_t literal_length(std::string_view pattern) {

@@ -22,6 +22,10 @@ class Glob {
 
   /// All of the text.
   [[nodiscard]] bool matches(std::string_view text) const;
+  /// Some text that begins so and goes on.
+  [[nodiscard]] bool may_match_beyond(std::string_view beginning) const;
+  /// A bracket without an end, an unknown class, or a backslash before nothing.
+  [[nodiscard]] bool is_malformed() const { return never_; }
 
  private:
   using Bytes = std::bitset<256>;
@@ -35,6 +39,8 @@ class Glob {
 
   void add(Step::What what, const Bytes& bytes, std::size_t next = 0);
   void enter(std::vector<bool>& states, std::size_t step) const;
+  /// The steps that may be next behind the text.
+  [[nodiscard]] std::vector<bool> states_after(std::string_view text) const;
 
   std::vector<Step> steps_;
   bool never_ = false;  ///< what is malformed matches nothing

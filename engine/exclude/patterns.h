@@ -31,6 +31,13 @@ class Patterns {
   /// Whether a path is excluded may depend on more than its name, so a directory that moves may
   /// change what is excluded below it.
   [[nodiscard]] bool any_of_places() const;
+  /// Of which some path below the directory might be matched.
+  [[nodiscard]] bool any_of_places_below(std::string_view directory) const;
+  /// Whether a path is excluded may depend on its type.
+  [[nodiscard]] bool any_of_types() const;
+
+  /// Why a pattern can match nothing; empty: it can match something.
+  [[nodiscard]] static std::string_view fault_of(std::string_view pattern);
 
  private:
   struct Pattern {
@@ -42,9 +49,13 @@ class Patterns {
     bool of_name = false;     ///< else of the path
     bool is_literal = false;  ///< there is no rest
     [[nodiscard]] bool matches(std::string_view path, std::string_view name) const;
+    [[nodiscard]] bool may_match_below(std::string_view directory) const;
   };
 
   std::vector<Pattern> patterns_;
 };
+
+/// The lines of a file of patterns, in order, without trailing spaces; what is a comment is empty.
+[[nodiscard]] std::vector<std::string_view> lines_of(std::string_view text);
 
 }  // namespace mirrorfs::exclude

@@ -80,6 +80,26 @@ PairRecord from_first_version(const json& body) {
   return record;
 }
 
+/// Patterns are bytes.
+json texts_json(const std::vector<std::string>& texts) {
+  json list = json::array();
+  for (const std::string& text : texts) list.push_back(path_text(text));
+  return list;
+}
+
+std::vector<std::string> texts_from(const json& list) {
+  std::vector<std::string> texts;
+  for (const json& text : list) texts.push_back(path_from(text.get<std::string>()));
+  return texts;
+}
+
+void exclusion_from(const json& body, PairRecord& record) {
+  record.exclude = texts_from(body.value("exclude", json::array()));
+  for (const json& before : body.value("exclude_before", json::array())) {
+    record.exclude_before.push_back(texts_from(before));
+  }
+}
+
 PairRecord from_json(const json& body) {
   PairRecord record;
   record.pair_id = body.at("pair_id").get<std::string>();
@@ -95,9 +115,8 @@ PairRecord from_json(const json& body) {
     record.foreign.push_back({time_from(window.at(0)), time_from(window.at(1))});
   }
   record.one_file_system = body.at("one_file_system").get<bool>();
-  for (const json& path : body.at("inner_mounts")) {
-    record.inner_mounts.push_back(path_from(path.get<std::string>()));
-  }
+  record.inner_mounts = texts_from(body.at("inner_mounts"));
+  exclusion_from(body, record);
   if (body.contains("capabilities")) {
     record.capabilities = capabilities_from(body.at("capabilities"));
   }
@@ -122,8 +141,8 @@ std::string to_text(const PairRecord& record) {
   for (const Window& window : record.foreign) {
     foreign.push_back({time_json(window.since), time_json(window.until)});
   }
-  json mounts = json::array();
-  for (const std::string& path : record.inner_mounts) mounts.push_back(path_text(path));
+  json before = json::array();
+  for (const auto& patterns : record.exclude_before) before.push_back(texts_json(patterns));
   json body = {{"version", kVersion},
                {"pair_id", record.pair_id},
                {"role", record.role == Role::kSource ? "source" : "replica"},
@@ -136,7 +155,9 @@ std::string to_text(const PairRecord& record) {
                {"peer_ctime", time_json(record.peer_ctime)},
                {"foreign", std::move(foreign)},
                {"one_file_system", record.one_file_system},
-               {"inner_mounts", std::move(mounts)},
+               {"inner_mounts", texts_json(record.inner_mounts)},
+               {"exclude", texts_json(record.exclude)},
+               {"exclude_before", std::move(before)},
                {"tolerated", record.tolerated.text()}};
   if (record.capabilities) body["capabilities"] = to_json(*record.capabilities);
   return body.dump(2) + "\n";

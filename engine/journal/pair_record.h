@@ -53,6 +53,9 @@ struct PairRecord {
       foreign;  ///< when somebody else may have changed the tree, not looked for yet
   bool one_file_system = false;
   std::vector<std::string> inner_mounts;  ///< filesystems mounted in the source, relative paths
+  std::vector<std::string> exclude;       ///< patterns, as they were given
+  /// Those of earlier sessions, as long as the trees were not compared in full since.
+  std::vector<std::vector<std::string>> exclude_before;
   /// Of this tree's filesystem; absent: it was not asked yet.
   std::optional<Capabilities> capabilities;
   Losses tolerated;  ///< by the last session

@@ -122,6 +122,12 @@ StartUp<std::vector<std::string>> mounts_to_mind(const std::vector<InnerMount>& 
   return paths;
 }
 
+/// What the patterns were is remembered until the trees are compared under the new ones.
+void note_exclusion(PairRecord& record, const std::vector<std::string>& exclude) {
+  if (record.exclude == exclude) return;
+  record.exclude_before.push_back(std::exchange(record.exclude, exclude));
+}
+
 /// Between the decision and the locks somebody else may have worked with the replica.
 StartUp<void> check_still(const TreeRoot& replica, const Ruling& ruling) {
   const auto now_there = read_pair_record(replica.fd.get());
@@ -178,6 +184,10 @@ StartUp<Ruling> Pairing::decide(const TreeRoot& source, const TreeRoot& replica,
   ruling->same_replica =
       roles.replica.record && roles.replica.record->own.same_tree(roles.replica.identity);
   ruling->record.one_file_system = request.one_file_system.value_or(ruling->record.one_file_system);
+  const bool known =
+      ruling->kind == Ruling::Kind::kKnownPair || ruling->kind == Ruling::Kind::kTurned;
+  if (request.exclude && known) note_exclusion(ruling->record, *request.exclude);
+  if (request.exclude && !known) ruling->record.exclude = *request.exclude;
   auto mounts = mounts_to_mind(mounted, source, replica, ruling->record);
   if (!mounts) return refuse(mounts.error());
   ruling->record.inner_mounts = std::move(*mounts);
@@ -260,7 +270,12 @@ StartUp<Pairing> Pairing::take(const TreeRoot& source, const TreeRoot& replica,
   pairing.asked_to_adopt_ = request.adopt;
   pairing.fidelity_changed_ = ruling.found && ruling.found->fidelity() != ruling.record.fidelity();
   pairing.record_ = std::move(ruling.record);
-  if (ruling.kind == Ruling::Kind::kKnownPair) return pairing;
+  if (ruling.kind == Ruling::Kind::kKnownPair) {
+    if (auto noted = pairing.record_exclusion(ruling.found); !noted) {
+      return refuse(fmt::format("replica {}: {}", replica.path.string(), noted.error()));
+    }
+    return pairing;
+  }
   if (auto begun = pairing.write_first_record(); !begun) {
     return refuse(fmt::format("replica {}: {}", replica.path.string(), begun.error()));
   }
@@ -272,6 +287,17 @@ std::optional<std::string> Pairing::needless_adopt() const {
   return fmt::format(
       "--adopt has no effect: '{}' is the replica of '{}' already (since {}); leave it out",
       record_.own.path, record_.peer.path, in_words(record_.role_since));
+}
+
+/// Before the first session under these patterns: what it does not follow would be told by nothing
+/// else.
+StartUp<void> Pairing::record_exclusion(std::optional<PairRecord> found) {
+  const bool same =
+      found && found->exclude == record_.exclude && found->exclude_before == record_.exclude_before;
+  if (same || !found) return {};
+  found->exclude = record_.exclude;
+  found->exclude_before = record_.exclude_before;
+  return write_pair_record(reserved_.get(), *found);
 }
 
 /// As long as no session has written another, whatever is in the replica counts as older.

@@ -26,6 +26,8 @@ class Pairing {
     bool mounts = false;
     /// Filesystems mounted in the source are not mirrored; a sync goes by the pair's record.
     std::optional<bool> one_file_system = {};
+    /// What is excluded; a sync may go by the pair's record.
+    std::optional<std::vector<std::string>> exclude = {};
     int state_directory = -1;  ///< -1: nothing is known of disks that are not mounted
     /// Called under the locks and before anything is recorded, with the replica's reserved
     /// directory: may complete the ruling's record, or refuse.
@@ -56,6 +58,9 @@ class Pairing {
   /// The replica's filesystem holds, or need hold, other attributes than in the last session: what
   /// was equal then may not be any more.
   [[nodiscard]] bool fidelity_changed() const { return fidelity_changed_; }
+  /// Since the trees were last compared in full other things were excluded: of those that were,
+  /// nothing is known.
+  [[nodiscard]] bool exclusion_changed() const { return !record_.exclude_before.empty(); }
   /// Asked for with Request::mounts.
   [[nodiscard]] bool mounts() const { return mounts_; }
   [[nodiscard]] int reserved_directory() const { return reserved_.get(); }
@@ -69,6 +74,7 @@ class Pairing {
   [[nodiscard]] StartUp<void> lock_source(const TreeRoot& source);
   [[nodiscard]] StartUp<void> lock_replica(const TreeRoot& replica);
   [[nodiscard]] StartUp<void> write_first_record();
+  [[nodiscard]] StartUp<void> record_exclusion(std::optional<PairRecord> found);
   [[nodiscard]] StartUp<void> examine(const TreeRoot& replica, const Request& request,
                                       Ruling& ruling);
   UniqueFd reserved_, source_reserved_;

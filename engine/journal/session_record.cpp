@@ -199,10 +199,28 @@ Result<void> SessionRecord::begin(timespec now) {
   return {};
 }
 
+void SessionRecord::note_walk() {
+  pair_.foreign.clear();
+  compared_ = compared_ || !pair_.exclude_before.empty();
+  pair_.exclude_before.clear();
+}
+
+/// Where nobody else keeps up the pair's record.
+Result<void> SessionRecord::write_compared() const {
+  if (!compared_ || source_root_) return {};
+  const auto text = read_small_file(reserved_.get(), "pair");
+  if (!text || !*text) return fail(EIO, "read", "pair");
+  auto record = pair_record_from(**text);
+  if (!record) return fail(EINVAL, "parse", "pair");
+  record->exclude_before.clear();
+  return replace_small_file(reserved_.get(), "pair", to_text(*record));
+}
+
 Result<void> SessionRecord::end_clean(timespec now) {
   ended_ = now;
   pair_.session.source_since = now;
   if (auto written = write_pair(true); !written) return written;
+  if (auto written = write_compared(); !written) return written;
   if (auto written = write(true); !written || !disowned_) return written;
   return replace_small_file(reserved_.get(), kReplicaFile, nonce_);
 }
@@ -293,6 +311,7 @@ StartUp<void> note_sync(const Pairing& pairing, int state_directory, timespec be
   if (!time) return std::unexpected(time.error().message());
   PairRecord record = pairing.record();
   record.foreign.clear();
+  record.exclude_before.clear();
   record.session = {.nonce = random_id(),
                     .ended = true,
                     .time = *time,

@@ -53,7 +53,7 @@ class SessionRecord {
   /// the last session that has looked at everything. By the replica's clock, of which it is `now`.
   [[nodiscard]] std::vector<Window> foreign_until(timespec now) const;
   /// This session has looked at everything.
-  void note_walk() { pair_.foreign.clear(); }
+  void note_walk();
 
   /// Records «unclean since now», or keeps the earlier time if it was unclean already. Durable.
   [[nodiscard]] Result<void> begin(timespec now);
@@ -73,6 +73,7 @@ class SessionRecord {
  private:
   [[nodiscard]] Result<void> write(bool clean) const;
   [[nodiscard]] Result<void> write_pair(bool ended);
+  [[nodiscard]] Result<void> write_compared() const;
   void believe(const std::string& text, const std::string& nonce_there);
   void forget();
   void open_life();
@@ -87,6 +88,7 @@ class SessionRecord {
   std::string nonce_;
   bool clean_ = false;
   bool disowned_ = false;
+  bool compared_ = false;  ///< under the patterns of this session, as after others
   timespec unclean_since_{}, ended_{}, last_life_{};
   std::optional<timespec> foreign_since_;
 };

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "engine/journal/json_text.h"
 #include "engine/journal/small_file.h"
 
 namespace mirrorfs::journal {
@@ -101,6 +102,13 @@ timespec with_margin(timespec time) {
 
 nlohmann::json to_json(const timespec& time) { return {time.tv_sec, time.tv_nsec}; }
 
+/// What it left out was not looked at.
+nlohmann::json excluded(const Pairing& pairing) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const std::string& pattern : pairing.record().exclude) list.push_back(path_text(pattern));
+  return list;
+}
+
 timespec to_time(const nlohmann::json& json) {
   return {.tv_sec = json.at(0).get<time_t>(), .tv_nsec = json.at(1).get<long>()};
 }
@@ -163,6 +171,7 @@ std::optional<UnchangedSince> SyncHistory::unchanged_since(const Pairing& pairin
         .trusted_xattrs = json.at("trusted_xattrs").get<bool>(),
     };
     if (!circumstances_->allow(then)) return std::nullopt;
+    if (json.value("exclude", nlohmann::json::array()) != excluded(pairing)) return std::nullopt;
     return UnchangedSince{.source = to_time(json.at("source_before")),
                           .replica = to_time(json.at("replica_before"))};
   } catch (const nlohmann::json::exception&) {
@@ -188,6 +197,7 @@ Result<void> SyncHistory::record(const Pairing& pairing, bool pass_own_changes) 
                                {"replica_mount", circumstances_->replica_mount},
                                {"user_namespace", circumstances_->user_namespace},
                                {"trusted_xattrs", circumstances_->trusted_xattrs},
+                               {"exclude", excluded(pairing)},
                                {"source_before", to_json(began_)},
                                {"replica_before", to_json(clock())}};
   return replace_small_file(pairing.reserved_directory(), kFileName, json.dump() + "\n",

@@ -27,9 +27,10 @@ Core::Core(Parts parts)
       session_(parts.session),
       keeper_(std::move(parts.keeper)),
       boundaries_(std::move(parts.boundaries)),
+      exclusion_(std::move(parts.exclusion)),
       state_(*ring_, parts.intake, parts.journal, parts.root, parts.source_root, parts.replica_root,
              descriptors_to_keep(), objects::Rights::current(parts.fidelity), keeper_.get(),
-             session_, boundaries_, parts.late_requests),
+             session_, boundaries_, exclusion_, parts.late_requests),
       reconciler_(state_, staging_, [this] { return waits_.applications_wait_for_marks(); }),
       recovery_(state_, reconciler_),
       times_(state_, reconciler_),
@@ -54,7 +55,7 @@ Core::Core(Parts parts)
 void Core::run(Beginning beginning) {
   if (beginning.marks) {
     dispatcher_.hold();
-    state_.recovering = true;
+    state_.recovering = state_.comparing_marks = true;
     reconciler_.use(*beginning.policy);
     ring_->spawn(recover(std::move(*beginning.marks)));
   } else if (beginning.policy) {
@@ -100,6 +101,7 @@ ring::Task<void> Core::recover(journal::JournalContent marks) {
   dispatcher_.release();
   while (!state_.nothing_marked() && !drained_) co_await state_.progress.wait();
   if (state_.nothing_marked()) recovery_.note_clean();
+  state_.comparing_marks = false;
 }
 
 ring::Task<void> Core::close_unused_files() {

@@ -37,6 +37,7 @@ class Core {
     std::shared_ptr<journal::MarkJournal> journal;  ///< null: none is kept
     std::unique_ptr<replica::Keeper> keeper;        ///< none: nothing has to be kept
     compare::Boundaries boundaries;
+    exclude::Exclusion exclusion;
     Fidelity fidelity;
     ObjectId root;
     int source_root;
@@ -114,6 +115,7 @@ class Core {
   journal::SessionRecord& session_;
   const std::unique_ptr<replica::Keeper> keeper_;
   const compare::Boundaries boundaries_;
+  exclude::Exclusion exclusion_;
   LiveState state_;
   Reconciler reconciler_;
   Recovery recovery_;

@@ -255,6 +255,7 @@ ring::Task<void> Dispatcher::carry_out(const stream::Recorded& recorded) {
     }
     mark_touched(recorded, &applied.error());
   }
+  if (verdict == Verdict::kExcluded) note_parent_times(recorded);
   if (verdict == Verdict::kMark) mark_touched(recorded, nullptr);
   if (verdict != Verdict::kApply) follow_readings(recorded, verdict);
   mark_other_names(recorded);
@@ -264,6 +265,7 @@ ring::Task<void> Dispatcher::carry_out(const stream::Recorded& recorded) {
 ring::Task<void> Dispatcher::run(std::shared_ptr<Job> job) {
   const stream::Recorded& recorded = job->recorded;
   co_await carry_out(recorded);
+  follow_excluded(recorded);
   follow_removed_directories(recorded.operation);
   follow_last_link(recorded.operation);
   state_.dependencies.leave(*job);

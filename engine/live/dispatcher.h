@@ -72,6 +72,8 @@ class Dispatcher {
   void mark_overflow(const stream::Recorded& recorded);
   void mark_object(const ObjectId& object, SequenceNumber since);
   void mark_other_names(const stream::Recorded& recorded);
+  void note_parent_times(const stream::Recorded& recorded);
+  void follow_excluded(const stream::Recorded& recorded);
   void follow_removed_directories(const Operation& operation);
   void forget_doubtful_names(const Operation& operation);
   void follow_last_link(const Operation& operation);

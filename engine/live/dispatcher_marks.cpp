@@ -118,6 +118,25 @@ void Dispatcher::mark_other_names(const stream::Recorded& recorded) {
   state_.owed.add(*object, recorded.number);
 }
 
+/// Of an operation on what is excluded.
+void Dispatcher::note_parent_times(const stream::Recorded& recorded) {
+  const auto newer = [&](const ObjectId& object) {
+    return state_.readings.read_after(object, recorded);
+  };
+  state_.times.note_parents(recorded.operation, recorded.number, state::PendingTimes::Clock::now(),
+                            newer);
+  for (const ObjectId& directory : stream::directories_held_by(recorded.operation)) {
+    if (!state_.directories.contains(directory)) state_.times.drop(directory);
+  }
+}
+
+/// Their old names are marked: what the replica has there goes.
+void Dispatcher::follow_excluded(const stream::Recorded& recorded) {
+  for (const ObjectId& directory : moved_outside(state_, recorded.operation)) {
+    reconciler_.tree_is_gone(directory);
+  }
+}
+
 void Dispatcher::follow_readings(const stream::Recorded& recorded, Verdict verdict) {
   const auto object = stream::changed_object(recorded.operation);
   if (!object) return;

@@ -136,7 +136,8 @@ compare::Context Examiner::reading(compare::Observer& observer, copy::HardlinkMa
           .observer = observer,
           .limits = limits_,
           .rights = state_.rights,
-          .boundaries = &state_.boundaries};
+          .boundaries = &state_.boundaries,
+          .exclusion = &state_.exclusion};
 }
 
 ring::Task<void> Examiner::compare_attributes(const Directory& directory, Look& look) {
@@ -206,8 +207,9 @@ ring::Task<Examiner::Look> Examiner::look(const Directory& directory, std::strin
   Remarks remarks(look);
   copy::HardlinkMap links(state_.directories);
   const compare::Context context = reading(remarks, links);
-  const compare::DirectoryPair pair{directory.id, directory.source->get(),
-                                    directory.replica->get()};
+  compare::DirectoryPair pair{directory.id, directory.source->get(), directory.replica->get()};
+  for (const Location& step : directory.steps) pair.path = exclude::joined(pair.path, step.name);
+  if (state_.exclusion.patterns().excludes(pair.path, true)) co_return look;
   const compare::Policy policy{.compare = full ? compare::Compare::kFull : compare::Compare::kQuick,
                                .dry_run = true};
   auto result =

@@ -80,6 +80,7 @@ EngineStatus LiveMirror::status() const {
   last_status_.losses = lost_;
   last_status_.tolerated = opened_.options.tolerate;
   last_status_.generation = opened_.pairing.record().generation;
+  last_status_.exclude = opened_.pairing.record().exclude;
   return last_status_;
 }
 
@@ -274,6 +275,7 @@ bool LiveMirror::stop(std::optional<std::chrono::milliseconds> drain_timeout) {
     const std::lock_guard lock(status_mutex_);
     last_status_ = core_->final_status();
     last_status_.generation = opened_.pairing.record().generation;
+    last_status_.exclude = opened_.pairing.record().exclude;
   } else {
     static_cast<void>(status());
   }

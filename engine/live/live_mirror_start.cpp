@@ -54,13 +54,17 @@ Core::Beginning LiveMirror::choose_beginning() {
     log_info("the roles have changed: comparing both trees");
     return beginning;
   }
-  const bool same_fidelity = !opened_.pairing.fidelity_changed();
+  if (opened_.pairing.exclusion_changed()) {
+    log_info("other things are excluded than before: comparing both trees");
+  }
+  const bool same_rules =
+      !opened_.pairing.fidelity_changed() && !opened_.pairing.exclusion_changed();
   if (clean) {
-    if (opened_.options.check == Check::kNone && same_fidelity) beginning.policy.reset();
+    if (opened_.options.check == Check::kNone && same_rules) beginning.policy.reset();
     return beginning;
   }
   if (policy.changed_since.tv_sec == 0) policy.compare = compare::Compare::kFull;
-  const bool by_marks = opened_.options.check != Check::kFull && same_fidelity;
+  const bool by_marks = opened_.options.check != Check::kFull && same_rules;
   if (by_marks) beginning.marks = marks_of_last_session();
   if (beginning.marks) {
     log_info("the last session did not end cleanly: comparing the {} entries that it marked",
@@ -144,21 +148,23 @@ Result<void> LiveMirror::make_core(std::unique_ptr<ring::Ring> ring,
   const auto late =
       pair.fidelity().replica.exact ? std::chrono::milliseconds(0) : opened_.options.late_requests;
   for (const std::string& path : pair.inner_mounts) boundaries.learn(source_root(), path);
-  life_->core = std::make_unique<Core>(Core::Parts{.ring = std::move(ring),
-                                                   .staging = std::move(*staging),
-                                                   .intake = intake_,
-                                                   .session = opened_.session,
-                                                   .journal = journal_,
-                                                   .keeper = std::move(keeper),
-                                                   .boundaries = std::move(boundaries),
-                                                   .fidelity = pair.fidelity(),
-                                                   .root = opened_.source.metadata.id(),
-                                                   .source_root = source_root(),
-                                                   .replica_root = replica_root(),
-                                                   .pair_id = opened_.pairing.id(),
-                                                   .scrub = scrub_.load(),
-                                                   .rate_limit = rate_limit_.load(),
-                                                   .late_requests = late});
+  life_->core = std::make_unique<Core>(
+      Core::Parts{.ring = std::move(ring),
+                  .staging = std::move(*staging),
+                  .intake = intake_,
+                  .session = opened_.session,
+                  .journal = journal_,
+                  .keeper = std::move(keeper),
+                  .boundaries = std::move(boundaries),
+                  .exclusion = exclude::Exclusion(pair.exclude, pair.exclude_before),
+                  .fidelity = pair.fidelity(),
+                  .root = opened_.source.metadata.id(),
+                  .source_root = source_root(),
+                  .replica_root = replica_root(),
+                  .pair_id = opened_.pairing.id(),
+                  .scrub = scrub_.load(),
+                  .rate_limit = rate_limit_.load(),
+                  .late_requests = late});
   core_ = life_->core.get();
   if (on_activity_) core_->on_activity(on_activity_);
   if (journal_ != nullptr) {

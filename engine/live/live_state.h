@@ -49,15 +49,17 @@ struct LiveState {
             std::shared_ptr<journal::MarkJournal> marks_on_disk, ObjectId root, int source_root,
             int replica_root, std::size_t most_open, objects::Rights process_rights,
             replica::Keeper* keeper, journal::SessionRecord& its_session,
-            const compare::Boundaries& its_boundaries, std::chrono::milliseconds late_requests)
+            const compare::Boundaries& its_boundaries, exclude::Exclusion& its_exclusion,
+            std::chrono::milliseconds late_requests)
       : ring(engine_ring),
         writer(engine_ring, keeper, [&its_session] { its_session.note_life(); }),
         session(its_session),
         boundaries(its_boundaries),
+        exclusion(its_exclusion),
         intake(operations),
         journal(std::move(marks_on_disk)),
         rights(process_rights),
-        directories(engine_ring, root, source_root, replica_root, most_open),
+        directories(engine_ring, root, source_root, replica_root, most_open, &its_exclusion),
         files(most_open / 2),
         readings(operations),
         late(late_requests) {}
@@ -66,6 +68,7 @@ struct LiveState {
   replica::Writer writer;
   journal::SessionRecord& session;
   const compare::Boundaries& boundaries;
+  exclude::Exclusion& exclusion;
   stream::Intake& intake;
   const std::shared_ptr<journal::MarkJournal> journal;  ///< null: none is kept
   const objects::Rights rights;
@@ -86,10 +89,11 @@ struct LiveState {
   /// Of those, directories, and entries that may have differed since ever: what a wait that began
   /// before takes for durable may have been written anew.
   std::uint64_t repaired = 0;
-  std::uint64_t released = 0;  ///< marks that were kept in the journal, ever
-  std::size_t leftovers = 0;   ///< of the staging folder, which the replica would not remove
-  bool recovering = false;     ///< what the journal tells is not in `marks` yet
-  bool catching_up = false;    ///< operations were dropped; until no mark is left
+  std::uint64_t released = 0;    ///< marks that were kept in the journal, ever
+  std::size_t leftovers = 0;     ///< of the staging folder, which the replica would not remove
+  bool recovering = false;       ///< what the journal tells is not in `marks` yet
+  bool comparing_marks = false;  ///< of a session that was killed, and nothing else
+  bool catching_up = false;      ///< operations were dropped; until no mark is left
 
   /// Nothing is marked or owed, every directory that is known is right, and nothing is left in
   /// staging.

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "engine/compare/entry.h"
-#include "engine/copy/remove_tree.h"
+#include "engine/copy/prune.h"
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
 
@@ -63,9 +63,11 @@ ring::Task<Result<void>> Reconciler::make_room(const Location& entry, const Meta
   // Not where the table has it: somebody has moved it on the replica.
   if (const auto owner = state_.directories.owners().owner(found->id())) give_up_replica(*owner);
   PassObserver observer(progress_, state_.totals);
-  auto removed =
-      co_await copy::remove_tree(context(observer).copying(), pair.replica, entry.name.c_str());
-  if (!removed) co_return removed;
+  auto gone = co_await copy::remove_included(context(observer).copying(), pair.replica, entry.name,
+                                             exclude::joined(pair.path, entry.name));
+  if (!gone) co_return pass_on(std::move(gone));
+  // Something may still be made in it: it is pruned once more when it is no orphan any more.
+  if (!*gone) co_return fail(EBUSY, "remove (what is excluded in it stays)", entry.name);
   state_.directories.owners().erase(found->id());
   co_return Result<void>{};
 }

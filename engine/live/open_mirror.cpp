@@ -64,6 +64,7 @@ journal::StartUp<void> check_removals(const MirrorOptions& options,
                                   .limit = options.max_delete,
                                   .one_file_system = record.one_file_system,
                                   .inner_mounts = record.inner_mounts,
+                                  .exclude = record.exclude,
                                   .excused_since = unfinished_since(record),
                                   .no_count = has_marks && unfinished_since(record)});
 }
@@ -108,6 +109,7 @@ journal::StartUp<std::unique_ptr<Mirror>> Mirror::open(const MirrorOptions& opti
   const journal::Pairing::Request request{.adopt = options.adopt,
                                           .mounts = true,
                                           .one_file_system = options.one_file_system,
+                                          .exclude = options.exclude,
                                           .state_directory = state->fd.get(),
                                           .examine = examiner(options, *source, *replica)};
   auto ruling = journal::Pairing::decide(*source, *replica, request);

@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 
+#include <utility>
+
 #include "engine/copy/content.h"
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
@@ -76,7 +78,9 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
                                                     const state::DirHandle& replica) {
   PassObserver observer(progress_, state_.totals);
   observer.remember_objects();
-  const compare::DirectoryPair pair{directory, source->get(), replica->get()};
+  const auto found_pair = pair_of(directory, source, replica);
+  if (!found_pair) co_return std::unexpected(found_pair.error());
+  const compare::DirectoryPair& pair = *found_pair;
   const bool is_root = directory == state_.directories.root();
   const compare::DeferPredicate defer = [this](const std::string&, const Metadata* in_source,
                                                const Metadata* in_replica) {
@@ -88,6 +92,8 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   auto result =
       co_await compare::reconcile_directory(context(observer), pair, policy_, defer, is_root);
   if (!result) co_return pass_on(std::move(result));
+  // What was done through names that are excluded, to objects that have others.
+  if (result->left_out && std::exchange(state_.comparing_marks, false)) request_everything();
   const auto read = co_await state_.ring.statx(source->get(), "", AT_EMPTY_PATH);
   if (!read) co_return std::unexpected(read.error());
   const compare::FinishOptions options{.source = *read, .replica = {}, .touched = result->changed};
@@ -149,6 +155,7 @@ ring::Task<Result<void>> Reconciler::reconcile_root() {
 /// none if it was made anew. True: it has to be walked, and will be.
 bool Reconciler::meet(const ObjectId& directory, const Location& where,
                       const std::optional<Metadata>& replica) {
+  if (state_.directories.excludes(where, true)) return false;
   const auto before = state_.directories.where(directory);
   const ObjectId copy = replica ? replica->id() : ObjectId{};
   const auto met = state_.directories.met(directory, where, copy, state_.intake.last_recorded());

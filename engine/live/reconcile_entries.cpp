@@ -183,21 +183,24 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::reconcile_held(
                                      now ? &*now : nullptr)) {
     co_return now;
   }
+  const auto found_pair = pair_of(entry.parent, source, *replica);
+  if (!found_pair) co_return std::unexpected(found_pair.error());
+  const compare::DirectoryPair& pair = *found_pair;
+  const auto alone = co_await is_left_alone(entry, now ? &*now : nullptr, pair);
+  if (!alone) co_return std::unexpected(alone.error());
+  if (*alone) {
+    leave_alone(entry, now ? &*now : nullptr);
+    co_return std::nullopt;
+  }
   PassObserver observer(progress_, state_.totals);
-  const compare::DirectoryPair pair{entry.parent, source->get(), (*replica)->get()};
   auto room = co_await make_room(entry, now ? &*now : nullptr, pair);
   if (!room) co_return pass_on(std::move(room));
   ObjectId offered;
   if (now) {
     state_.files.erase(now->id());
-    if (has_copy(*now) && now->nlink > 1) {
-      const auto known = co_await offer_links(entry, *now);
-      if (!known) co_return std::unexpected(known.error());
-      offered = *known;
-      const state::Mark* mark = state_.marks.find(entry);  // none: its directory is given up
-      const bool from_walk = mark != nullptr && mark->origin == state::Origin::kWalk;
-      if (!offered && !from_walk) co_await detach_shared(entry, (*replica)->get());
-    }
+    const auto known = co_await prepare_links(entry, *now, (*replica)->get());
+    if (!known) co_return std::unexpected(known.error());
+    offered = *known;
   }
   compare::Policy policy{.compare = compare::Compare::kFull,
                          .reread_since = policy_.reread_since,

@@ -73,6 +73,20 @@ ring::Task<Result<ObjectId>> Reconciler::offer_links(const Location& entry,
   co_return ObjectId{};
 }
 
+/// offer_links() for an entry that is about to be reconciled, whose own object must not be
+/// another's where there is none to link to.
+ring::Task<Result<ObjectId>> Reconciler::prepare_links(const Location& entry,
+                                                       const Metadata& source,
+                                                       int replica_directory) {
+  if (!has_copy(source) || source.nlink < 2) co_return ObjectId{};
+  const auto offered = co_await offer_links(entry, source);
+  if (!offered) co_return std::unexpected(offered.error());
+  const state::Mark* mark = state_.marks.find(entry);  // none: its directory is given up
+  const bool from_walk = mark != nullptr && mark->origin == state::Origin::kWalk;
+  if (!*offered && !from_walk) co_await detach_shared(entry, replica_directory);
+  co_return *offered;
+}
+
 /// The name is a link to `offered` now, but what marked it may have been lost content. Where it
 /// could not be linked it is an object of its own, and the other names have to follow it.
 ring::Task<Result<std::optional<Metadata>>> Reconciler::compare_linked(

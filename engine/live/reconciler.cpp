@@ -51,7 +51,8 @@ compare::Context Reconciler::context(compare::Observer& observer, copy::Limits& 
           .observer = observer,
           .limits = limits,
           .rights = state_.rights,
-          .boundaries = &state_.boundaries};
+          .boundaries = &state_.boundaries,
+          .exclusion = &state_.exclusion};
 }
 
 void Reconciler::start_baseline(compare::Policy policy) {
@@ -156,6 +157,7 @@ void Reconciler::after_work() {
     if (state_.clean()) {
       state_.writer.keep_no_more();
       state_.session.note_walk();
+      state_.exclusion.all_compared();
     }
   }
   const SequenceNumber finished = state_.finished.closed_through();
@@ -167,6 +169,12 @@ void Reconciler::after_work() {
 void Reconciler::directory_is_gone(const ObjectId& directory) {
   state_.directories.erase(directory, state_.intake.last_recorded());
   forget(directory);
+}
+
+/// What is excluded is followed no more than what was removed.
+void Reconciler::tree_is_gone(const ObjectId& directory) {
+  for (const ObjectId& below : state_.directories.below(directory)) directory_is_gone(below);
+  directory_is_gone(directory);
 }
 
 /// The table has it no more: neither has anything else.

@@ -54,6 +54,8 @@ class Reconciler {
   void distrust_cache_since(const timespec& since);
   /// The source has the directory no more.
   void directory_is_gone(const ObjectId& directory);
+  /// It is at an excluded place now.
+  void tree_is_gone(const ObjectId& directory);
   /// The entry of a directory in its parent; of the root, an empty name in itself.
   [[nodiscard]] Location own_entry(const ObjectId& directory) const;
   /// The replica does not take an attribute of this object. The journal keeps it until it does.
@@ -200,12 +202,25 @@ class Reconciler {
                                                                          const Metadata& source);
   [[nodiscard]] ring::Task<Result<ObjectId>> offer_links(const Location& entry,
                                                          const Metadata& source);
+  [[nodiscard]] ring::Task<Result<ObjectId>> prepare_links(const Location& entry,
+                                                           const Metadata& source,
+                                                           int replica_directory);
   [[nodiscard]] ring::Task<Result<std::optional<Metadata>>> compare_linked(
       const Location& entry, const Metadata& source, const compare::DirectoryPair& pair,
       ObjectId offered);
   [[nodiscard]] ring::Task<Result<bool>> is_parted(const Location& entry, int replica_directory,
                                                    ObjectId offered);
   [[nodiscard]] ring::Task<void> detach_shared(const Location& entry, int replica_directory);
+
+  // What is excluded (reconcile_excluded.cpp).
+  /// ESTALE: the directory has no path now.
+  [[nodiscard]] Result<compare::DirectoryPair> pair_of(const ObjectId& directory,
+                                                       const state::DirHandle& source,
+                                                       const state::DirHandle& replica) const;
+  [[nodiscard]] ring::Task<Result<bool>> is_left_alone(const Location& entry,
+                                                       const Metadata* source,
+                                                       const compare::DirectoryPair& pair);
+  void leave_alone(const Location& entry, const Metadata* source);
 
   // Replica directories that mirror another source directory (make_room.cpp).
   [[nodiscard]] bool must_make_room(const Metadata* source, const Metadata* replica) const;

@@ -1,6 +1,9 @@
 #include "engine/live/recovery.h"
 
+#include <algorithm>
+
 #include "engine/live/reconciler.h"
+#include "engine/objects/dir_fd.h"
 #include "mirrorfs/log.h"
 
 namespace mirrorfs::live {
@@ -25,7 +28,12 @@ ring::Task<void> Recovery::begin(journal::JournalContent content) {
 
 /// False: nobody knows where that is.
 ring::Task<bool> Recovery::request(journal::JournalMark mark) {
+  if (is_excluded(mark.entry)) {
+    const bool elsewhere = co_await may_have_other_names(mark);
+    if (elsewhere) co_return false;
+  }
   const Standing parent = co_await trust(mark.entry.parent);
+  if (parent == Standing::kExcluded) co_return true;
   if (parent != Standing::kTrusted) co_return parent == Standing::kCovered;
   if (mark.entry.name.empty()) {
     const Result<void> done = co_await reconciler_.reconcile_root();
@@ -40,6 +48,56 @@ ring::Task<bool> Recovery::request(journal::JournalMark mark) {
   co_return true;
 }
 
+/// The names on the way from the root, by the journal's places; nothing: they do not lead there.
+std::optional<std::vector<std::string>> Recovery::names_to(const ObjectId& directory) const {
+  std::vector<std::string> names;
+  ObjectId at = directory;
+  for (std::size_t steps = 0; at != state_.directories.root(); ++steps) {
+    const auto place = places_.find(at);
+    const bool leads_on = place != places_.end() && place->second.parent && steps <= places_.size();
+    if (!leads_on) return std::nullopt;
+    names.push_back(place->second.name);
+    at = place->second.parent;
+  }
+  std::ranges::reverse(names);
+  return names;
+}
+
+/// Or may be.
+bool Recovery::is_excluded(const Location& entry) const {
+  if (state_.exclusion.empty() || entry.name.empty()) return false;
+  const auto names = names_to(entry.parent);
+  if (!names) return true;
+  std::string path;
+  for (const std::string& name : *names) path = exclude::joined(path, name);
+  path = exclude::joined(path, entry.name);
+  const exclude::Patterns& patterns = state_.exclusion.patterns();
+  return patterns.excludes(path, false) || patterns.excludes(path, true);
+}
+
+/// What was done to an object through a name that is excluded is told by no mark on its others. The
+/// mark of a directory covers what was done in it.
+ring::Task<bool> Recovery::may_have_other_names(journal::JournalMark mark) {
+  const auto now = co_await look_at_source(mark.entry);
+  if (!now) co_return true;  // it may have lost this one
+  const bool another = mark.object && mark.object != now->id();
+  co_return another || (now->is_directory() ? mark.names : now->nlink > 1);
+}
+
+ring::Task<Result<Metadata>> Recovery::look_at_source(Location entry) {
+  const auto names = names_to(entry.parent);
+  if (!names) co_return fail(ENOENT, "directory is not known");
+  auto directory = co_await state_.directories.open_source(state_.directories.root());
+  if (!directory) co_return std::unexpected(directory.error());
+  for (const std::string& name : *names) {
+    Result<objects::DirFd> next =
+        co_await objects::open_dir_at(state_.ring, (*directory)->get(), name.c_str());
+    if (!next) co_return pass_on(std::move(next));
+    *directory = std::make_shared<const objects::DirFd>(std::move(*next));
+  }
+  co_return co_await state_.ring.statx((*directory)->get(), entry.name.c_str());
+}
+
 ring::Task<Recovery::Standing> Recovery::trust(ObjectId directory) {
   if (state_.directories.contains(directory)) co_return Standing::kTrusted;
   const auto place = places_.find(directory);
@@ -48,6 +106,7 @@ ring::Task<Recovery::Standing> Recovery::trust(ObjectId directory) {
   if (!where.parent || names_.contains(where)) co_return Standing::kCovered;
   const Standing above = co_await trust(where.parent);
   if (above != Standing::kTrusted) co_return above;
+  if (state_.directories.excludes(where, true)) co_return Standing::kExcluded;
   const Standing here = co_await trust_at(directory, where);
   co_return here;
 }

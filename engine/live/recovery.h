@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "engine/journal/mark_file.h"
 #include "engine/live/live_state.h"
@@ -29,13 +32,18 @@ class Recovery {
 
  private:
   enum class Standing : std::uint8_t {
-    kTrusted,  ///< in the table
-    kCovered,  ///< at or below a marked name: gone, or walked by that one's reconcile
-    kLost,     ///< not on the replica where it should be
+    kTrusted,   ///< in the table
+    kCovered,   ///< at or below a marked name: gone, or walked by that one's reconcile
+    kExcluded,  ///< at or below what is excluded
+    kLost,      ///< not on the replica where it should be
   };
   [[nodiscard]] ring::Task<Standing> trust(ObjectId directory);
   [[nodiscard]] ring::Task<Standing> trust_at(ObjectId directory, Location where);
   [[nodiscard]] ring::Task<bool> request(journal::JournalMark mark);
+  [[nodiscard]] std::optional<std::vector<std::string>> names_to(const ObjectId& directory) const;
+  [[nodiscard]] bool is_excluded(const Location& entry) const;
+  [[nodiscard]] ring::Task<bool> may_have_other_names(journal::JournalMark mark);
+  [[nodiscard]] ring::Task<Result<Metadata>> look_at_source(Location entry);
 
   LiveState& state_;
   Reconciler& reconciler_;

@@ -111,6 +111,10 @@ ring::Task<void> Scrubber::list_children(std::string from) {
   Level& level = levels_.back();
   if (children->size() == kChildrenAtOnce) level.next = objects::name_behind(children->back());
   if (directory->steps.empty()) std::erase(*children, kReservedName);
+  const std::string here = joined(way());
+  std::erase_if(*children, [&](const std::string& child) {
+    return state_.exclusion.leaves_alone(exclude::joined(here, child), true, std::nullopt);
+  });
   std::ranges::reverse(*children);
   level.children = std::move(*children);
 }

@@ -1,6 +1,7 @@
 #include "engine/live/time_setter.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "engine/live/reconciler.h"
 #include "engine/objects/dir_fd.h"
@@ -110,7 +111,8 @@ bool TimeSetter::is_refused(const ObjectId& object, const Location& where, const
 /// A name under which the replica has the object; none: what is marked sets its times, too.
 std::optional<Location> TimeSetter::usable_name(const ObjectId& object) const {
   const auto usable = [this](const Location& name) {
-    return state_.directories.is_known(name.parent) && !state_.marks.is_marked(name);
+    return state_.directories.is_known(name.parent) && !state_.marks.is_marked(name) &&
+           !state_.directories.excludes(name, false);
   };
   const state::PendingTimes::Pending* pending = state_.times.find(object);
   if (pending != nullptr && pending->where && usable(*pending->where)) return pending->where;
@@ -229,6 +231,11 @@ ring::Task<Result<void>> TimeSetter::set_held(ObjectId object, std::optional<Loc
   const auto opened =
       co_await objects::open_path_at(state_.ring, (*parent)->get(), where->name.c_str());
   if (!opened) co_return std::unexpected(opened.error());
+  // What is left alone may have the name where types decide what is excluded.
+  struct stat status{};
+  const bool right = !state_.directories.judges_types() ||
+                     (::fstat(opened->get(), &status) == 0 && !S_ISDIR(status.st_mode));
+  if (!right) co_return fail(ESTALE, "open", where->name);
   co_return take(opened->get());
 }
 

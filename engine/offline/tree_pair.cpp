@@ -12,7 +12,7 @@
 #include "engine/journal/session_record.h"
 #include "engine/journal/sync_history.h"
 #include "engine/objects/rights.h"
-#include "engine/offline/pair_boundaries.h"
+#include "engine/offline/rules_of_pair.h"
 #include "engine/replica/kept.h"
 #include "engine/replica/probe.h"
 #include "mirrorfs/log.h"
@@ -32,11 +32,12 @@ bool worth_waiting(const SyncReport& report) {
 
 struct Opened {
   journal::TreeRoot source, replica;
-  std::optional<journal::Pairing> pairing;      ///< for_change
-  UniqueFd state_directory;                     ///< not valid: nothing is kept on this machine
-  std::unique_ptr<replica::Keeper> keeper;      ///< for_change, of a replica that had a session
-  timespec began{};                             ///< by the clock that stamps the source's files
-  std::optional<journal::SyncHistory> history;  ///< with `pairing`
+  std::optional<journal::Pairing> pairing;          ///< for_change
+  UniqueFd state_directory;                         ///< not valid: nothing is kept on this machine
+  std::unique_ptr<replica::Keeper> keeper;          ///< for_change, of a replica that had a session
+  timespec began{};                                 ///< by the clock that stamps the source's files
+  std::optional<journal::SyncHistory> history;      ///< with `pairing`
+  std::optional<std::vector<std::string>> exclude;  ///< instead of what the pair's record has
 };
 
 class OpenedPair final : public TreePair {
@@ -45,10 +46,8 @@ class OpenedPair final : public TreePair {
 
   Result<VerifyReport> verify(const VerifyOptions& options) override {
     if (options.repair && !opened_.pairing) return fail(EINVAL, "verify (not opened for change)");
-    const compare::Boundaries boundaries = boundaries_now();
-    auto report =
-        compare::verify_keeping(opened_.source.fd.get(), opened_.replica.fd.get(), options,
-                                opened_.keeper.get(), &boundaries, fidelity_now());
+    auto report = compare::verify_keeping(opened_.source.fd.get(), opened_.replica.fd.get(),
+                                          options, opened_.keeper.get(), rules_now());
     if (report && options.repair && report->failures.empty()) note_end();
     return report;
   }
@@ -56,31 +55,24 @@ class OpenedPair final : public TreePair {
   Result<SyncReport> sync(SyncOptions options) override {
     if (!options.dry_run && !opened_.pairing) return fail(EINVAL, "sync (not opened for change)");
     options.source_root = opened_.source.metadata;
-    if (opened_.history && !opened_.pairing->fidelity_changed())
-      options.unchanged_since = opened_.history->unchanged_since(*opened_.pairing);
-    const compare::Boundaries boundaries = boundaries_now();
-    Result<SyncReport> report = compare::sync_keeping(
-        opened_.source.fd.get(), opened_.replica.fd.get(), options,
-        options.dry_run ? nullptr : opened_.keeper.get(), &boundaries, fidelity_now());
+    const bool as_before = opened_.history && !opened_.pairing->fidelity_changed() &&
+                           !opened_.pairing->exclusion_changed();
+    if (as_before) options.unchanged_since = opened_.history->unchanged_since(*opened_.pairing);
+    Result<SyncReport> report =
+        compare::sync_keeping(opened_.source.fd.get(), opened_.replica.fd.get(), options,
+                              options.dry_run ? nullptr : opened_.keeper.get(), rules_now());
     if (report && !options.dry_run) remember(*report);
     if (report && !options.dry_run && report->failures.empty()) note_end();
     return report;
   }
 
  private:
-  [[nodiscard]] Fidelity fidelity_now() const {
-    return opened_.pairing ? opened_.pairing->record().fidelity()
-                           : fidelity_of(opened_.replica.fd.get());
-  }
-
-  [[nodiscard]] compare::Boundaries boundaries_now() const {
-    if (!opened_.pairing) return boundaries_of(opened_.source.fd.get(), opened_.replica.fd.get());
-    const journal::PairRecord& record = opened_.pairing->record();
-    compare::Boundaries boundaries(record.one_file_system);
-    for (const std::string& path : record.inner_mounts) {
-      boundaries.learn(opened_.source.fd.get(), path);
-    }
-    return boundaries;
+  [[nodiscard]] compare::PairRules rules_now() const {
+    const int source = opened_.source.fd.get();
+    if (opened_.pairing) return rules_of(source, opened_.pairing->record());
+    compare::PairRules rules = rules_of(source, opened_.replica.fd.get());
+    if (opened_.exclude) rules.exclusion = exclude::Exclusion(*opened_.exclude, {});
+    return rules;
   }
 
   /// Whatever is on the replica now was put there by us, or found equal.
@@ -148,6 +140,7 @@ journal::StartUp<void> take_for_change(Opened& opened, const timespec& began,
   const journal::Pairing::Request request{.adopt = options.adopt,
                                           .mounts = false,
                                           .one_file_system = {},
+                                          .exclude = options.exclude,
                                           .state_directory = opened.state_directory.get(),
                                           .examine = examiner(opened, options)};
   auto ruling = journal::Pairing::decide(opened.source, opened.replica, request);
@@ -158,7 +151,8 @@ journal::StartUp<void> take_for_change(Opened& opened, const timespec& began,
                                       .replica_path = opened.replica.path.string(),
                                       .limit = options.max_delete,
                                       .one_file_system = ruling->record.one_file_system,
-                                      .inner_mounts = ruling->record.inner_mounts});
+                                      .inner_mounts = ruling->record.inner_mounts,
+                                      .exclude = ruling->record.exclude});
   if (!few) return few;
   auto pairing = journal::Pairing::take(opened.source, opened.replica, request, std::move(*ruling));
   if (!pairing) return std::unexpected(pairing.error());
@@ -186,6 +180,7 @@ std::expected<std::unique_ptr<TreePair>, std::string> TreePair::open(
   auto replica = journal::open_root(options.replica, "replica");
   if (!replica) return std::unexpected(replica.error());
   opened.replica = std::move(*replica);
+  opened.exclude = options.exclude;
   if (auto apart = journal::check_nesting(opened.source, opened.replica, nullptr); !apart) {
     return std::unexpected(apart.error());
   }

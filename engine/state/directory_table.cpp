@@ -29,13 +29,14 @@ bool has_stable_identities(int replica_root) {
 }  // namespace
 
 DirectoryTable::DirectoryTable(ring::Ring& ring, ObjectId root, int source_root, int replica_root,
-                               std::size_t most_open)
+                               std::size_t most_open, const exclude::Exclusion* exclusion)
     : ring_(ring),
       root_(root),
       root_replica_(duplicate(replica_root)),
       root_source_(duplicate(source_root)),
       most_open_(std::max<std::size_t>(most_open, 8)),
-      identities_are_stable_(has_stable_identities(replica_root)) {
+      identities_are_stable_(has_stable_identities(replica_root)),
+      exclusion_(exclusion) {
   add(root, DirectoryState::kKnown);
   no_move_.set();
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/copy/hardlinks.h"
+#include "engine/exclude/exclusion.h"
 #include "engine/objects/dir_fd.h"
 #include "engine/ring/sync.h"
 #include "engine/ring/task.h"
@@ -32,9 +33,10 @@ using DirHandle = std::shared_ptr<const objects::DirFd>;
 /// resolved one step at a time below a descriptor. Ring thread only.
 class DirectoryTable final : public copy::ReplicaDirectories {
  public:
-  /// The roots stay the caller's and outlive the table. The root is known from the beginning.
+  /// The roots stay the caller's and outlive the table, as does `exclusion`. The root is known from
+  /// the beginning.
   DirectoryTable(ring::Ring& ring, ObjectId root, int source_root, int replica_root,
-                 std::size_t most_open);
+                 std::size_t most_open, const exclude::Exclusion* exclusion = nullptr);
 
   [[nodiscard]] const ObjectId& root() const { return root_; }
   [[nodiscard]] bool contains(const ObjectId& directory) const;
@@ -64,6 +66,28 @@ class DirectoryTable final : public copy::ReplicaDirectories {
   [[nodiscard]] ReplicaOwners& owners() { return owners_; }
   [[nodiscard]] const ReplicaOwners& owners() const { return owners_; }
 
+  // What is excluded, as of the table's paths (excluded_entries.cpp). No directory of the table is.
+
+  enum class Placement : std::uint8_t {
+    kIncluded,
+    kExcluded,
+    kAbsent,   ///< in no directory of the table: at or below what is excluded, or not met yet
+    kUnknown,  ///< a directory above it has no place now, and the patterns ask for the path
+  };
+  [[nodiscard]] Placement placement(const Location& where, bool is_directory) const;
+  [[nodiscard]] bool excludes(const Location& where, bool is_directory) const {
+    return placement(where, is_directory) == Placement::kExcluded;
+  }
+  /// From the root, whose path is empty; nothing: it has none now.
+  [[nodiscard]] std::optional<std::string> full_path(const ObjectId& directory) const;
+  /// Whether something is excluded may depend on its type.
+  [[nodiscard]] bool judges_types() const {
+    return exclusion_ != nullptr && exclusion_->patterns().any_of_types();
+  }
+  /// What is in the directory may be judged otherwise when it has moved from one place to the
+  /// other.
+  [[nodiscard]] bool move_matters(const Location& from, const Location& to) const;
+
   // Transitions (directory_transitions.cpp).
 
   /// Made on the replica by an operation: empty, and so known.
@@ -83,7 +107,7 @@ class DirectoryTable final : public copy::ReplicaDirectories {
   /// copy than before, becomes unwalked, and its old copy an orphan with all below it.
   struct Met {
     bool must_be_walked = true;
-    std::vector<ObjectId> forgotten;  ///< were below the old copy
+    std::vector<ObjectId> forgotten;  ///< were below the old copy, or may be excluded now
   };
   [[nodiscard]] Met met(const ObjectId& directory, const Location& where, const ObjectId& replica,
                         SequenceNumber recorded);
@@ -194,6 +218,7 @@ class DirectoryTable final : public copy::ReplicaDirectories {
   std::unordered_map<Location, ObjectId> places_;
   std::unordered_map<ObjectId, Entry*> first_child_;
   ReplicaOwners owners_;
+  const exclude::Exclusion* const exclusion_;
   std::size_t unsettled_ = 0, unplaced_ = 0;
   bool trusting_ = true;
   std::vector<ObjectId> displaced_;

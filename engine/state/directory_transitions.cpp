@@ -144,6 +144,8 @@ DirectoryTable::Met DirectoryTable::met(const ObjectId& directory, const Locatio
     if (entry.replica_id) result.forgotten = forget_below(directory, recorded);
     drop_replica(entry, recorded);  // an open descriptor may be of one that was removed
   }
+  const bool by_place = exclusion_ != nullptr && exclusion_->patterns().any_of_places();
+  if (!in_place && same_copy && by_place) result.forgotten = forget_below(directory, recorded);
   if (!in_place) {
     place(entry, where);
     entry.source.reset();

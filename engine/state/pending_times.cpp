@@ -78,6 +78,21 @@ void PendingTimes::note(const Operation& operation, SequenceNumber number, Clock
   std::visit(Noter{*this, number, now, newer}, operation);
 }
 
+void PendingTimes::note_parents(const Operation& operation, SequenceNumber number,
+                                Clock::time_point now, const Newer& newer) {
+  Noter noter{*this, number, now, newer};
+  std::visit(
+      [&noter]<class Op>(const Op& op) {
+        if constexpr (std::is_same_v<Op, Rename>) {
+          noter.note(op.from.parent, std::nullopt, op.from_parent_after);
+          noter.note(op.to.parent, std::nullopt, op.to_parent_after);
+        } else if constexpr (requires { op.parent_after; }) {
+          noter.note(op.where.parent, std::nullopt, op.parent_after);
+        }
+      },
+      operation);
+}
+
 void PendingTimes::note(const ObjectId& object, const std::optional<Location>& where,
                         const Metadata& after, SequenceNumber number, Clock::time_point now) {
   const auto [place, added] = pending_.try_emplace(object, Pending{number, after, where, now, now});

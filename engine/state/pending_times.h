@@ -31,6 +31,9 @@ class PendingTimes {
   using Newer = std::function<const Metadata*(const ObjectId&)>;
   void note(const Operation& operation, SequenceNumber number, Clock::time_point now,
             const Newer& newer = nullptr);
+  /// The same of the directories alone in which it changed entries.
+  void note_parents(const Operation& operation, SequenceNumber number, Clock::time_point now,
+                    const Newer& newer = nullptr);
   /// An older note than the one that is there changes nothing.
   void note(const ObjectId& object, const std::optional<Location>& where, const Metadata& after,
             SequenceNumber number, Clock::time_point now);

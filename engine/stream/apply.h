@@ -40,7 +40,7 @@ class Applier {
   /// the object has no name any more and needs nothing.
   [[nodiscard]] ring::Task<Result<state::FileHandle>> open_object(ObjectId object,
                                                                   std::optional<Location> where,
-                                                                  std::uint32_t source_links);
+                                                                  const Metadata& after);
 
   [[nodiscard]] std::uint64_t bytes_written() const { return bytes_written_; }
 
@@ -80,6 +80,9 @@ class Applier {
   Outcome create_regular(const CreateNode& node, int parent);
   Outcome create_special(const CreateNode& node, int parent);
   void exchanged(const Rename& rename);
+  [[nodiscard]] ring::Task<Result<void>> is_of_type(int parent, std::string name,
+                                                    bool is_directory);
+  [[nodiscard]] ring::Task<Result<void>> are_of_their_types(const Rename& rename, int from, int to);
   [[nodiscard]] bool stands_at(const ObjectId& directory, const Location& place) const;
   void moved(const ObjectId& object, mode_t type, const Location& from, const Location& to);
 

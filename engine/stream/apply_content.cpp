@@ -40,7 +40,7 @@ ring::Task<Result<state::FileHandle>> Applier::open_content(ObjectId object,
 
 ring::Task<Result<state::FileHandle>> Applier::open_object(ObjectId object,
                                                            std::optional<Location> where,
-                                                           std::uint32_t source_links) {
+                                                           const Metadata& after) {
   if (state::FileHandle open = view_.files.find(object, where)) co_return open;
   if (object == view_.directories.root()) {
     auto root = co_await view_.directories.open_replica(object);
@@ -49,13 +49,19 @@ ring::Task<Result<state::FileHandle>> Applier::open_object(ObjectId object,
   }
   if (!where) where = view_.links.any(object);
   if (!where) {
-    if (source_links == 0) co_return state::FileHandle{};
+    if (after.nlink == 0) co_return state::FileHandle{};
     co_return fail(ENOENT, kNoNameKnown);
   }
   auto parent = co_await view_.directories.open_replica(where->parent);
   if (!parent) co_return pass_on(std::move(parent));
   auto opened = co_await objects::open_path_at(ring_, (*parent)->get(), where->name.c_str());
   if (!opened) co_return pass_on(std::move(opened));
+  // Where types decide what is excluded, what is left alone may have the name of what is mirrored.
+  struct stat status{};
+  const bool right =
+      !view_.directories.judges_types() ||
+      (::fstat(opened->get(), &status) == 0 && S_ISDIR(status.st_mode) == after.is_directory());
+  if (!right) co_return fail(ESTALE, "open", where->name);
   co_return std::make_shared<const UniqueFd>(std::move(*opened));
 }
 
@@ -120,7 +126,7 @@ ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
     if (can_reach(change.object, change.where, change.after.nlink)) co_return Result<void>{};
     co_return fail(ENOENT, kNoNameKnown);
   }
-  auto object = co_await open_object(change.object, change.where, change.after.nlink);
+  auto object = co_await open_object(change.object, change.where, change.after);
   if (!object) co_return pass_on(std::move(object));
   if (*object == nullptr) co_return Result<void>{};
   const int fd = (*object)->get();
@@ -136,7 +142,7 @@ ring::Task<Result<void>> Applier::run(const SetAttributes& change) {
 
 ring::Task<Result<void>> Applier::run(const SetXattr& set) {
   if (objects::is_left_out(set.name, rights_.fidelity)) co_return Result<void>{};
-  auto object = co_await open_object(set.object, set.where, set.after.nlink);
+  auto object = co_await open_object(set.object, set.where, set.after);
   if (!object) co_return pass_on(std::move(object));
   if (*object == nullptr) co_return Result<void>{};
   const auto bytes = set.value.view();
@@ -153,7 +159,7 @@ ring::Task<Result<void>> Applier::run(const SetXattr& set) {
 
 ring::Task<Result<void>> Applier::run(const RemoveXattr& removed) {
   if (objects::is_left_out(removed.name, rights_.fidelity)) co_return Result<void>{};
-  auto object = co_await open_object(removed.object, removed.where, removed.after.nlink);
+  auto object = co_await open_object(removed.object, removed.where, removed.after);
   if (!object) co_return pass_on(std::move(object));
   if (*object == nullptr) co_return Result<void>{};
   co_return taken(writer_.remove_xattr((*object)->get(), removed.name.c_str()), removed.object,

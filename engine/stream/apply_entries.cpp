@@ -90,6 +90,7 @@ ring::Task<Result<void>> Applier::run(const MakeDirectory& made) {
   if (!done) co_return done;
   // A reading ahead of a rename may have met it elsewhere meanwhile, and has made it there.
   if (view_.directories.contains(made.object)) co_return fail(ESTALE, "mkdirat", name);
+  if (view_.directories.excludes(made.where, true)) co_return fail(ESTALE, "mkdirat", name);
   view_.directories.made(made.object, made.where);
   auto directory = co_await view_.directories.open_replica(made.object);
   if (!directory) co_return pass_on(std::move(directory));
@@ -135,7 +136,9 @@ ring::Task<Result<void>> Applier::run(const Unlink& unlink) {
     view_.files.erase(unlink.object);
     co_return done;
   }
-  if (unlink.other_name) view_.links.add(unlink.object, *unlink.other_name);
+  const bool other_is_mirrored =
+      unlink.other_name && !view_.directories.excludes(*unlink.other_name, false);
+  if (other_is_mirrored) view_.links.add(unlink.object, *unlink.other_name);
   view_.files.lost_name(unlink.object, unlink.where, view_.links.any(unlink.object));
   co_return done;
 }
@@ -178,11 +181,29 @@ void Applier::exchanged(const Rename& rename) {
   if (other_had_links) view_.links.add(*rename.replaced, rename.from);
 }
 
+/// Where types decide what is excluded, what is left alone may have the name of what is mirrored.
+ring::Task<Result<void>> Applier::is_of_type(int parent, std::string name, bool is_directory) {
+  if (!view_.directories.judges_types()) co_return Result<void>{};
+  const auto there = co_await ring_.statx(parent, name.c_str());
+  if (!there) co_return std::unexpected(there.error());
+  if (there->is_directory() != is_directory) co_return fail(ESTALE, "statx", name);
+  co_return Result<void>{};
+}
+
+ring::Task<Result<void>> Applier::are_of_their_types(const Rename& rename, int from, int to) {
+  auto moved = co_await is_of_type(from, rename.from.name, S_ISDIR(rename.type));
+  if (!moved || !rename.replaced) co_return moved;
+  auto replaced = co_await is_of_type(to, rename.to.name, S_ISDIR(rename.replaced_type));
+  co_return replaced;
+}
+
 ring::Task<Result<void>> Applier::run(const Rename& rename) {
   auto from = co_await view_.directories.open_replica(rename.from.parent);
   if (!from) co_return pass_on(std::move(from));
   auto to = co_await view_.directories.open_replica(rename.to.parent);
   if (!to) co_return pass_on(std::move(to));
+  auto right = co_await are_of_their_types(rename, (*from)->get(), (*to)->get());
+  if (!right) co_return right;
   std::optional<state::DirectoryTable::Move> move;
   if (S_ISDIR(rename.type) || S_ISDIR(rename.replaced_type)) move.emplace(view_.directories);
   const bool stood = stands_at(rename.object, rename.from);

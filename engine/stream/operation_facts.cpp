@@ -120,6 +120,16 @@ std::optional<ObjectId> changed_linked_object(const Operation& operation) {
       operation);
 }
 
+bool is_of_directory(const Operation& operation) {
+  return std::visit(
+      []<class Op>(const Op& op) {
+        if constexpr (ChangesObject<Op>) return op.after.is_directory();
+        return std::is_same_v<Op, MakeDirectory> || std::is_same_v<Op, RemoveDirectory> ||
+               std::is_same_v<Op, LearnDirectory>;
+      },
+      operation);
+}
+
 bool sets_attributes(const Operation& operation) {
   return std::visit(
       []<class Op>(const Op&) {

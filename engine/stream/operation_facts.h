@@ -33,6 +33,9 @@ struct ObjectAfter {
 /// The object whose content or attributes the operation changes.
 [[nodiscard]] std::optional<ObjectId> changed_object(const Operation& operation);
 
+/// What it changes, makes or removes is a directory. Of a rename see the operation.
+[[nodiscard]] bool is_of_directory(const Operation& operation);
+
 /// It gives an object attributes: on their own, or with a new object.
 [[nodiscard]] bool sets_attributes(const Operation& operation);
 

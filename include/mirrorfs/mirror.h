@@ -61,8 +61,10 @@ struct MirrorOptions {
   std::uint64_t rate_limit = 0;             ///< bytes per second that reconciles read; 0: no limit
   bool adopt = false;
   bool one_file_system = false;  ///< nothing is mirrored that is mounted inside the source
-  RemovalLimit max_delete;       ///< of the baseline
-  Losses tolerate;               ///< what the replica's filesystem need not hold
+  /// What is not mirrored, and left alone on the replica: patterns by the rules of gitignore(5).
+  std::vector<std::string> exclude;
+  RemovalLimit max_delete;  ///< of the baseline
+  Losses tolerate;          ///< what the replica's filesystem need not hold
   /// How long after an outage a server may carry out what it was asked before, besides the outage's
   /// own length (engine/live/late_requests.h). Only of filesystems that may have a server.
   std::chrono::milliseconds late_requests{5000};

@@ -68,7 +68,8 @@ struct EngineStatus {
   std::vector<FailedObject> failed;  ///< the first few
   Losses losses;     ///< what the replica's filesystem cannot hold of what would be mirrored
   Losses tolerated;  ///< what it need not hold
-  std::uint64_t generation = 0;  ///< of the pair
+  std::uint64_t generation = 0;      ///< of the pair
+  std::vector<std::string> exclude;  ///< patterns, as they were given
 };
 
 }  // namespace mirrorfs

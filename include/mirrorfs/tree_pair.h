@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "mirrorfs/error.h"
 #include "mirrorfs/losses.h"
@@ -23,6 +24,8 @@ struct TreePairOptions {
   /// With for_change: what the replica's filesystem need not hold. Absent: as the pair's last
   /// session had it.
   std::optional<Losses> tolerate = {};
+  /// What is excluded, as MirrorOptions has it. Absent: as the pair's last session had it.
+  std::optional<std::vector<std::string>> exclude = {};
 };
 
 /// One thread at a time.

@@ -24,7 +24,8 @@ std::expected<LiveMirror::Opened, std::string> open_pair(const MirrorOptions& op
   if (!replica) return std::unexpected(replica.error());
   auto state = journal::StateDirectory::open(options.state_dir);
   if (!state) return std::unexpected(state.error());
-  auto pairing = journal::Pairing::acquire(*source, *replica, {.adopt = options.adopt});
+  auto pairing = journal::Pairing::acquire(*source, *replica,
+                                           {.adopt = options.adopt, .exclude = options.exclude});
   if (!pairing) return std::unexpected(pairing.error());
   auto session = journal::SessionRecord::open(std::move(*state), *pairing, source->fd.get());
   if (!session) return std::unexpected(session.error());

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "engine/exclude/patterns.h"
+#include "mirrorfs/exclude.h"
 #include "temporary_directory.h"
 
 namespace mirrorfs {
@@ -136,6 +137,45 @@ TEST(Patterns, SayWhetherAMoveMatters) {
   EXPECT_FALSE(patterns_of("*.o\n!keep.o\na/").any_of_places());
   EXPECT_TRUE(patterns_of("*.o\n/a").any_of_places());
   EXPECT_TRUE(patterns_of("d/a").any_of_places());
+}
+
+TEST(Patterns, NeverExcludeTheRoot) { EXPECT_FALSE(patterns_of("*\n/*").excludes("", true)); }
+
+TEST(Patterns, SayBelowWhichDirectoriesAMoveMatters) {
+  const auto matters = [](const char* lines, const char* directory) {
+    return patterns_of(lines).any_of_places_below(directory);
+  };
+  EXPECT_TRUE(matters("/a/b", "a"));
+  EXPECT_FALSE(matters("/a/b", "b"));
+  EXPECT_FALSE(matters("/a", "a"));
+  EXPECT_TRUE(matters("/a/b/c", "a/b"));
+  EXPECT_FALSE(matters("/a/b/c", "a/c"));
+  EXPECT_FALSE(matters("/*.o", "a"));
+  EXPECT_TRUE(matters("/*/x", "a"));
+  EXPECT_FALSE(matters("/*/x", "a/b"));
+  EXPECT_TRUE(matters("a/**/x", "a/b/c"));
+  EXPECT_FALSE(matters("a/**/x", "b"));
+  EXPECT_FALSE(matters("*.o\n**/x", "a"));
+  EXPECT_TRUE(matters("a/**", "a"));
+  EXPECT_TRUE(matters("!/a/b", "a"));
+  EXPECT_FALSE(patterns_of("**/x").any_of_places());
+  EXPECT_TRUE(patterns_of("**/x/y").any_of_places());
+}
+
+TEST(Patterns, OfAFileAreReadWithTheirLines) {
+  const testing::TemporaryDirectory directory;
+  const auto file = directory.path() / "patterns";
+  std::ofstream(file) << "# objects\n\n*.o  \n!keep.o\r\nlast";
+  const auto read = patterns_of_file(file);
+  ASSERT_TRUE(read) << read.error();
+  EXPECT_EQ(*read, (std::vector<std::string>{"*.o", "!keep.o", "last"}));
+  std::ofstream(file) << "*.o\n#\n[a\n";
+  const auto bad = patterns_of_file(file);
+  ASSERT_FALSE(bad);
+  EXPECT_TRUE(bad.error().starts_with(file.native() + ":3: '[a': ")) << bad.error();
+  const auto none = patterns_of_file(directory.path());
+  ASSERT_FALSE(none);
+  EXPECT_NE(none.error().find("cannot be read"), std::string::npos) << none.error();
 }
 
 /// A repository that is nothing but a .gitignore and a tree.
