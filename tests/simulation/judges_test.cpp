@@ -15,6 +15,7 @@
 #include "ledger.h"
 #include "mirrorfs/unique_fd.h"
 #include "oracle.h"
+#include "strangers.h"
 #include "write_back.h"
 
 namespace mirrorfs::simulation {
@@ -227,6 +228,43 @@ TEST_F(WriteBackTest, WhatIsWrittenAgainStays) {
   overwrite("g", "changed");
   disk_.succeeded();
   EXPECT_EQ(disk_.drop_cache(), 0U);
+}
+
+TEST_F(Judges, DoNotMindWhatIsExcluded) {
+  const GitRules rules({"x", "!d/x", "e/", "/f"});
+  const auto told = [&] { return differences(source_.get(), replica_.get(), 12, rules); };
+  write(path("x"), "own");
+  std::filesystem::create_directories(path("e/more"));
+  std::filesystem::remove(path("f"));
+  std::filesystem::create_directories(path("gone/on"));
+  write(path("gone/on/x"), "own");
+  set_times(base_ / "replica");
+  EXPECT_EQ(told(), std::vector<std::string>{});
+  write(path("gone/other"), "not excluded");
+  set_times(base_ / "replica");
+  EXPECT_EQ(told().size(), 1U);
+  std::filesystem::remove(path("gone/other"));
+  write(path("d/x"), "included again");
+  set_times(base_ / "replica");
+  EXPECT_EQ(told().size(), 1U);
+}
+
+TEST_F(Judges, SeeWhetherStrangersAreAsTheyWere) {
+  Plan plan;
+  Random random(1);
+  Strangers strangers(replica_.get());
+  const GitRules rules({"n*"});
+  ASSERT_FALSE(strangers.plant(plan, rules, random, true).empty());
+  EXPECT_EQ(strangers.lost(), std::nullopt);
+  std::filesystem::rename(path("d"), path("n9"));
+  EXPECT_EQ(strangers.lost(), std::nullopt);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(base_ / "replica")) {
+    const bool stranger = entry.is_regular_file() && entry.file_size() == 10;
+    if (stranger) write(entry.path(), "stranger 0");
+  }
+  EXPECT_NE(strangers.lost(), std::nullopt);
+  strangers.forget_others(rules);
+  EXPECT_EQ(strangers.lost(), std::nullopt);
 }
 
 TEST_F(WriteBackTest, TheTimesStayWhatTheyWere) {

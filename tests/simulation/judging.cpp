@@ -19,8 +19,15 @@ bool claims_equality(const EngineStatus& status) {
 
 }  // namespace
 
+std::vector<std::string> Run::differences_now(std::size_t most) const {
+  return differences(source_root_.get(), replica_root_.get(), most, excluded_);
+}
+
 void Run::compare(const char* promise, const std::string& when) {
-  const std::vector<std::string> lines = differences(source_root_.get(), replica_root_.get());
+  if (const auto lost = strangers_.lost()) {
+    return fail(fmt::format("what is excluded was not left alone, as seen {}: {}", when, *lost));
+  }
+  const std::vector<std::string> lines = differences_now();
   if (lines.empty()) return;
   std::string text = fmt::format("{}: the trees differ {}:", promise, when);
   for (const std::string& line : lines) text += "\n    " + line;

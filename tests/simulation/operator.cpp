@@ -1,5 +1,6 @@
 // What the operator does while all goes on: verify, repair, the scrub; and what others do to the
 // replica behind everybody's back.
+#include <fcntl.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -65,12 +66,42 @@ void Run::judge_path_wait() {
   const bool still =
       wait.quiet && mount_->under_way() == 0 && engine_->status().completed == wait.completed;
   if (!wait.answer->good || !still || damaged_) return;
-  for (const std::string& line : differences(source_root_.get(), replica_root_.get(), 1000)) {
+  for (const std::string& line : differences_now(1000)) {
     const bool inside = wait.path.empty() || line.starts_with(wait.path + ": ") ||
                         line.starts_with(wait.path + "/");
     const bool of_names = line.find(": number of names") != std::string::npos ||
                           line.find(": is linked with") != std::string::npos;
     if (inside && !of_names) fail("a wait for '" + wait.path + "' ends too early: " + line);
+  }
+}
+
+/// Not where others damage the replica: they would be damaged, too.
+void Run::plant_strangers() {
+  strangers_.forget_others(excluded_);
+  if (!excluded_.any() || plan_.faults.damages != 0) return;
+  Random random(mixed(plan_.seed, 10 + session_));
+  // A replica that is not empty is not adopted for a source that is.
+  const bool adopts = session_ == 0;
+  if (adopts && all_paths(source_root_.get(), source_root_.get()).size() < 2) return;
+  for (const std::string& path : strangers_.plant(plan_, excluded_, random, adopts)) {
+    trace_.say("somebody puts '{}' on the replica", path);
+    WriteBack* const disk = faults_.write_back();
+    if (disk == nullptr) continue;
+    const UniqueFd file(::openat(replica_root_.get(), path.c_str(), O_RDONLY | O_CLOEXEC));
+    disk->succeeded(file.get());
+  }
+}
+
+/// Where the source has something else than a directory that stays for what is excluded, nothing
+/// but this can help.
+void Run::clear_the_way() {
+  constexpr std::uint64_t kPatience = 500;  // steps
+  if (!excluded_.any() || awaited_->done) return;
+  if (trace_.steps() - way_cleared_ < kPatience) return;
+  way_cleared_ = trace_.steps();
+  const CallScope own_calls(nullptr);
+  for (const std::string& path : strangers_.clear_the_way(source_root_.get(), excluded_)) {
+    trace_.say("somebody removes '{}' from the replica", path);
   }
 }
 

@@ -16,6 +16,7 @@
 #include <unordered_map>
 
 #include "mirrorfs/unique_fd.h"
+#include "strangers.h"
 
 namespace mirrorfs::simulation {
 namespace {
@@ -115,9 +116,12 @@ std::optional<std::uint64_t> first_difference(const Content& left, const Content
 
 class Comparison {
  public:
-  explicit Comparison(std::size_t most) : most_(most) {}
+  Comparison(std::size_t most, const GitRules& rules) : most_(most), rules_(rules) {}
 
-  void roots(int source, int replica) { object({source, ""}, {replica, ""}, "."); }
+  void roots(int source, int replica) {
+    replica_root_ = replica;
+    object({source, ""}, {replica, ""}, ".");
+  }
   [[nodiscard]] std::vector<std::string> take() {
     check_links();
     return std::move(lines_);
@@ -151,6 +155,11 @@ class Comparison {
   void object(const Place& source, const Place& replica, const std::string& path) {
     const auto ours = look(source);
     const auto theirs = look(replica);
+    if (excluded(path, ours) || excluded(path, theirs)) return;
+    if (!ours && theirs && S_ISDIR(theirs->stx_mode) &&
+        holds_only_excluded(replica_root_, path, rules_)) {
+      return;
+    }
     if (!ours || !theirs) {
       if (ours) tell(path, "is missing on the replica");
       if (theirs) tell(path, "is only on the replica");
@@ -173,6 +182,11 @@ class Comparison {
     }
     if (type == S_IFDIR) return directories(source, replica, path);
     linked(*ours, *theirs, path);
+  }
+
+  [[nodiscard]] bool excluded(const std::string& path,
+                              const std::optional<struct statx>& there) const {
+    return there && path != "." && rules_.excludes(path, S_ISDIR(there->stx_mode));
   }
 
   void attributes(const struct statx& ours, const struct statx& theirs, const std::string& path) {
@@ -215,7 +229,8 @@ class Comparison {
   }
 
   void linked(const struct statx& ours, const struct statx& theirs, const std::string& path) {
-    same(path, "number of names", ours.stx_nlink, theirs.stx_nlink);
+    // Of those that are excluded each side has others.
+    if (!rules_.any()) same(path, "number of names", ours.stx_nlink, theirs.stx_nlink);
     if (ours.stx_nlink > 1) pairs_.push_back({ours.stx_ino, theirs.stx_ino, path});
   }
 
@@ -234,14 +249,17 @@ class Comparison {
     std::string path;
   };
   const std::size_t most_;
+  const GitRules& rules_;
+  int replica_root_ = -1;
   std::vector<std::string> lines_;
   std::vector<LinkedPair> pairs_;
 };
 
 }  // namespace
 
-std::vector<std::string> differences(int source_root, int replica_root, std::size_t most) {
-  Comparison comparison(most);
+std::vector<std::string> differences(int source_root, int replica_root, std::size_t most,
+                                     const GitRules& rules) {
+  Comparison comparison(most, rules);
   comparison.roots(source_root, replica_root);
   return comparison.take();
 }

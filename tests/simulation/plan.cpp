@@ -107,6 +107,46 @@ void draw_limits_and_waits(Plan& plan) {
   if (random.chance(1, 3)) plan.faults.path_waits = static_cast<unsigned>(random.between(20, 400));
 }
 
+std::string draw_pattern(Random& random) {
+  const auto name = [&random] { return fmt::format("n{}", random.below(5)); };
+  switch (random.below(14)) {
+    case 0:
+    case 1: return name();
+    case 2:
+    case 3: return name() + "/";
+    case 4: return "/" + name();
+    case 5: return "/" + name() + "/";
+    case 6: return name() + "/" + name();
+    case 7: return "/" + name() + "/" + name() + "/";
+    case 8: return name() + "/*";
+    case 9: return "*/" + name();
+    case 10: return name() + "/**/" + name();
+    case 11: return "!" + name();
+    case 12: return "!" + name() + "/";
+    default: return "!" + name() + "/" + name();
+  }
+}
+
+/// Mostly the same in all sessions.
+void draw_exclusion(Plan& plan) {
+  Random random(mixed(plan.seed, 8));
+  std::vector<std::string> patterns;
+  for (SessionPlan& session : plan.sessions) {
+    if (patterns.empty() || random.chance(1, 4)) {
+      patterns.clear();
+      for (std::size_t count = random.between(1, 3); count > 0; --count) {
+        patterns.push_back(draw_pattern(random));
+      }
+      if (random.chance(1, 8)) patterns.clear();
+    }
+    session.exclude = patterns;
+  }
+}
+
+void maybe_draw_exclusion(Plan& plan) {
+  if (Random(mixed(plan.seed, 9)).chance(1, 16)) draw_exclusion(plan);
+}
+
 template <class Number>
 bool parse(std::string_view text, Number& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -140,6 +180,8 @@ bool change_sessions(Plan& plan, std::string_view key, unsigned number) {
       session.check = static_cast<Check>(number);
     else if (key == "foreign" && number == 0)
       session.foreign_edits = false;
+    else if (key == "exclude" && number == 0)
+      session.exclude.clear();
     else if (key == "boots")
       session.new_boot = number != 0;
     else if (key == "queue")
@@ -192,6 +234,8 @@ bool change_one(Plan& plan, std::string_view key, std::string_view value) {
     plan.linked_names = number != 0;
   } else if (key == "batches") {
     plan.several_answers = number != 0;
+  } else if (key == "exclude" && number != 0) {
+    draw_exclusion(plan);
   } else if (key == "faults" && number == 0) {
     plan.faults = {};
   } else {
@@ -227,6 +271,7 @@ Plan draw_plan(std::uint64_t seed) {
   draw_boots(plan);
   draw_operator(plan);
   draw_limits_and_waits(plan);
+  maybe_draw_exclusion(plan);
   return plan;
 }
 
@@ -267,6 +312,7 @@ std::string describe(const Plan& plan) {
                                                  : "clean stop");
     if (session.scrub.count() > 0) text += fmt::format(" scrub={}", session.scrub.count());
     if (session.rate_limit > 0) text += fmt::format(" rate-limit={}", session.rate_limit);
+    for (const std::string& pattern : session.exclude) text += " exclude=" + pattern;
     if (session.new_boot) text += " after a new boot";
     if (session.foreign_edits) text += " foreign edits";
   }

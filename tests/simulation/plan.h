@@ -35,7 +35,8 @@ struct SessionPlan {
   bool foreign_edits = false;  ///< after it, before the next
   std::chrono::seconds scrub{0};
   std::uint64_t rate_limit = 0;
-  unsigned crash_after = 0;  ///< of these operations; then at some step soon
+  unsigned crash_after = 0;               ///< of these operations; then at some step soon
+  std::vector<std::string> exclude = {};  ///< patterns
 };
 
 /// How often things go wrong, in cases of 10,000.

@@ -33,6 +33,7 @@ Run::Run(const Plan& plan, Playground& playground, Trace& trace)
       replica_root_(open_root(playground.replica())),
       faults_(plan, identity_, playground, replica_root_.get(), trace),
       ledger_(replica_root_.get()),
+      strangers_(replica_root_.get()),
       chaos_(mixed(plan.schedule, 7)) {
   faults_.on_sync([this] { ledger_.synced(); });
   faults_.on_file_sync([this](int fd) { ledger_.synced(fd); });
@@ -62,6 +63,7 @@ void Run::edit_behind_its_back() {
       trace_.say("somebody {} on the {}", line, source ? "source" : "replica");
     }
   }
+  strangers_.forget_others(excluded_);
 }
 
 void Run::session(std::size_t number) {
@@ -79,6 +81,10 @@ void Run::session(std::size_t number) {
   options.queue_size = plan.queue_size;
   options.scrub = plan.scrub;
   options.rate_limit = plan.rate_limit;
+  options.exclude = plan.exclude;
+  excluded_ = GitRules(plan.exclude);
+  plant_strangers();
+  options.adopt = number == 0 && strangers_.any();
   {
     const CallScope engine_calls(&faults_);
     if (plan.new_boot) ++boots_;
@@ -179,6 +185,7 @@ void Run::stop() {
 void Run::advance_phase(Driver& driver) {
   switch (phase_) {
     case Phase::kStarting:
+      clear_the_way();
       if (awaited_->done) begin_work();
       break;
     case Phase::kWorking: {
@@ -195,6 +202,7 @@ void Run::advance_phase(Driver& driver) {
       break;
     }
     case Phase::kQuiescing:
+      clear_the_way();
       if (path_wait_ && path_wait_->answer->done) judge_path_wait();
       if (path_wait_ || !failure_.empty()) break;
       if (awaited_->done && repair_damage() && awaited_->done) check_converged();

@@ -17,6 +17,7 @@
 #include "playground.h"
 #include "random.h"
 #include "simulated_time.h"
+#include "strangers.h"
 #include "workload.h"
 
 namespace mirrorfs::simulation {
@@ -60,6 +61,9 @@ class Run final : public Scheduler {
   [[nodiscard]] bool resume();
   void maybe_crash();
   void maybe_examine();
+  void plant_strangers();
+  void clear_the_way();
+  [[nodiscard]] std::vector<std::string> differences_now(std::size_t most = 12) const;
   void wait_for_some_path();
   void maybe_wait_for_path();
   void judge_path_wait();
@@ -91,6 +95,9 @@ class Run final : public Scheduler {
   UniqueFd source_root_, replica_root_;
   Faults faults_;
   Ledger ledger_;
+  GitRules excluded_;  ///< in this session
+  Strangers strangers_;
+  std::uint64_t way_cleared_ = 0;  ///< step
 
   std::size_t session_ = 0;
   unsigned boots_ = 0;

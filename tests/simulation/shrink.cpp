@@ -30,7 +30,8 @@ class Shrinking {
          {"faults=0",         "hangs=0",    "pauses=0",   "short=0",       "looks=0",
           "replica-faults=0", "sessions=1", "sessions=2", "crashes=0",     "initial=0",
           "actors=1",         "actors=2",   "forgets=0",  "batches=0",     "links=0",
-          "mode=0",           "check=1",    "share=8",    "queue=1048576", "wait-for-baseline=1"}) {
+          "mode=0",           "check=1",    "share=8",    "queue=1048576", "wait-for-baseline=1",
+          "exclude=0"}) {
       keep_if_failing(option);
     }
   }
