@@ -81,6 +81,7 @@ json engine_json(const EngineStatus& engine, const DaemonStatus& daemon) {
       {"failed", failed_json(engine.failed)},
       {"losses", engine.losses.names()},
       {"tolerated", engine.tolerated.names()},
+      {"exclude", engine.exclude},
       {"generation", engine.generation},
   };
   put_name(body, "cause", state_cause(engine));

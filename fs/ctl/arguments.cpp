@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <limits>
 #include <span>
 #include <string_view>
 
 #include "fs/common/quantity.h"
+#include "mirrorfs/exclude.h"
 
 namespace mirrorfs::ctl {
 namespace {
@@ -61,6 +63,29 @@ constexpr Option kTolerate{"--tolerate", "a list of owner, mode, xattr, acl, tim
                              a.tolerate = parse_losses(value);
                              return a.tolerate.has_value();
                            }};
+bool add_exclude(Arguments& a, const std::string& value) {
+  if (const std::string_view fault = fault_of_pattern(value); !fault.empty()) {
+    a.refusal = fmt::format("'{}': {}", value, fault);
+    return false;
+  }
+  if (!a.exclude) a.exclude.emplace();
+  a.exclude->push_back(value);
+  return true;
+}
+
+bool add_exclude_from(Arguments& a, const std::string& value) {
+  auto patterns = patterns_of_file(value);
+  if (!patterns) {
+    a.refusal = std::move(patterns.error());
+    return false;
+  }
+  if (!a.exclude) a.exclude.emplace();
+  std::ranges::move(*patterns, std::back_inserter(*a.exclude));
+  return true;
+}
+
+constexpr Option kExclude{"--exclude", "a pattern by the rules of gitignore", add_exclude};
+constexpr Option kExcludeFrom{"--exclude-from", "a file of patterns", add_exclude_from};
 constexpr Option kTimeout{"--timeout", "seconds, such as 30 or 0.5",
                           [](Arguments& a, const std::string& value) {
                             a.timeout = parse_seconds(value);
@@ -87,8 +112,8 @@ constexpr std::array kMetricsOptions = {kTextfile};
 constexpr std::array kPairsOptions = {kJson};
 constexpr std::array kWaitOptions = {kTimeout};
 constexpr std::array kVerifyOptions = {kFull, kJson, kRepair, kMaxDelete};
-constexpr std::array kSyncOptions = {kCheck, kDryRun, kProgress,  kStats,
-                                     kJson,  kAdopt,  kMaxDelete, kTolerate};
+constexpr std::array kSyncOptions = {kCheck, kDryRun,    kProgress, kStats,   kJson,
+                                     kAdopt, kMaxDelete, kTolerate, kExclude, kExcludeFrom};
 
 constexpr std::array kCommands = {
     CommandRule{"status", Command::kStatus, "[MNT] [--json] [--watch] [--exit-code]", 0, 1,
@@ -103,7 +128,8 @@ constexpr std::array kCommands = {
                 kVerifyOptions},
     CommandRule{"sync", Command::kSync,
                 "SRC DST [--check=quick|full] [--dry-run] [--progress] [--stats] [--json] "
-                "[--adopt] [--max-delete=N|N%] [--tolerate=LIST]",
+                "[--adopt] [--max-delete=N|N%] [--tolerate=LIST] [--exclude=PATTERN] "
+                "[--exclude-from=FILE]",
                 2, 2, kSyncOptions},
     CommandRule{"pause", Command::kPause, "MNT", 1, 1, {}},
     CommandRule{"resume", Command::kResume, "MNT", 1, 1, {}},
@@ -145,6 +171,7 @@ Outcome apply_option(Arguments& result, const CommandRule& rule,
     value = words[++index];
   }
   if (option->apply(result, value.value_or(""))) return {};
+  if (!result.refusal.empty()) return std::unexpected(name + ": " + result.refusal);
   return std::unexpected(
       fmt::format("{}={}: not allowed; it must be {}", name, *value, option->allowed));
 }

@@ -39,7 +39,9 @@ struct Arguments {
   std::optional<double> max_lag;  ///< seconds
   std::string textfile;           ///< where to put metrics; empty: standard output
   RemovalLimit max_delete;
-  std::optional<Losses> tolerate;  ///< absent: as the pair's last session had it
+  std::optional<Losses> tolerate;                   ///< absent: as the pair's last session had it
+  std::optional<std::vector<std::string>> exclude;  ///< the same
+  std::string refusal;  ///< why the last value is not allowed, where its option does not tell
 };
 
 /// `arguments` without the program's name. The error is one line.

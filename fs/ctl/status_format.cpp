@@ -96,6 +96,15 @@ void add_losses(Block& block, const json& status) {
   if (!lost.empty()) block.add("left out", lost + " (DST's filesystem cannot hold it; tolerated)");
 }
 
+void add_exclusion(Block& block, const json& status) {
+  std::string patterns;
+  for (const json& pattern : status.value("exclude", json::array())) {
+    if (!patterns.empty()) patterns += ", ";
+    patterns += printable(pattern.get<std::string>());
+  }
+  if (!patterns.empty()) block.add("excluded", patterns);
+}
+
 void add_troubles(Block& block, const json& status) {
   if (const auto marks = number(status, "marks"); marks != 0) {
     block.add("marks", fmt::format("{} objects may differ", human_count(marks)));
@@ -146,6 +155,7 @@ std::string human_status(const json& status, const std::optional<Rates>& rates) 
   add_baseline(block, status);
   add_scrub(block, status);
   add_losses(block, status);
+  add_exclusion(block, status);
   add_troubles(block, status);
   block.add("daemon", fmt::format("pid {}, up {}", status.value("pid", 0),
                                   human_duration(status.value("uptime_seconds", 0.0))));

@@ -42,7 +42,8 @@ Answer<std::unique_ptr<TreePair>> open_pair(const Arguments& arguments, bool for
                          .for_change = for_change,
                          .adopt = arguments.adopt,
                          .max_delete = arguments.max_delete,
-                         .tolerate = arguments.tolerate});
+                         .tolerate = arguments.tolerate,
+                         .exclude = arguments.exclude});
 }
 
 int print_json(const json& body, bool good) {

@@ -36,6 +36,9 @@ Returns when the mount answers. Unmount with: umount MNT (or fusermount3 -u MNT)
   --adopt                      take over a DST that is not empty; what SRC lacks is deleted there;
                                no effect where DST is this SRC's replica already
   --one-file-system            leave out filesystems that are mounted inside SRC
+  --exclude=PATTERN            leave out what it matches, by gitignore's rules: '*.o', build/, /a/b,
+                               !keep.o; may be given again. DST keeps what it has there
+  --exclude-from=FILE          the same for the lines of a file
   --max-delete=N|N%            refuse to start where more objects of DST than that would be removed
                                (default: any where SRC is empty; more than half of 100 or more)
   --tolerate=LIST              what DST's filesystem need not hold: of owner, mode, xattr, acl,

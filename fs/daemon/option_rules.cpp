@@ -1,11 +1,15 @@
 #include "fs/daemon/option_rules.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <initializer_list>
+#include <iterator>
 #include <utility>
 
 #include "fs/common/quantity.h"
+#include "mirrorfs/exclude.h"
 
 namespace mirrorfs {
 namespace {
@@ -144,6 +148,25 @@ bool set_one_file_system(DaemonOptions& options, const std::string&) {
   return options.mirror.one_file_system = true;
 }
 
+bool add_exclude(DaemonOptions& options, const std::string& value) {
+  if (const std::string_view fault = fault_of_pattern(value); !fault.empty()) {
+    options.refusal = fmt::format("'{}': {}", value, fault);
+    return false;
+  }
+  options.mirror.exclude.push_back(value);
+  return true;
+}
+
+bool add_exclude_from(DaemonOptions& options, const std::string& value) {
+  auto patterns = patterns_of_file(value);
+  if (!patterns) {
+    options.refusal = std::move(patterns.error());
+    return false;
+  }
+  std::ranges::move(*patterns, std::back_inserter(options.mirror.exclude));
+  return true;
+}
+
 bool set_max_delete(DaemonOptions& options, const std::string& value) {
   const auto limit = parse_removal_limit(value);
   options.mirror.max_delete = limit.value_or(RemovalLimit{});
@@ -180,6 +203,9 @@ constexpr std::array kRules = {
                set_rate_limit, true},
     OptionRule{"adopt", false, "", set_adopt},
     OptionRule{"one-file-system", false, "", set_one_file_system},
+    OptionRule{"exclude", true, "a pattern by the rules of gitignore, such as '*.o' or build/",
+               add_exclude},
+    OptionRule{"exclude-from", true, "a file of patterns", add_exclude_from},
     OptionRule{"max-delete", true, "a number of objects, or a percentage such as 50%",
                set_max_delete},
     OptionRule{"tolerate", true, "a list of owner, mode, xattr, acl, times, links, special",

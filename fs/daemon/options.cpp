@@ -43,6 +43,9 @@ Outcome apply_rule(DaemonOptions& options, const OptionRule& rule, const std::st
     return std::unexpected(fmt::format("{} takes no value", given_as));
   }
   if (!rule.apply(options, value.value_or(""))) {
+    if (!options.refusal.empty()) {
+      return std::unexpected(fmt::format("{}: {}", given_as, options.refusal));
+    }
     return std::unexpected(
         fmt::format("{}={}: not allowed; it must be {}", given_as, *value, rule.allowed));
   }

@@ -35,6 +35,7 @@ struct DaemonOptions {
   std::string on_event;                      ///< a shell command; empty: none
   std::vector<std::string> fuse_options;     ///< passed on, unescaped, in the order given
   std::set<std::string, std::less<>> given;  ///< long names of the options that were given
+  std::string refusal;  ///< why the last value is not allowed, where its rule does not tell
 };
 
 /// `arguments` without the program's name. The error is one line: the option and what it may be.

@@ -108,6 +108,8 @@ INSTANTIATE_TEST_SUITE_P(
                          "defaults,rw,nosuid,nodev,_netdev,x-systemd.requires=/srv,mode=fsync"},
                     Line{"HelperAndASpaceInThePath", "mirrorfs", "the replica", "mode=fsync"},
                     Line{"HelperThatKeepsAdopt", "mirrorfs", "d", "adopt,mode=fsync"},
+                    Line{"HelperWithPatterns", "mirrorfs", "d",
+                         "mode=fsync,exclude=*.o,exclude=build/,exclude=a\\,b"},
                     Line{"FuseForm", "fuse.mirrorfs", "d", "mode=fsync"}),
     [](const auto& test) { return test.param.name; });
 
