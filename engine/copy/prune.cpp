@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 #include <vector>
@@ -39,22 +40,39 @@ struct Tree {
   }
 };
 
-ring::Task<Result<UniqueFd>> try_open(const Tree& tree, const std::string& directory) {
-  co_return co_await tree.context.ring.open(tree.dirfd, directory.c_str(),
-                                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+ring::Task<Result<UniqueFd>> try_open(const Context& context, int parent, const std::string& name) {
+  Result<UniqueFd> opened =
+      co_await context.ring.open(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  co_return opened;
 }
 
 /// An ordinary user may have to give itself the right to.
-ring::Task<Result<UniqueFd>> open_directory(const Tree& tree, std::string directory) {
-  Result<UniqueFd> opened = co_await try_open(tree, directory);
+ring::Task<Result<UniqueFd>> open_child(const Context& context, int parent, std::string name) {
+  Result<UniqueFd> opened = co_await try_open(context, parent, name);
   const bool denied = !opened && opened.error().code == EACCES;
-  if (!denied || tree.context.rights.override_access) co_return opened;
-  Result<UniqueFd> object =
-      co_await objects::open_path_at(tree.context.ring, tree.dirfd, directory.c_str());
+  if (!denied || context.rights.override_access) co_return opened;
+  Result<UniqueFd> object = co_await objects::open_path_at(context.ring, parent, name.c_str());
   if (!object) co_return object;
-  Result<void> changed = tree.context.writer.set_mode(object->get(), 0700);
+  Result<void> changed = context.writer.set_mode(object->get(), 0700);
   if (!changed) co_return pass_on(std::move(changed));
-  co_return co_await try_open(tree, directory);
+  opened = co_await try_open(context, parent, name);
+  co_return opened;
+}
+
+/// Name by name: a symlink that somebody puts in the way must not lead out of the replica.
+ring::Task<Result<UniqueFd>> open_directory(const Tree& tree, std::string path) {
+  UniqueFd at;
+  std::size_t from = 0;
+  while (from < path.size()) {
+    const std::size_t end = std::min(path.find('/', from), path.size());
+    const int parent = at ? at.get() : tree.dirfd;
+    Result<UniqueFd> opened =
+        co_await open_child(tree.context, parent, path.substr(from, end - from));
+    if (!opened) co_return opened;
+    at = std::move(*opened);
+    from = end + 1;
+  }
+  co_return Result<UniqueFd>(std::move(at));
 }
 
 struct Child {

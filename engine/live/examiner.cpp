@@ -244,12 +244,21 @@ ring::Task<bool> Examiner::settle(Clock::time_point deadline) {
   co_return true;
 }
 
+/// The name may have come to mean another object while the two were read.
+ring::Task<bool> Examiner::still_shows(const Place& place, const Look& look) {
+  const auto now = co_await state_.ring.statx(place.directory.source->get(), place.name.c_str(),
+                                              AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+  if (!look.source) co_return !now && now.error().code == ENOENT;
+  co_return now&& stood_still(*now, *look.source);
+}
+
 ring::Task<Result<Examiner::Round>> Examiner::round(std::string path, bool full) {
   Result<Place> place = co_await reach(std::move(path));
   if (!place) co_return pass_on(std::move(place));
   Round found;
   found.seen = co_await look(place->directory, place->name, full);
   found.shown = found.seen.source;
+  if (!found.seen.what.empty()) found.stood_still = co_await still_shows(*place, found.seen);
   if (!found.shown && !place->name.empty()) {
     const auto replica =
         co_await state_.ring.statx(place->directory.replica->get(), place->name.c_str());
@@ -277,7 +286,7 @@ ring::Task<Examined> Examiner::examine(std::string path, Options options) {
     if (!now && over) co_return Examined{Finding::kFailed, now.error().message()};
     const bool owed = now && now->owed != Owed::kNothing;
     if (now && !now->seen.failure && now->seen.what.empty() && !owed) co_return Examined{};
-    const bool counts = settled && now && !owed && !now->seen.failure;
+    const bool counts = settled && now && !owed && !now->seen.failure && now->stood_still;
     std::optional<Metadata> shown;
     if (counts) shown = now->shown;
     same = shown && last && stood_still(*last, *shown) ? same + 1 : counts ? 1 : 0;

@@ -81,10 +81,12 @@ class Examiner {
     std::optional<Metadata> shown;  ///< the source's object, or what the replica has instead
     Owed owed = Owed::kNothing;
     Look seen;
+    bool stood_still = true;  ///< the source, while it was compared
   };
   [[nodiscard]] compare::Context reading(compare::Observer& observer, copy::HardlinkMap& links);
   [[nodiscard]] ring::Task<Result<Place>> reach(std::string path);
   [[nodiscard]] ring::Task<Result<Round>> round(std::string path, bool full);
+  [[nodiscard]] ring::Task<bool> still_shows(const Place& place, const Look& look);
   [[nodiscard]] ring::Task<void> look_at_directory(const Directory& parent, std::string name,
                                                    Look& look);
   [[nodiscard]] ring::Task<void> look_at_links(const Directory& directory, const std::string& name,

@@ -89,6 +89,23 @@ TEST_F(LiveExcludeTest, ADirectoryStaysForWhatIsLeftAlone) {
   EXPECT_EQ(replica_content("d/sub/x.o"), "own");
 }
 
+TEST_F(LiveExcludeTest, ADirectoryDeeperThanAPathCanBeIsPruned) {
+  put_source("file", "x");
+  const std::string name(200, 'n');
+  UniqueFd bottom(::open(replica_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  for (std::size_t depth = 0; depth * name.size() < PATH_MAX; ++depth) {
+    ASSERT_EQ(::mkdirat(bottom.get(), name.c_str(), 0755), 0);
+    bottom = UniqueFd(::openat(bottom.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+  for (const char* file : {"x.o", "goes"}) {
+    const UniqueFd made(::openat(bottom.get(), file, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    ASSERT_TRUE(made);
+  }
+  mirror_without({"*.o"});
+  EXPECT_EQ(::faccessat(bottom.get(), "x.o", F_OK, 0), 0);
+  EXPECT_NE(::faccessat(bottom.get(), "goes", F_OK, 0), 0);
+}
+
 TEST_F(LiveExcludeTest, WhatCannotStandThereStaysMarkedUntilTheWayIsClear) {
   put_source("d/a", "a");
   put_replica("d/x.o", "own");
