@@ -36,6 +36,8 @@ ring::Task<Result<bool>> Reconciler::is_left_alone(const Location& entry, const 
 /// A directory that the source has there is not, or no more, mirrored at all.
 void Reconciler::leave_alone(const Location& entry, const Metadata* source) {
   state_.links.release(entry);
+  // What was refused under this name is no matter of the name any more.
+  follow_refusals(entry, source != nullptr ? source->id() : ObjectId{}, nullptr);
   if (source == nullptr || !state_.directories.contains(source->id())) return;
   const auto known_at = state_.directories.where(source->id());
   tree_is_gone(source->id());
