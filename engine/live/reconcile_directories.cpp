@@ -106,6 +106,7 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   for (const auto& [name, object] : observer.reconciled_objects()) {
     state_.readings.note_object(object.id(), Location{directory, name}, from, done, object);
     state_.owed.read(object.id(), from.recorded);
+    note_names(object);
     state_.files.erase(object.id());
     times_are_read(object.id(), Location{directory, name}, object, from.recorded);
   }
