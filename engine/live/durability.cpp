@@ -51,7 +51,7 @@ ring::Task<bool> Durability::sync() {
     round_done_.reset();
     const SequenceNumber applied = state_.finished.closed_through();
     const std::uint64_t reconciled = state_.reconciled;
-    const std::uint64_t released = state_.released;
+    const std::uint64_t released = state_.released, repaired = state_.repaired;
     const timespec started = objects::file_time_now();
     const auto synced = std::exchange(complete_, std::nullopt);
     const int root = replica_root_;
@@ -63,8 +63,9 @@ ring::Task<bool> Durability::sync() {
       note_good(applied, reconciled, started);
       // So is what a close has lost.
       const auto closed = suspect_ ? std::nullopt : state_.complete_through();
-      // What was released meanwhile may have been written after the sync.
-      const bool all_synced = state_.released == released;
+      // What was released meanwhile may have been written after the sync, and so may what no
+      // operation has asked for.
+      const bool all_synced = state_.released == released && state_.repaired == repaired;
       if (synced && closed && all_synced) clear_marks(std::min(*synced, *closed));
     } else {
       note_failed(error, "syncfs of the replica");

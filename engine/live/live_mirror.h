@@ -77,7 +77,10 @@ class LiveMirror final : public Mirror, public Replicator {
   WaitId post_wait(Wait wait);
   [[nodiscard]] static WaitId public_id(WaitId id, WaitsIn where);
   [[nodiscard]] Core::Beginning choose_beginning();
-  [[nodiscard]] std::optional<journal::JournalContent> marks_of_last_session() const;
+  [[nodiscard]] std::optional<journal::JournalContent> journal_of_last_session() const;
+  [[nodiscard]] bool is_of_this_boot(const journal::JournalContent& content) const;
+  [[nodiscard]] std::optional<journal::JournalContent> marks_in(
+      std::optional<journal::JournalContent> content) const;
   [[nodiscard]] Result<void> make_journal(const std::string& pair_id);
   [[nodiscard]] Result<std::unique_ptr<replica::Keeper>> make_keeper() const;
   void end_thread(bool by_force);

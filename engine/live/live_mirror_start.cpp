@@ -12,19 +12,27 @@
 
 namespace mirrorfs::live {
 
-/// Marks that are the last session's and whole: nobody used the replica since, and the file is as
-/// the process left it.
-std::optional<journal::JournalContent> LiveMirror::marks_of_last_session() const {
+/// The last session's: nobody used the replica since.
+std::optional<journal::JournalContent> LiveMirror::journal_of_last_session() const {
   const journal::SessionRecord& session = opened_.session;
   if (session.nonce().empty()) return std::nullopt;
   auto content = journal::MarkJournal::read(session.state_directory(), opened_.pairing.id());
   if (!content) log_warn("{}", content.error().message());
   if (!content || !*content || (*content)->owner.nonce != session.nonce()) return std::nullopt;
-  journal::JournalContent& marks = **content;
-  const bool same_boot = !opened_.boot.empty() && marks.owner.boot == opened_.boot;
-  if (marks.everything || !(same_boot || marks.owner.durable)) return std::nullopt;
-  if (!journal::translate_device(marks, opened_.source.metadata.id())) return std::nullopt;
-  return std::move(marks);
+  return std::move(**content);
+}
+
+bool LiveMirror::is_of_this_boot(const journal::JournalContent& content) const {
+  return !opened_.boot.empty() && content.owner.boot == opened_.boot;
+}
+
+/// Its marks, if the file is as the process left it, and they tell all.
+std::optional<journal::JournalContent> LiveMirror::marks_in(
+    std::optional<journal::JournalContent> content) const {
+  if (!content || content->everything) return std::nullopt;
+  if (!is_of_this_boot(*content) && !content->owner.durable) return std::nullopt;
+  if (!journal::translate_device(*content, opened_.source.metadata.id())) return std::nullopt;
+  return content;
 }
 
 /// Nothing is compared only when the user says so and the last session ended cleanly. After an
@@ -64,8 +72,13 @@ Core::Beginning LiveMirror::choose_beginning() {
     return beginning;
   }
   if (policy.changed_since.tv_sec == 0) policy.compare = compare::Compare::kFull;
+  auto last = journal_of_last_session();
+  // A power cut may take a file's times back, and leave what was written to it, on either side.
+  const bool promised = opened_.options.journal == JournalKind::kDurable;
+  const bool times_tell = !promised || (last && is_of_this_boot(*last));
   const bool by_marks = opened_.options.check != Check::kFull && same_rules;
-  if (by_marks) beginning.marks = marks_of_last_session();
+  if (by_marks) beginning.marks = marks_in(std::move(last));
+  if (!beginning.marks && !times_tell) policy.compare = compare::Compare::kFull;
   if (beginning.marks) {
     log_info("the last session did not end cleanly: comparing the {} entries that it marked",
              beginning.marks->marks.size());

@@ -77,6 +77,11 @@ void Reconciler::distrust_cache_since(const timespec& since) {
   if (off || is_before(since, policy_.reread_since)) policy_.reread_since = since;
 }
 
+void Reconciler::distrust_content_of(std::vector<journal::JournalMark> marks) {
+  distrusted_.clear();
+  for (journal::JournalMark& mark : marks) distrusted_.insert(std::move(mark.entry));
+}
+
 void Reconciler::request(const Location& entry, SequenceNumber since, state::Origin origin) {
   const bool queue = state_.marks.request(entry, since, origin);
   release_name(entry);

@@ -4,11 +4,13 @@
 
 #include <deque>
 #include <optional>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/compare/reconcile.h"
 #include "engine/copy/rate_limit.h"
 #include "engine/copy/staging.h"
+#include "engine/journal/mark_file.h"
 #include "engine/live/live_state.h"
 #include "engine/live/lost_directories.h"
 #include "engine/live/retry.h"
@@ -52,6 +54,9 @@ class Reconciler {
   void reread_everything(const timespec& since);
   /// From now on what the replica got since then is compared as its disk has it.
   void distrust_cache_since(const timespec& since);
+  /// Where a walk takes such a mark over, size and times do not tell that the content is equal: a
+  /// power cut may have taken the times back. In place of those told before.
+  void distrust_content_of(std::vector<journal::JournalMark> marks);
   /// The source has the directory no more.
   void directory_is_gone(const ObjectId& directory);
   /// It is at an excluded place now.
@@ -252,6 +257,7 @@ class Reconciler {
   copy::Limits limits_, prompt_limits_;
   compare::Policy policy_;
   timespec started_{};
+  std::unordered_set<Location> distrusted_;  ///< see distrust_content_of()
   bool paused_ = false;
   bool stopped_ = false;
 

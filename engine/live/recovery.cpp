@@ -17,17 +17,26 @@ ring::Task<void> Recovery::begin(journal::JournalContent content) {
     if (mark.names) names_.insert(mark.entry);
   }
   bool all_found = true;
-  for (journal::JournalMark& mark : content.marks) {
-    const bool found = co_await request(std::move(mark));
+  for (const journal::JournalMark& mark : content.marks) {
+    const bool found = co_await find(mark);
     all_found = all_found && found;
   }
+  reconciler_.distrust_content_of(std::move(content.marks));
+  // A reconcile that walks a directory puts those in it into the table before they are walked: from
+  // there they must not be trusted.
+  if (root_is_marked_) {
+    const Result<void> done = co_await reconciler_.reconcile_root();
+    all_found = all_found && done.has_value();
+  }
+  for (const Location& entry : found_) reconciler_.request(entry, state::kSinceEver);
   if (!all_found) reconciler_.request_everything();
   places_.clear();
   names_.clear();
+  found_.clear();
 }
 
-/// False: nobody knows where that is.
-ring::Task<bool> Recovery::request(journal::JournalMark mark) {
+/// What is to be reconciled for the mark; false: nobody knows where that is.
+ring::Task<bool> Recovery::find(journal::JournalMark mark) {
   if (is_excluded(mark.entry)) {
     const bool elsewhere = co_await may_have_other_names(mark);
     if (elsewhere) co_return false;
@@ -36,15 +45,15 @@ ring::Task<bool> Recovery::request(journal::JournalMark mark) {
   if (parent == Standing::kExcluded) co_return true;
   if (parent != Standing::kTrusted) co_return parent == Standing::kCovered;
   if (mark.entry.name.empty()) {
-    const Result<void> done = co_await reconciler_.reconcile_root();
-    co_return done.has_value();
+    root_is_marked_ = true;
+    co_return true;
   }
   // Attributes of a directory: what is in it is not meant.
   if (!mark.names && places_.contains(mark.object)) {
     const Standing itself = co_await trust(mark.object);
     if (itself == Standing::kLost) co_return false;
   }
-  reconciler_.request(mark.entry, state::kSinceEver);
+  found_.push_back(std::move(mark.entry));
   co_return true;
 }
 
@@ -133,6 +142,7 @@ void Recovery::note_clean() {
   if (!progress_.running) return;
   progress_ = progress();
   progress_.running = false;
+  reconciler_.distrust_content_of({});
   log_info(
       "what the killed session had marked is compared: {} marks, {} objects looked at, {} bytes "
       "copied",

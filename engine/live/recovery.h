@@ -39,7 +39,7 @@ class Recovery {
   };
   [[nodiscard]] ring::Task<Standing> trust(ObjectId directory);
   [[nodiscard]] ring::Task<Standing> trust_at(ObjectId directory, Location where);
-  [[nodiscard]] ring::Task<bool> request(journal::JournalMark mark);
+  [[nodiscard]] ring::Task<bool> find(journal::JournalMark mark);
   [[nodiscard]] std::optional<std::vector<std::string>> names_to(const ObjectId& directory) const;
   [[nodiscard]] bool is_excluded(const Location& entry) const;
   [[nodiscard]] ring::Task<bool> may_have_other_names(journal::JournalMark mark);
@@ -49,6 +49,8 @@ class Recovery {
   Reconciler& reconciler_;
   std::unordered_map<ObjectId, Location> places_;
   std::unordered_set<Location> names_;  ///< entries that may stand for another object
+  std::vector<Location> found_;         ///< to be reconciled
+  bool root_is_marked_ = false;
   RecoveryProgress progress_;
 };
 

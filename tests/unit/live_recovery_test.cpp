@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <fstream>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "engine/journal/mark_file.h"
@@ -58,12 +59,26 @@ class LiveRecoveryTest : public LiveTest {
     auto content = journal::parse_journal(bytes);
     ASSERT_TRUE(content);
     change(content->owner);
+    write_journal(*content);
+  }
+  void write_journal(const journal::JournalContent& content) const {
     std::string changed;
     journal::JournalWriter writer(1, changed);
-    writer.header(content->owner);
-    for (const auto& place : content->places) writer.place(place);
-    for (const auto& mark : content->marks) writer.mark(mark);
+    writer.header(content.owner);
+    for (const auto& place : content.places) writer.place(place);
+    for (const auto& mark : content.marks) writer.mark(mark);
+    if (content.everything) writer.everything();
     std::ofstream(journal_file(), std::ios::binary) << changed;
+  }
+  [[nodiscard]] journal::JournalContent read_journal() const {
+    std::ifstream in(journal_file(), std::ios::binary);
+    const std::string bytes(std::istreambuf_iterator<char>(in), {});
+    return journal::parse_journal(bytes).value();
+  }
+  [[nodiscard]] ObjectId object(const fs::path& path) const {
+    struct statx found{};
+    EXPECT_EQ(::statx(AT_FDCWD, (source_ / path).c_str(), 0, STATX_INO | STATX_BTIME, &found), 0);
+    return Metadata::from(found).id();
   }
   [[nodiscard]] std::uint64_t recovered_marks() const { return mirror_->status().recovery.marks; }
 };
@@ -109,6 +124,81 @@ TEST_F(LiveRecoveryTest, G1MarksOnAnotherSourceAreNotBelieved) {
   start();
   expect_equal();
   EXPECT_EQ(recovered_marks(), 0U);
+}
+
+/// What a power cut leaves: content that differs, under sizes and times that do not tell it.
+class LiveLostPowerTest : public LiveRecoveryTest {
+ protected:
+  static constexpr int kDirectories = 40;
+
+  void mirror_and_crash(JournalKind kind) {
+    for (int number = 0; number < kDirectories; ++number) {
+      for (const char* name : {"x", "y"}) put_source((sub(number) / name).string(), "aaaa");
+      put_source((other(number) / "f").string(), "aaaa");
+    }
+    start(with(kind));
+    expect_equal();
+    ASSERT_TRUE(eventually_without_marks());
+    crash();
+    for (int number = 0; number < kDirectories; ++number) {
+      const fs::path file = source_ / sub(number) / "x";
+      const auto time = fs::last_write_time(file);
+      std::ofstream(file, std::ios::binary) << "bbbb";
+      fs::last_write_time(file, time);
+    }
+    begin_session_later();
+  }
+  /// Whatever changed did so before the session began, by its times.
+  void begin_session_later() const {
+    constexpr std::chrono::milliseconds kTick(20);
+    std::this_thread::sleep_for(kTick);
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    std::this_thread::sleep_for(kTick);
+    for (const auto& file : fs::directory_iterator(state_)) {
+      if (file.path().extension() != ".session") continue;
+      std::ifstream in(file.path());
+      auto json = nlohmann::json::parse(in);
+      json["since_seconds"] = now.tv_sec;
+      json["since_nanoseconds"] = now.tv_nsec;
+      std::ofstream(file.path()) << json.dump();
+    }
+  }
+  [[nodiscard]] static fs::path sub(int number) { return "new/sub" + std::to_string(number); }
+  [[nodiscard]] static fs::path other(int number) { return "other" + std::to_string(number); }
+};
+
+TEST_F(LiveLostPowerTest, G1WhatAWalkTakesOverIsComparedWithItsContent) {
+  mirror_and_crash(JournalKind::kDurable);
+  journal::JournalContent content = read_journal();
+  const ObjectId root = content.owner.root;
+  content.places.push_back({object("new"), {root, "new"}});
+  for (int number = 0; number < kDirectories; ++number) {
+    const ObjectId directory = object(sub(number));
+    content.places.push_back({directory, {object("new"), sub(number).filename().string()}});
+    content.places.push_back({object(other(number)), {root, other(number).string()}});
+    content.marks.push_back({{directory, "x"}, object(sub(number) / "x"), false});
+  }
+  // From here on the walk of what is new may be under way, while the others are looked for.
+  content.marks.push_back({{root, "new"}, {}, true});
+  for (int number = 0; number < kDirectories; ++number) {
+    content.marks.push_back({{object(other(number)), "f"}, object(other(number) / "f"), false});
+    content.marks.push_back({{object(sub(number)), "y"}, object(sub(number) / "y"), false});
+  }
+  write_journal(content);
+  start(with(JournalKind::kDurable));
+  expect_equal();
+  EXPECT_EQ(recovered_marks(), content.marks.size());
+}
+
+TEST_F(LiveLostPowerTest, G1WithoutMarksAllContentIsCompared) {
+  mirror_and_crash(JournalKind::kDurable);
+  journal::JournalContent content = read_journal();
+  content.everything = true;
+  content.owner.boot = "another";
+  write_journal(content);
+  start(with(JournalKind::kDurable));
+  expect_equal();
 }
 
 /// A state directory that takes no more, and lets nothing go either.
