@@ -54,6 +54,10 @@ std::size_t heap_bytes(const Operation& operation) {
 std::size_t Footprint::heap_bytes() const {
   std::size_t bytes = 0;
   for (const Location& entry : entries()) bytes += bytes_of(entry);
+  if (others_) bytes += sizeof(OtherNames);
+  for (const Location& name : others_ ? others_->known : std::vector<Location>()) {
+    bytes += sizeof(Location) + bytes_of(name);
+  }
   return bytes;
 }
 

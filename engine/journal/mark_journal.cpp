@@ -91,11 +91,12 @@ MarkJournal::Held MarkJournal::begin(const Footprint& footprint) {
     root ? hold(held, {owner_.root, ""}, object, false) : hold_everything(held);
   }
   for (const Location& entry : footprint.entries()) {
-    if (held.count_ == held.entries_.size()) break;  // all is held
+    if (held.count_ == Footprint::kMostEntries) break;  // all is held
     hold(held, entry, names ? ObjectId{} : object, names);
   }
+  if (owner_.durable && footprint.other_names() != nullptr) hold_other_names(held, footprint);
   if (moves && outdated_ > 0) pin(held);
-  if (owner_.durable) wait_until_durable(lock, held);
+  if (owner_.durable) wait_for(lock, held);
   return held;
 }
 
@@ -204,6 +205,21 @@ void MarkJournal::mark_everything(SequenceNumber last) {
   const std::lock_guard lock(mutex_);
   write_everything();
   everything_.last = std::max(everything_.last, last);
+  everything_.noted = round_;
+}
+
+void MarkJournal::note(const Location& entry) {
+  Held held;
+  const std::lock_guard lock(mutex_);
+  hold_itself(held, entry, {}, true);
+  Entry& noted = *held.entries_.front();
+  --noted.under_way;
+  noted.noted = round_;
+}
+
+std::uint64_t MarkJournal::begin_round() {
+  const std::lock_guard lock(mutex_);
+  return ++round_;
 }
 
 void MarkJournal::write_everything() {
@@ -362,8 +378,8 @@ void MarkJournal::retire() {
   retired_ = true;
 }
 
-void MarkJournal::clear_through(SequenceNumber through) {
-  const auto done = rewrite(through);
+void MarkJournal::clear_through(SequenceNumber through, std::uint64_t round) {
+  const auto done = rewrite(Synced{.through = through, .round = round});
   if (!done && done.error().code != ECANCELED) {
     log_warn("the journal of marks stays as long as it is: {}", done.error().message());
   }

@@ -56,11 +56,15 @@ class MarkJournal {
     bool recorded = false;  ///< the file has it
     std::uint32_t under_way = 0;
     SequenceNumber last;         ///< of an operation on it, or later
+    std::uint64_t noted = 0;     ///< the round in which it was noted last
     std::uint64_t position = 0;  ///< how many records there were with the last of it
     bool pinned = false;         ///< see moved_
   };
 
  public:
+  /// Of an object with several names so many are marked beside that of a change, at most.
+  static constexpr std::size_t kMostOtherNames = 4;
+
   /// The marks of one change that is under way.
   class Held {
    public:
@@ -78,7 +82,8 @@ class MarkJournal {
    private:
     friend class MarkJournal;
     MarkJournal* journal_ = nullptr;
-    std::array<Entry*, Footprint::kMostEntries> entries_{};
+    // The entries, the object as a linked one, its other names.
+    std::array<Entry*, Footprint::kMostEntries + 1 + kMostOtherNames> entries_{};
     std::size_t count_ = 0;
     std::uint64_t covers_ = 0;  ///< the epoch of a cover that it counts on; 0: none
   };
@@ -101,9 +106,19 @@ class MarkJournal {
   void lose_places(const Footprint& footprint, SequenceNumber last) noexcept;
   /// Nothing is known any more of what differs; `last`: of operations recorded so far.
   void mark_everything(SequenceNumber last);
+  /// Marks what is going to be changed on the replica though no operation asks for it.
+  void note(const Location& entry);
+  /// Of a durable journal: not all that is marked is on the disk. Whoever is about to change the
+  /// replica for a mark calls wait_until_durable().
+  [[nodiscard]] bool lags() const;
+  void wait_until_durable();
 
-  /// Whatever operations up to `through` did is on the replica's disk. Waits for the file.
-  void clear_through(SequenceNumber through);
+  /// A sync of the replica is about to begin.
+  [[nodiscard]] std::uint64_t begin_round();
+  /// Whatever operations up to `through` did is on the replica's disk; nothing was noted before
+  /// that round which is not. Waits for the file.
+  void clear_through(SequenceNumber through, std::uint64_t round = kAnyRound);
+  static constexpr std::uint64_t kAnyRound = UINT64_MAX;  ///< nothing was noted at all
 
   /// From now on the file is not replaced or removed: it may be the next session's. For a session
   /// that leaves threads behind; before it gives up the pair. Waits for a replacement that is under
@@ -138,8 +153,12 @@ class MarkJournal {
     bool takes_marks = false;      ///< else they go into tail_ until the file has caught up
     bool failed = false;
   };
-  /// Operations up to which what was done is on the replica's disk; none: nothing is.
-  using Through = std::optional<SequenceNumber>;
+  /// What is on the replica's disk; none: nothing is.
+  struct Synced {
+    SequenceNumber through;
+    std::uint64_t round;
+  };
+  using Through = std::optional<Synced>;
   /// What the new file is to lack.
   struct Leaving {
     bool everything = false;
@@ -154,6 +173,8 @@ class MarkJournal {
   /// Whatever covers the directory.
   void hold_itself(Held& held, const Location& where, const ObjectId& object, bool names);
   void hold_everything(Held& held);
+  void hold_other_names(Held& held, const Footprint& footprint);
+  [[nodiscard]] bool is_young(const Location& entry) const;
   static void add(Held& held, Entry& entry);
   void close_covers();
   [[nodiscard]] bool moves_directory(const Footprint& footprint) const;
@@ -170,7 +191,8 @@ class MarkJournal {
   void give_up(const Error& why);
   void remove_file(const Error& why);
   [[nodiscard]] static bool is_needed(const Entry& entry, Through through) {
-    return entry.under_way > 0 || entry.pinned || !through || entry.last > *through;
+    return entry.under_way > 0 || entry.pinned || !through || entry.last > through->through ||
+           entry.noted >= through->round;
   }
   [[nodiscard]] bool is_gone(const ObjectId& directory) const;
 
@@ -182,7 +204,7 @@ class MarkJournal {
   [[nodiscard]] std::string snapshot(Through through, Leaving& leaving);
   void keep_needed(Through through, Leaving& leaving);
   [[nodiscard]] Result<void> catch_up(Through through, Leaving& leaving);
-  void drop(const Leaving& leaving);
+  void drop(Through through, const Leaving& leaving);
   void forget_gone();
   [[nodiscard]] Result<void> take_its_place();
 
@@ -193,7 +215,8 @@ class MarkJournal {
   };
   void commit_loop();
   void commit(std::unique_lock<std::mutex>& lock);
-  void wait_until_durable(std::unique_lock<std::mutex>& lock, const Held& held);
+  void wait_for(std::unique_lock<std::mutex>& lock, const Held& held);
+  void wait_for(std::unique_lock<std::mutex>& lock, std::uint64_t position);
 
   const UniqueFd directory_;
   const JournalOwner owner_;
@@ -208,6 +231,9 @@ class MarkJournal {
   std::unordered_map<Location, Entry> marks_;
   std::unordered_map<ObjectId, Directory> directories_;
   std::vector<ObjectId> gone_;  ///< directories that were removed
+  /// Objects with several names whose content or attributes were changed, as long as their marks
+  /// are needed.
+  std::unordered_map<ObjectId, Entry> linked_;
   Entry everything_;
   bool everything_marked_ = false;
   bool saturated_ = false;  ///< there were too many marks: all is under the one on everything
@@ -215,6 +241,7 @@ class MarkJournal {
   bool given_up_ = false;
   bool rewriting_ = false;
   std::uint64_t generations_ = 0;
+  std::uint64_t round_ = 0;  ///< see begin_round()
 
   // Covers end when the file is replaced, and when a directory moves. A change may be under way
   // that counts on one that has ended: then the names that the directory moved from and to are

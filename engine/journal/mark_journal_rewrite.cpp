@@ -80,7 +80,8 @@ void MarkJournal::keep_needed(Through through, Leaving& leaving) {
   });
 }
 
-void MarkJournal::drop(const Leaving& leaving) {
+void MarkJournal::drop(Through through, const Leaving& leaving) {
+  std::erase_if(linked_, [&](const auto& object) { return !is_needed(object.second, through); });
   if (leaving.everything) everything_marked_ = false;
   for (const Location& where : leaving.marks) marks_.erase(where);
   std::erase_if(marks_, [this](const auto& mark) {
@@ -118,7 +119,7 @@ Result<void> MarkJournal::catch_up(Through through, Leaving& leaving) {
       if (round >= kMostRounds) rest = write_at(fd, std::exchange(bytes, {}), at);
       if (!rest) return rest;
       if (bytes.empty()) {
-        drop(leaving);
+        drop(through, leaving);
         next_.takes_marks = true;
         return {};
       }

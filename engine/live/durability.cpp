@@ -54,6 +54,7 @@ ring::Task<bool> Durability::sync() {
     const std::uint64_t released = state_.released, repaired = state_.repaired;
     const timespec started = objects::file_time_now();
     const auto synced = std::exchange(complete_, std::nullopt);
+    const std::uint64_t round = state_.journal ? state_.journal->begin_round() : 0;
     const int root = replica_root_;
     const int error =
         co_await state_.ring.offload([root]() noexcept { return ::syncfs(root) == 0 ? 0 : errno; });
@@ -66,7 +67,7 @@ ring::Task<bool> Durability::sync() {
       // What was released meanwhile may have been written after the sync, and so may what no
       // operation has asked for.
       const bool all_synced = state_.released == released && state_.repaired == repaired;
-      if (synced && closed && all_synced) clear_marks(std::min(*synced, *closed));
+      if (synced && closed && all_synced) clear_marks(std::min(*synced, *closed), round);
     } else {
       note_failed(error, "syncfs of the replica");
     }
@@ -87,8 +88,9 @@ void Durability::note_good(SequenceNumber applied, std::uint64_t reconciled,
 }
 
 /// Beside all else: whoever waits for the disk does not wait for the journal.
-void Durability::clear_marks(SequenceNumber through) {
+void Durability::clear_marks(SequenceNumber through, std::uint64_t round) {
   cleared_through_ = through;
+  cleared_round_ = round;
   if (state_.journal == nullptr || std::exchange(clearing_, true)) return;
   state_.ring.spawn(clear_marks_meanwhile());
 }
@@ -96,18 +98,19 @@ void Durability::clear_marks(SequenceNumber through) {
 ring::Task<void> Durability::clear_marks_meanwhile() {
   const std::shared_ptr<journal::MarkJournal> kept = state_.journal;
   const int source = source_root_;
-  SequenceNumber done;
+  std::uint64_t round = 0;
   do {
-    done = cleared_through_;
+    const SequenceNumber done = cleared_through_;
+    round = cleared_round_;
     journal::MarkJournal* const journal = kept.get();
-    co_await state_.ring.offload([journal, source, done] {
+    co_await state_.ring.offload([journal, source, done, round] {
       // A power cut may take from the source what the replica has.
       if (journal->is_durable() && ::syncfs(source) != 0) return;
-      journal->clear_through(done);
+      journal->clear_through(done, round);
     });
     const bool slept = co_await state_.ring.sleep(kClearInterval);
     if (!slept) co_return;
-  } while (done < cleared_through_);
+  } while (round < cleared_round_);
   clearing_ = false;
 }
 

@@ -50,7 +50,7 @@ class Durability {
     return durable_ < state_.finished.closed_through() || reconciled_ != state_.reconciled;
   }
 
-  void clear_marks(SequenceNumber through);
+  void clear_marks(SequenceNumber through, std::uint64_t round);
   [[nodiscard]] ring::Task<void> clear_marks_meanwhile();
   [[nodiscard]] ring::Task<bool> sync_suspect();
   [[nodiscard]] ring::Task<void> closes_under_way();
@@ -68,6 +68,7 @@ class Durability {
   ring::Event round_done_;
   std::optional<SequenceNumber> complete_;  ///< applied, with its times, before the next round
   SequenceNumber cleared_through_;          ///< up to where marks may go from the journal
+  std::uint64_t cleared_round_ = 0;         ///< MarkJournal::begin_round()
   bool clearing_ = false;
 };
 

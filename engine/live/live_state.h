@@ -164,6 +164,13 @@ struct LiveState {
     return {new MarkJournal::Held(journal->keep(entry, object)), release};
   }
 
+  /// Before the replica is changed for what is marked: a power cut in the midst of it may leave
+  /// what was neither there before nor is to be.
+  [[nodiscard]] ring::Task<void> marks_are_durable() {
+    if (journal == nullptr || !journal->lags()) co_return;
+    co_await ring.offload([kept = journal] { kept->wait_until_durable(); });
+  }
+
   void count_error(const std::string& line) {
     ++totals.errors;
     totals.last_error = line;

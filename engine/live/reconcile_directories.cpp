@@ -76,6 +76,7 @@ ring::Task<Reconciler::Attempt> Reconciler::directory_held(ObjectId directory) {
 ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
                                                     const state::DirHandle& source,
                                                     const state::DirHandle& replica) {
+  co_await state_.marks_are_durable();
   PassObserver observer(progress_, state_.totals);
   observer.remember_objects();
   const auto found_pair = pair_of(directory, source, replica);

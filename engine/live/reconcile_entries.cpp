@@ -174,6 +174,7 @@ void Reconciler::parent_is_damaged(const Location& entry) {
 /// Yields what the replica has there now, as it was read.
 ring::Task<Result<std::optional<Metadata>>> Reconciler::reconcile_held(
     const Location& entry, const std::optional<Metadata>& now, const state::DirHandle& source) {
+  co_await state_.marks_are_durable();
   auto replica = co_await state_.directories.open_replica(entry.parent);
   if (!replica) {
     parent_is_damaged(entry);

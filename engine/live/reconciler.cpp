@@ -83,6 +83,10 @@ void Reconciler::distrust_content_of(std::vector<journal::JournalMark> marks) {
 }
 
 void Reconciler::request(const Location& entry, SequenceNumber since, state::Origin origin) {
+  // What an operation came to is in the journal since before the source changed; what a walk finds
+  // is below what is marked there.
+  const bool is_new = since == state::kSinceEver && origin == state::Origin::kOperation;
+  if (is_new && state_.journal != nullptr) state_.journal->note(entry);
   const bool queue = state_.marks.request(entry, since, origin);
   release_name(entry);
   if (!queue) return;

@@ -54,10 +54,26 @@ void ChangeLocks::unlock() {
   locks_.reset();
 }
 
+void add_other_names(const Filesystem& fs, Footprint& footprint, const NodeRef& node,
+                     const Metadata& metadata, const Location& but) {
+  const bool linked = !metadata.is_directory() && metadata.nlink > 1;
+  if (!linked || !fs.replicator.writes_ahead()) return;
+  OtherNames others{.object = node->object(), .known = fs.nodes.locations(node), .all = false};
+  std::erase(others.known, but);
+  others.all = metadata.nlink <= others.known.size() + 1;
+  footprint.other_names(std::move(others));
+}
+
 Footprint footprint_of(Filesystem& fs, const NodeRef& node, int fd) {
   Footprint footprint;
   footprint.object(node->object()).change(Footprint::Change::kObject);
-  if (auto where = fs.nodes.location(node)) return std::move(footprint.entry(std::move(*where)));
+  if (auto where = fs.nodes.location(node)) {
+    const bool asks = fs.replicator.writes_ahead() && fs.nodes.may_be_linked(node);
+    const auto metadata = asks ? fs.source.stat(fd) : Metadata{};
+    if (!metadata) return std::move(footprint.name_unknown());
+    add_other_names(fs, footprint, node, *metadata, *where);
+    return std::move(footprint.entry(std::move(*where)));
+  }
   const auto metadata = fs.source.stat(fd);
   const bool has_a_name = !metadata || metadata->nlink > 0;
   return has_a_name ? std::move(footprint.name_unknown()) : std::move(footprint);

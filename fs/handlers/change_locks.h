@@ -42,6 +42,12 @@ void tell_of_directories(Filesystem& fs, const NodeRef& node);
 /// The engine is to compare the file with this node. Under its lock; `fd` is of it.
 void have_compared(Filesystem& fs, const NodeRef& node, int fd);
 
+/// To the footprint of what changes the object under the name `but`, or takes that name from it:
+/// what else the object is called, if the journal has to outlive a power cut. Under its lock, with
+/// what the object was like before.
+void add_other_names(const Filesystem& fs, Footprint& footprint, const NodeRef& node,
+                     const Metadata& metadata, const Location& but);
+
 /// What a change of the object's content or attributes may touch. Under its lock; `fd` is of it.
 [[nodiscard]] Footprint footprint_of(Filesystem& fs, const NodeRef& node, int fd);
 

@@ -26,6 +26,13 @@ Operation describe_removal(Filesystem& fs, const NewName& at, const Child& child
                 .parent_after = parent_after};
 }
 
+Footprint footprint_of(const Filesystem& fs, const NewName& at, const Child& removed) {
+  Footprint footprint = footprint_of(at);
+  footprint.object(removed.node->object());
+  add_other_names(fs, footprint, removed.node, removed.metadata, {at.parent->object(), at.name});
+  return footprint;
+}
+
 /// Removes what the name means while it means `child`; nothing when it came to mean something else.
 Result<std::optional<Settlement>> try_remove(Filesystem& fs, Admission& admission,
                                              const NewName& at, std::optional<Child>& child,
@@ -38,8 +45,7 @@ Result<std::optional<Settlement>> try_remove(Filesystem& fs, Admission& admissio
   // Whoever has it open by O_PATH or as a working directory goes on asking about it.
   SharedFd kept = fs.nodes.descriptor_to_keep(child->node);
   fs.source.let_birth_pass(child->metadata);
-  Recording recording(fs, std::move(admission),
-                      std::move(footprint_of(at).object(child->node->object())));
+  Recording recording(fs, std::move(admission), footprint_of(fs, at, *child));
   if (::unlinkat(parent, at.name, directory ? AT_REMOVEDIR : 0) != 0) {
     auto failed = fail_errno("unlinkat", at.name);
     recording.refused(failed.error().code);

@@ -74,12 +74,16 @@ Rename describe(const Renaming& renaming) {
   return operation;
 }
 
-Footprint footprint_of(const Renaming& renaming) {
+Footprint footprint_of(const Filesystem& fs, const Renaming& renaming) {
   Footprint footprint;
   footprint.object(renaming.moved->node->object());
   if (renaming.replaced) footprint.object(renaming.replaced->node->object());
   footprint.entry({.parent = renaming.from.parent->object(), .name = renaming.from.name});
   footprint.entry({.parent = renaming.to.parent->object(), .name = renaming.to.name});
+  if (renaming.replaced && !renaming.exchanges()) {
+    add_other_names(fs, footprint, renaming.replaced->node, renaming.replaced->metadata,
+                    {.parent = renaming.to.parent->object(), .name = renaming.to.name});
+  }
   return footprint;
 }
 
@@ -129,7 +133,7 @@ Result<std::optional<Settlement>> try_rename(Filesystem& fs, const Caller& calle
     kept = fs.nodes.descriptor_to_keep(renaming.replaced->node);
     if (!renaming.exchanges()) fs.source.let_birth_pass(renaming.replaced->metadata);
   }
-  Recording recording(fs, std::move(admission), footprint_of(renaming));
+  Recording recording(fs, std::move(admission), footprint_of(fs, renaming));
   if (auto renamed = rename_as(fs, caller, renaming); !renamed) {
     recording.refused(renamed.error().code);
     return pass_on(std::move(renamed));

@@ -91,6 +91,7 @@ class Node {
 
   // The rest is guarded by the table's mutex.
   bool learnt_ = false;  ///< the engine knows this directory
+  bool linked_ = false;  ///< it had several names when it was looked at last
   std::uint64_t lookups_ = 0;
   Name name_;  ///< parent is null when no name is known
   std::unique_ptr<std::vector<Name>> more_names_;

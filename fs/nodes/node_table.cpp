@@ -61,7 +61,9 @@ NodeRef NodeTable::make(const Metadata& metadata) {
 NodeRef NodeTable::acquire(const Metadata& metadata) {
   const std::lock_guard lock(mutex_);
   const auto found = by_object_.find(metadata.id());
-  return found == by_object_.end() ? make(metadata) : NodeRef(*this, **found);
+  NodeRef node = found == by_object_.end() ? make(metadata) : NodeRef(*this, **found);
+  node->linked_ = !metadata.is_directory() && metadata.nlink > 1;
+  return node;
 }
 
 NodeRef NodeTable::acquire_new(const Metadata& metadata) {
@@ -186,6 +188,22 @@ std::optional<Location> NodeTable::location(const NodeRef& node) const {
     if (parent.learnt_) return Location{.parent = parent.object(), .name = names.name(i)};
   }
   return std::nullopt;
+}
+
+std::vector<Location> NodeTable::locations(const NodeRef& node) const {
+  const std::lock_guard lock(mutex_);
+  const NodeNames names(*node);
+  std::vector<Location> all;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Node& parent = *names.parent(i);
+    if (parent.learnt_) all.push_back({.parent = parent.object(), .name = names.name(i)});
+  }
+  return all;
+}
+
+bool NodeTable::may_be_linked(const NodeRef& node) const {
+  const std::lock_guard lock(mutex_);
+  return node->linked_ || NodeNames(*node).size() > 1;
 }
 
 /// It has names, and each of them is in a directory that the engine has not heard of.

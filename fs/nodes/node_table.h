@@ -56,6 +56,11 @@ class NodeTable {
   /// A name of the object in a directory that the engine was told of.
   [[nodiscard]] std::optional<Location> location(const NodeRef& node) const;
 
+  /// All of them that are known.
+  [[nodiscard]] std::vector<Location> locations(const NodeRef& node) const;
+  /// False: it has one name at most.
+  [[nodiscard]] bool may_be_linked(const NodeRef& node) const;
+
   /// The engine was told of the directory; of those above it first.
   void set_learnt(const NodeRef& node);
   /// The uppermost directory that the engine has to be told of before it can be told of a change of

@@ -4,13 +4,22 @@
 #include <array>
 #include <cassert>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "mirrorfs/operation.h"
 
 namespace mirrorfs {
+
+/// What else an object is called that is changed under one of its names, or loses one.
+struct OtherNames {
+  ObjectId object;
+  std::vector<Location> known;
+  bool all = false;  ///< it has no others
+};
 
 /// The objects and directory entries that an operation may change. Computed under the locks under
 /// which the source is changed, right before: only there are names stable. It outlives the
@@ -49,6 +58,16 @@ class Footprint {
   /// What differs cannot be found by the entries.
   [[nodiscard]] bool leads_nowhere() const { return leads_nowhere_; }
 
+  /// For a journal that is to outlive a power cut: the name in entries() may be gone then, and what
+  /// was done to the object not. Of the object whose content or attributes may change, or of that
+  /// which loses the last of entries().
+  Footprint& other_names(OtherNames names) {
+    others_ = std::make_shared<const OtherNames>(std::move(names));
+    return *this;
+  }
+  /// Null: it has none, or nobody asked.
+  [[nodiscard]] const OtherNames* other_names() const { return others_.get(); }
+
   /// What may become of what it names.
   enum class Change : unsigned char {
     kNames,    ///< an entry may stand for another object, or for none
@@ -67,6 +86,7 @@ class Footprint {
  private:
   std::array<ObjectId, kMostObjects> objects_{};
   std::array<Location, kMostEntries> entries_{};
+  std::shared_ptr<const OtherNames> others_;
   unsigned char object_count_ = 0, entry_count_ = 0;
   bool leads_nowhere_ = false;
   Change change_ = Change::kNames;
