@@ -168,7 +168,9 @@ struct LiveState {
   /// what was neither there before nor is to be.
   [[nodiscard]] ring::Task<void> marks_are_durable() {
     if (journal == nullptr || !journal->lags()) co_return;
-    co_await ring.offload([kept = journal] { kept->wait_until_durable(); });
+    const std::shared_ptr<journal::MarkJournal> kept = journal;
+    journal::MarkJournal* const marks_on_disk = kept.get();
+    co_await ring.offload([marks_on_disk] { marks_on_disk->wait_until_durable(); });
   }
 
   void count_error(const std::string& line) {

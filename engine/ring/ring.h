@@ -126,6 +126,8 @@ class Ring {
   /// Yields function(), run on a helper thread: for blocking calls that have no opcode.
   template <class F>
   Offload<std::decay_t<F>> offload(F&& function) {
+    // GCC 12 destroys a temporary in a co_await expression twice. Give the function a name.
+    static_assert(std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<F>);
     return Offload<std::decay_t<F>>(*this, std::forward<F>(function));
   }
 
