@@ -83,10 +83,15 @@ ring::Task<Result<void>> Reconciler::walk_directory(ObjectId directory,
   if (!found_pair) co_return std::unexpected(found_pair.error());
   const compare::DirectoryPair& pair = *found_pair;
   const bool is_root = directory == state_.directories.root();
-  const compare::DeferPredicate defer = [this, directory](const std::string& name,
-                                                          const Metadata* in_source,
-                                                          const Metadata* in_replica) {
+  // See lacks_names().
+  const bool trusting = state_.directories.trusting();
+  const compare::DeferPredicate defer = [this, directory, trusting](const std::string& name,
+                                                                    const Metadata* in_source,
+                                                                    const Metadata* in_replica) {
     if (in_source != nullptr && needs_own_reconcile(*in_source)) return true;
+    const bool linked =
+        in_replica != nullptr && !in_replica->is_directory() && in_replica->nlink > 1;
+    if (linked && trusting) return true;
     const bool both_files = in_source != nullptr && in_replica != nullptr &&
                             in_source->is_regular() && in_replica->is_regular();
     if (both_files && distrusted_.contains({directory, name})) return true;

@@ -191,6 +191,28 @@ TEST_F(LiveLostPowerTest, G1WhatAWalkTakesOverIsComparedWithItsContent) {
   EXPECT_EQ(recovered_marks(), content.marks.size());
 }
 
+/// What was done under a name that is gone is found under the others, also where a walk finds that
+/// it is gone.
+TEST_F(LiveRecoveryTest, G1WhatAWalkRemovesMayLiveOnUnderAnotherName) {
+  put_source("old/x", "aaaa");
+  fs::create_directory(source_ / "new");
+  fs::create_hard_link(source_ / "old/x", source_ / "new/x");
+  start(with(JournalKind::kFast));
+  expect_equal();
+  ASSERT_TRUE(eventually_without_marks());
+  crash();
+  std::ofstream(source_ / "new/x", std::ios::binary) << "bbbb";
+  fs::remove(source_ / "new/x");
+  journal::JournalContent content = read_journal();
+  const ObjectId root = content.owner.root;
+  content.places.push_back({object("new"), {root, "new"}});
+  content.marks.push_back({{root, "new"}, {}, true});
+  content.marks.push_back({{object("new"), "x"}, {}, true});
+  write_journal(content);
+  start();
+  expect_equal();
+}
+
 TEST_F(LiveLostPowerTest, G1WithoutMarksAllContentIsCompared) {
   mirror_and_crash(JournalKind::kDurable);
   journal::JournalContent content = read_journal();
