@@ -13,6 +13,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "engine/journal/boot.h"
 #include "engine/journal/json_text.h"
 #include "engine/journal/known_pairs.h"
 #include "engine/journal/small_file.h"
@@ -40,6 +41,14 @@ StartUp<std::filesystem::path> default_directory() {
 // How often signs of life are written, and how much later what was under way then may show.
 constexpr long kLifeInterval = 20'000'000;  // ns
 constexpr long kLifeSlack = 100'000'000;    // ns
+/// How often they go to the disk: what a power cut leaves is as old.
+constexpr long kLifeWrittenBack = 500'000'000;  // ns
+
+/// Of ID.life, as it is on the disk.
+struct SignOfLife {
+  timespec last{};
+  std::array<char, 40> boot{};  ///< boot_id(), ended by a null
+};
 
 timespec later(timespec time, long nanoseconds) {
   time.tv_nsec += nanoseconds;
@@ -261,7 +270,10 @@ void SessionRecord::open_life() {
   const std::string name = pair_.pair_id + ".life";
   life_ = UniqueFd(
       ::openat(directory_.get(), name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  last_life_ = {};
+  last_life_ = life_written_back_ = {};
+  SignOfLife none;
+  boot_id().copy(none.boot.data(), none.boot.size() - 1);
+  static_cast<void>(::pwrite(life_.get(), &none, sizeof none, 0) == sizeof none);
   note_life();
 }
 
@@ -281,15 +293,21 @@ void SessionRecord::note_life() {
   last_life_ = now;
   // A failure costs precision: more is taken for somebody else's.
   static_cast<void>(::pwrite(life_.get(), &now, sizeof now, 0) == sizeof now);
+  if (is_before(now, later(life_written_back_, kLifeWrittenBack))) return;
+  life_written_back_ = now;
+  // Begins to write and does not wait; the kernel alone would after half a minute.
+  static_cast<void>(::sync_file_range(life_.get(), 0, 0, SYNC_FILE_RANGE_WRITE));
 }
 
 std::optional<timespec> last_sign_of_life(int state_directory, const PairRecord& record) {
   const std::string name = record.pair_id + ".life";
   const UniqueFd file(::openat(state_directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  timespec last{};
-  if (!file || ::pread(file.get(), &last, sizeof last, 0) != sizeof last) return std::nullopt;
-  if (is_before(last, record.session.time)) return std::nullopt;  // of an earlier session
-  return later(last, kLifeInterval + kLifeSlack);
+  SignOfLife sign;
+  if (!file || ::pread(file.get(), &sign, sizeof sign, 0) != sizeof sign) return std::nullopt;
+  if (is_before(sign.last, record.session.time)) return std::nullopt;  // of an earlier session
+  const bool same_boot = boot_id() == sign.boot.data();
+  const timespec last = later(sign.last, kLifeInterval + kLifeSlack);
+  return same_boot ? last : later(last, kLifeWrittenBack);
 }
 
 std::vector<Window> foreign_windows(const Pairing& pairing, int state_directory, timespec now) {

@@ -89,7 +89,7 @@ class SessionRecord {
   bool clean_ = false;
   bool disowned_ = false;
   bool compared_ = false;  ///< under the patterns of this session, as after others
-  timespec unclean_since_{}, ended_{}, last_life_{};
+  timespec unclean_since_{}, ended_{}, last_life_{}, life_written_back_{};
   std::optional<timespec> foreign_since_;
 };
 

@@ -84,6 +84,23 @@ class Sessions : public JournalFiles {
   std::optional<Pairing> pairing_;
 };
 
+TEST_F(Sessions, G8APowerCutMayLeaveAnOlderSignOfLife) {
+  ASSERT_TRUE(open_session()->begin(file_time()));
+  const auto since = [&] {
+    const auto record = open_session();
+    const timespec time = foreign(*record).back().since;
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  };
+  const auto killed = since();
+  {
+    std::fstream file(base_ / "state" / (pairing_->id() + ".life"),
+                      std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(sizeof(timespec));
+    file << "another boot";
+  }
+  EXPECT_EQ(since() - killed, std::chrono::milliseconds(500));
+}
+
 TEST_F(Sessions, G1ASessionIsUncleanUntilItEndsCleanly) {
   const timespec start{.tv_sec = 1000, .tv_nsec = 5};
   {
