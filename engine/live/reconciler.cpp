@@ -87,6 +87,10 @@ void Reconciler::request(const Location& entry, SequenceNumber since, state::Ori
   // is below what is marked there.
   const bool is_new = since == state::kSinceEver && origin == state::Origin::kOperation;
   if (is_new && state_.journal != nullptr) state_.journal->note(entry);
+  mark(entry, since, origin);
+}
+
+void Reconciler::mark(const Location& entry, SequenceNumber since, state::Origin origin) {
   const bool queue = state_.marks.request(entry, since, origin);
   release_name(entry);
   if (!queue) return;

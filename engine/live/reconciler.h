@@ -42,6 +42,10 @@ class Reconciler {
   void request(const Location& entry, SequenceNumber since) {
     request(entry, since, state::Origin::kOperation);
   }
+  /// The same for what the last session has marked: the journal has it.
+  void request_again(const Location& entry) {
+    mark(entry, state::kSinceEver, state::Origin::kOperation);
+  }
   /// A call on the replica failed that concerned this entry, which is marked.
   void suspect(const Location& entry, const Error& error) {
     state_.late.failed(entry, error, LateRequests::Clock::now());
@@ -118,6 +122,7 @@ class Reconciler {
   enum class Attempt : std::uint8_t { kDone, kAgain };
 
   void request(const Location& entry, SequenceNumber since, state::Origin origin);
+  void mark(const Location& entry, SequenceNumber since, state::Origin origin);
   void queue_directory(const ObjectId& directory);
   void release_names_in(const ObjectId& directory);
   void retry_root();

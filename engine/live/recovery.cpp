@@ -28,7 +28,7 @@ ring::Task<void> Recovery::begin(journal::JournalContent content) {
     const Result<void> done = co_await reconciler_.reconcile_root();
     all_found = all_found && done.has_value();
   }
-  for (const Location& entry : found_) reconciler_.request(entry, state::kSinceEver);
+  for (const Location& entry : found_) reconciler_.request_again(entry);
   if (!all_found) reconciler_.request_everything();
   places_.clear();
   names_.clear();

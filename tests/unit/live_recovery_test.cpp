@@ -91,6 +91,22 @@ TEST_F(LiveRecoveryTest, G1OnTheSameBootTheMarksAreCompared) {
   EXPECT_EQ(mirror_->status().recovery.objects, 1U);
 }
 
+/// Else the next start would walk what only had other attributes.
+TEST_F(LiveRecoveryTest, AMarkThatIsTakenOverStaysWhatItIs) {
+  lose_a_change(JournalKind::kFast);
+  journal::JournalContent content = read_journal();
+  for (journal::JournalMark& mark : content.marks) mark.names = false;
+  write_journal(content);
+  start();
+  do {
+    content = read_journal();
+    for (const journal::JournalMark& mark : content.marks) {
+      ASSERT_FALSE(mark.names) << mark.entry.name;
+    }
+  } while (!content.marks.empty());
+  expect_equal();
+}
+
 TEST_F(LiveRecoveryTest, G1AfterAnotherBootAFastJournalIsNotBelieved) {
   lose_a_change(JournalKind::kFast);
   change_owner([](journal::JournalOwner& owner) { owner.boot = "another"; });
