@@ -1,6 +1,7 @@
 // Objects with several names: a further name is linked to what the replica has already.
 #include <algorithm>
 
+#include "engine/compare/entry.h"
 #include "engine/live/pass_observer.h"
 #include "engine/live/reconciler.h"
 
@@ -83,8 +84,10 @@ ring::Task<Result<ObjectId>> Reconciler::prepare_links(const Location& entry,
   if (!offered) co_return std::unexpected(offered.error());
   const state::Mark* mark = state_.marks.find(entry);  // none: its directory is given up
   const bool from_walk = mark != nullptr && mark->origin == state::Origin::kWalk;
-  if (!*offered && !from_walk) co_await detach_shared(entry, replica_directory);
-  co_return *offered;
+  if (*offered) co_return *offered;
+  const auto detached = co_await detach_shared(entry, source.id(), from_walk, replica_directory);
+  if (!detached) co_return std::unexpected(detached.error());
+  co_return ObjectId{};
 }
 
 /// The name is a link to `offered` now, but what marked it may have been lost content. Where it
@@ -125,15 +128,22 @@ ring::Task<Result<bool>> Reconciler::is_parted(const Location& entry, int replic
 }
 
 /// What stands there under several names may belong to another source object, whose other names are
-/// right: it must not be taken for this one and be written to.
-ring::Task<void> Reconciler::detach_shared(const Location& entry, int replica_directory) {
+/// right: it must not be taken for this one and be written to. A walk meets the other names too,
+/// but for those of an object that is known to be right elsewhere.
+ring::Task<Result<void>> Reconciler::detach_shared(const Location& entry, const ObjectId& source,
+                                                   bool from_walk, int replica_directory) {
   const char* name = entry.name.c_str();
   const auto there = co_await state_.ring.statx(replica_directory, name);
-  if (!there || there->is_directory() || there->nlink < 2) co_return;
+  if (!there && compare::means_absent(there.error().code)) co_return Result<void>{};
+  if (!there) co_return std::unexpected(there.error());
+  if (there->is_directory() || there->nlink < 2) co_return Result<void>{};
+  const bool may_be_its_own = state_.links.owner_of(there->id()).value_or(source) == source;
+  if (from_walk && may_be_its_own) co_return Result<void>{};
   const auto own_name = co_await is_own_name(entry, replica_directory);
-  if (!own_name || !*own_name) co_return;
+  if (!own_name) co_return std::unexpected(own_name.error());
+  if (!*own_name) co_return Result<void>{};
   const auto removed = co_await state_.writer.unlink(replica_directory, name);
-  if (!removed) state_.count_error(removed.error().message());
+  co_return removed;
 }
 
 }  // namespace mirrorfs::live

@@ -220,7 +220,9 @@ class Reconciler {
       ObjectId offered);
   [[nodiscard]] ring::Task<Result<bool>> is_parted(const Location& entry, int replica_directory,
                                                    ObjectId offered);
-  [[nodiscard]] ring::Task<void> detach_shared(const Location& entry, int replica_directory);
+  [[nodiscard]] ring::Task<Result<void>> detach_shared(const Location& entry,
+                                                       const ObjectId& source, bool from_walk,
+                                                       int replica_directory);
 
   // What is excluded (reconcile_excluded.cpp).
   /// ESTALE: the directory has no path now.

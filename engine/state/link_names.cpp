@@ -30,7 +30,30 @@ void LinkNames::remove_name(const Owner& owner) {
     owners_.at(place.parent).at(place.name).index = owner.index;
   }
   names.pop_back();
-  if (names.empty()) names_.erase(found);
+  if (!names.empty()) return;
+  names_.erase(found);
+  drop_copy(owner.object);
+}
+
+void LinkNames::set_copy(const ObjectId& object, const ObjectId& replica) {
+  if (!contains(object)) return;
+  drop_copy(object);
+  if (const auto before = owner_of(replica)) drop_copy(*before);
+  copies_[object] = replica;
+  copied_[replica] = object;
+}
+
+void LinkNames::drop_copy(const ObjectId& object) {
+  const auto copy = copies_.find(object);
+  if (copy == copies_.end()) return;
+  copied_.erase(copy->second);
+  copies_.erase(copy);
+}
+
+std::optional<ObjectId> LinkNames::owner_of(const ObjectId& replica) const {
+  const auto owner = copied_.find(replica);
+  if (owner == copied_.end()) return std::nullopt;
+  return owner->second;
 }
 
 void LinkNames::release(const Location& name) {
@@ -59,6 +82,8 @@ void LinkNames::clear() {
   split_.clear();
   names_.clear();
   owners_.clear();
+  copies_.clear();
+  copied_.clear();
 }
 
 std::vector<Location> LinkNames::all(const ObjectId& object) const {

@@ -25,6 +25,11 @@ class LinkNames {
   void forget(const ObjectId& object);
   void clear();
 
+  /// What the replica has as the object, for as long as any name is known; no longer what it had.
+  void set_copy(const ObjectId& object, const ObjectId& replica);
+  /// Whose copy this object of the replica is known to be.
+  [[nodiscard]] std::optional<ObjectId> owner_of(const ObjectId& replica) const;
+
   /// The replica has several copies of the object, since its filesystem takes no more names of one:
   /// what changes the object has to be done to each. For as long as any name is known.
   void set_split(const ObjectId& object) { split_.insert(object); }
@@ -46,10 +51,13 @@ class LinkNames {
     std::size_t index = 0;  ///< in its names
   };
   void remove_name(const Owner& owner);
+  void drop_copy(const ObjectId& object);
 
   std::unordered_map<ObjectId, std::vector<Location>> names_;
   std::unordered_map<ObjectId, std::unordered_map<std::string, Owner>> owners_;  ///< by directory
   std::unordered_set<ObjectId> split_;
+  std::unordered_map<ObjectId, ObjectId> copies_;  ///< source → replica, of objects in names_
+  std::unordered_map<ObjectId, ObjectId> copied_;  ///< replica → source
 };
 
 }  // namespace mirrorfs::state

@@ -120,8 +120,11 @@ ring::Task<Result<void>> Applier::run(const Link& link) {
   auto done = co_await writer_.link((*from)->get(), existing->name.c_str(), (*to)->get(),
                                     link.where.name.c_str());
   if (!done) co_return done;
+  const auto copy = co_await ring_.statx((*to)->get(), link.where.name.c_str());
+  if (!copy) co_return std::unexpected(copy.error());
   view_.links.add(link.object, *existing);
   view_.links.add(link.object, link.where);
+  view_.links.set_copy(link.object, copy->id());
   co_return done;
 }
 
