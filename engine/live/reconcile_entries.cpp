@@ -224,7 +224,7 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::reconcile_held(
     if (!done) co_return pass_on(std::move(done));
     co_return result->source;
   }
-  if (linked) state_.links.add(result->source->id(), entry);
+  if (linked) note_copy(result->source->id(), entry);
   if (offered && result->source) {
     auto compared = co_await compare_linked(entry, *result->source, pair, offered);
     co_return compared;

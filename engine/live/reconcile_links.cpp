@@ -90,6 +90,12 @@ ring::Task<Result<ObjectId>> Reconciler::prepare_links(const Location& entry,
   co_return ObjectId{};
 }
 
+/// The name was reconciled: it is one of the object's, and what it was linked to is its copy.
+void Reconciler::note_copy(const ObjectId& object, const Location& name) {
+  state_.links.add(object, name);
+  if (const auto place = hardlinks_.find(object)) state_.links.set_copy(object, place->replica);
+}
+
 /// The name is a link to `offered` now, but what marked it may have been lost content. Where it
 /// could not be linked it is an object of its own, and the other names have to follow it.
 ring::Task<Result<std::optional<Metadata>>> Reconciler::compare_linked(
@@ -113,6 +119,7 @@ ring::Task<Result<std::optional<Metadata>>> Reconciler::compare_linked(
     }
   }
   if (!result) co_return pass_on(std::move(result));
+  if (state_.links.has(id, entry)) note_copy(id, entry);
   follow_refusals(entry, id, observer.refusal_of(entry.name));
   co_return result->source;
 }

@@ -218,6 +218,7 @@ class Reconciler {
   [[nodiscard]] ring::Task<Result<std::optional<Metadata>>> compare_linked(
       const Location& entry, const Metadata& source, const compare::DirectoryPair& pair,
       ObjectId offered);
+  void note_copy(const ObjectId& object, const Location& name);
   [[nodiscard]] ring::Task<Result<bool>> is_parted(const Location& entry, int replica_directory,
                                                    ObjectId offered);
   [[nodiscard]] ring::Task<Result<void>> detach_shared(const Location& entry,
