@@ -109,16 +109,18 @@ bool has_nothing_to_flush(const Filesystem& fs, const OpenFile& open) {
 /// Everything is known of the handle before the kernel is: RELEASE may come at once.
 OpenFile& prepare(Filesystem& fs, const Caller& caller, const NodeRef& node, Opened opened,
                   fuse_file_info& file) {
-  auto open = std::make_unique<OpenFile>(OpenFile{
-      .node = node, .fd = std::move(opened.fd), .flags = file.flags, .appends = opened.appends});
+  auto open = std::make_unique<OpenFile>(node, std::move(opened.fd), file.flags, opened.appends);
   file.noflush = has_nothing_to_flush(fs, *open) ? 1U : 0U;
   OpenFile& kept = *open;
   file.fh = reinterpret_cast<std::uint64_t>(&kept);
   fs.open_files.keep(std::move(open));
   const auto way = enter_as(fs, caller, kept);
   kept.way = way.decision;
+  kept.opening = way.decision.path == DataPath::kDirectIo;
   file.backing_id = way.backing.value;
-  file.direct_io = way.decision.path == DataPath::kPassthroughDirectIo ? 1U : 0U;
+  const bool uncached = way.decision.path == DataPath::kPassthroughDirectIo ||
+                        way.decision.path == DataPath::kDirectIo;
+  file.direct_io = uncached ? 1U : 0U;
   if (way.decision.unseen != Unseen::kNothing) {
     fs.captures.opened(fs, node, kept.fd, way.decision.unseen);
   }
@@ -132,7 +134,7 @@ void close_file(Filesystem& fs, OpenFile& open) {
   if (closed->way.unseen != Unseen::kNothing) {
     fs.captures.released(fs, closed->node, closed->way.unseen);
   } else {
-    fs.open_modes.leave(*closed->node, closed->way.path);
+    fs.open_modes.leave(*closed->node, closed->way.path, closed->opening);
   }
   fs.nodes.take_back_descriptor(closed->node, closed->fd);
   if (!closed->writable()) return;
