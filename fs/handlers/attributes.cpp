@@ -56,27 +56,42 @@ Result<void> truncate_file(Change& change) {
   return {};
 }
 
+/// A descriptor that is open for reading or writing is changed itself, without a look-up of a name;
+/// O_PATH ones refuse that (EBADF).
+template <class Itself, class ByName>
+int on_descriptor(const Change& change, const Itself& itself, const ByName& by_name) {
+  if (change.node->is_regular()) {
+    const int done = itself();
+    if (done == 0 || errno != EBADF) return done;
+  }
+  return by_name();
+}
+
 // A chown takes the set-user-id bit away from anyone, even one that names no owner.
 Result<void> change_owner(Change& change) {
   const uid_t uid = change.asks(FUSE_SET_ATTR_UID) ? change.wanted.st_uid : static_cast<uid_t>(-1);
   const gid_t gid = change.asks(FUSE_SET_ATTR_GID) ? change.wanted.st_gid : static_cast<gid_t>(-1);
   const bool matters = set_gid_is_for_members(change.node->known_mode());
   const InGroupsOf as_caller(change.fs.own, change.caller, matters);
-  if (::fchownat(change.fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
-    return fail_errno("fchownat");
-  }
+  const int done = on_descriptor(
+      change, [&] { return ::fchown(change.fd, uid, gid); },
+      [&] { return ::fchownat(change.fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW); });
+  if (done != 0) return fail_errno("fchown");
   change.changed |= SetAttributes::kOwner | SetAttributes::kMode;
   return {};
 }
 
-// fchmod(2) refuses O_PATH descriptors; fchmodat2 is of Linux 6.6 only.
+// fchmodat2 is of Linux 6.6 only.
 Result<void> change_mode(Change& change) {
   if (change.node->type() == S_IFLNK) return fail(EOPNOTSUPP, "chmod");
-  const DescriptorName name(change.fd);
-  if (::fchmodat(change.fs.source.process_folder(), name.c_str(), change.wanted.st_mode & 07777,
-                 0) != 0) {
-    return fail_errno("fchmodat");
-  }
+  const mode_t mode = change.wanted.st_mode & 07777;
+  const int done = on_descriptor(
+      change, [&] { return ::fchmod(change.fd, mode); },
+      [&] {
+        const DescriptorName name(change.fd);
+        return ::fchmodat(change.fs.source.process_folder(), name.c_str(), mode, 0);
+      });
+  if (done != 0) return fail_errno("fchmod");
   change.changed |= SetAttributes::kMode;
   return {};
 }
@@ -91,8 +106,11 @@ Result<void> change_times(Change& change) {
   const timespec times[2] = {
       wanted_time(change, change.wanted.st_atim, FUSE_SET_ATTR_ATIME, FUSE_SET_ATTR_ATIME_NOW),
       wanted_time(change, change.wanted.st_mtim, FUSE_SET_ATTR_MTIME, FUSE_SET_ATTR_MTIME_NOW)};
-  if (::utimensat(change.fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
-    return fail_errno("utimensat");
+  const int done = on_descriptor(
+      change, [&] { return ::futimens(change.fd, times); },
+      [&] { return ::utimensat(change.fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW); });
+  if (done != 0) {
+    return fail_errno("futimens");
   }
   change.changed |= SetAttributes::kTimes;
   return {};

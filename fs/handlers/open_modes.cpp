@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "fs/handlers/writer.h"
 #include "mirrorfs/log.h"
 
 namespace mirrorfs::fs {
@@ -21,6 +22,22 @@ struct BackingMap {
 constexpr unsigned kFuseDevice = 229;
 constexpr unsigned long kBackingOpen = _IOW(kFuseDevice, 1, BackingMap);
 constexpr unsigned long kBackingClose = _IOW(kFuseDevice, 2, std::uint32_t);
+
+/// Its number, or a negative errno.
+int announce(int device, const OpenModes::File& file) {
+  const BackingMap map{.fd = file.fd};
+  const auto open = [&] {
+    const int id = ::ioctl(device, kBackingOpen, &map);
+    return id > 0 ? id : -errno;
+  };
+  if (file.writer == nullptr) return open();
+  if (file.writer->uid == 0) {
+    const WithReserve scope(file.own);
+    return open();
+  }
+  const AsWriter scope(file.own, {.caller = *file.writer});
+  return open();
+}
 
 bool is_passed(DataPath path) {
   return path == DataPath::kPassthrough || path == DataPath::kPassthroughDirectIo;
@@ -40,7 +57,7 @@ std::uint32_t& OpenModes::Opens::of(DataPath path) {
   return path == DataPath::kDirectIo ? direct : cached;
 }
 
-OpenModes::Way OpenModes::enter(Node& node, OpenFacts facts, int fd) {
+OpenModes::Way OpenModes::enter(Node& node, OpenFacts facts, const File& file) {
   Shard& shard = shard_of(node);
   const std::lock_guard lock(shard.mutex);
   Opens& opens = shard.opens[node.id().value];
@@ -50,7 +67,7 @@ OpenModes::Way OpenModes::enter(Node& node, OpenFacts facts, int fd) {
   if (facts.access == AccessMode::kReadWrite) node.was_updated = true;
   OpenDecision decision = decide_open(facts);
   if (is_passed(decision.path) && !opens.backing) {
-    opens.backing = open_backing(fd);
+    opens.backing = open_backing(file);
     facts.passthrough_available = false;
     if (!opens.backing) decision = decide_open(facts);
   }
@@ -80,11 +97,10 @@ void OpenModes::leave(const Node& node, DataPath path, bool opening) {
 
 /// Refused by the kind of filesystem (ELOOP: it is stacked on others, as overlayfs), or for all
 /// (EPERM: without CAP_SYS_ADMIN outside of user namespaces).
-BackingId OpenModes::open_backing(int fd) {
-  const BackingMap map{.fd = fd};
-  const int id = ::ioctl(device_, kBackingOpen, &map);
+BackingId OpenModes::open_backing(const File& file) {
+  const int id = announce(device_, file);
   if (id > 0) return {id};
-  const int code = errno;
+  const int code = -id;
   refused_.fetch_add(1, std::memory_order_relaxed);
   if (last_refusal_.exchange(code) != code) {
     log_info("kernel passthrough is refused, so the data goes through the daemon: {}",

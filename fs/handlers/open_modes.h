@@ -7,6 +7,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "fs/handlers/credentials.h"
 #include "fs/io_policy/open_decision.h"
 #include "fs/nodes/node.h"
 
@@ -37,9 +38,17 @@ class OpenModes {
     allowed_ = true;
   }
 
-  /// Decides, with `facts` completed by what is open already; `fd` is the source's file. An open
-  /// that this returned for is to be ended by leave().
-  [[nodiscard]] Way enter(Node& node, OpenFacts facts, int fd);
+  /// The source's file. The kernel writes to it as whoever announced it: blocks are taken, and
+  /// quotas kept to, as by write_as(). Of an inode that is written so, that is the writer.
+  struct File {
+    int fd = -1;
+    const Credentials& own;
+    const Caller* writer = nullptr;  ///< none: it is opened to be read
+  };
+
+  /// Decides, with `facts` completed by what is open already. An open that this returned for is to
+  /// be ended by leave().
+  [[nodiscard]] Way enter(Node& node, OpenFacts facts, const File& file);
   /// A request came for an open for direct I/O, so the kernel has done it; once for each.
   void entered(const Node& node);
   /// `opening`: without a call of entered().
@@ -65,7 +74,7 @@ class OpenModes {
   static constexpr std::size_t kShards = 16;
 
   [[nodiscard]] Shard& shard_of(const Node& node) { return shards_[node.id().value % kShards]; }
-  [[nodiscard]] BackingId open_backing(int fd);
+  [[nodiscard]] BackingId open_backing(const File& file);
   void close_backing(BackingId id) const;
 
   std::array<Shard, kShards> shards_;

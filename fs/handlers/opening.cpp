@@ -77,21 +77,6 @@ OpenFacts facts_of(const Filesystem& fs, const NodeRef& node, int flags) {
           .expects_large = expects_large(fs, node, flags)};
 }
 
-/// The kernel writes to the backing file as whoever announced it: blocks are taken, and quotas
-/// kept to, as by write_as(). Of an inode that is written so, that is the writer.
-OpenModes::Way enter_as(Filesystem& fs, const Caller& caller, const OpenFile& open) {
-  const OpenFacts facts = facts_of(fs, open.node, open.flags);
-  Node& node = *open.node;
-  const int fd = open.fd->get();
-  if (!open.writable()) return fs.open_modes.enter(node, facts, fd);
-  if (caller.uid == 0) {
-    const WithReserve scope(fs.own);
-    return fs.open_modes.enter(node, facts, fd);
-  }
-  const AsWriter scope(fs.own, {.caller = caller});
-  return fs.open_modes.enter(node, facts, fd);
-}
-
 /// An open descriptor of the source.
 struct Opened {
   SharedFd fd;
@@ -114,7 +99,9 @@ OpenFile& prepare(Filesystem& fs, const Caller& caller, const NodeRef& node, Ope
   OpenFile& kept = *open;
   file.fh = reinterpret_cast<std::uint64_t>(&kept);
   fs.open_files.keep(std::move(open));
-  const auto way = enter_as(fs, caller, kept);
+  const auto way = fs.open_modes.enter(
+      *node, facts_of(fs, node, kept.flags),
+      {.fd = kept.fd->get(), .own = fs.own, .writer = kept.writable() ? &caller : nullptr});
   kept.way = way.decision;
   kept.opening = way.decision.path == DataPath::kDirectIo;
   file.backing_id = way.backing.value;
@@ -195,7 +182,7 @@ Result<Changed<Created>> create_file(Filesystem& fs, Admission admission, const 
   ChangeLocks locks(fs, at.parent);
   const int directory = at.directory->get();
   keep_but_for_names(fs, at.parent, locks.take_seen());
-  const bool inherits = has_default_acl(fs, directory);
+  const bool inherits = has_default_acl(fs, *at.parent, directory);
   Recording recording(fs, std::move(admission), footprint_of(at));
   auto fd = [&]() -> Result<UniqueFd> {
     const AsCaller as_caller(fs.own, caller);
@@ -266,7 +253,10 @@ void handle_tmpfile(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, mod
   if (!node) return request.error(node.error());
   const auto directory = fs.nodes.descriptor(*node);
   if (!directory) return request.error(directory.error());
-  const bool inherits = has_default_acl(fs, (*directory)->get());
+  const bool inherits = [&] {
+    const NodeLocks locks(*node);
+    return has_default_acl(fs, **node, (*directory)->get());
+  }();
   auto fd = [&]() -> Result<UniqueFd> {
     const AsCaller as_caller(fs.own, caller);
     if (!as_caller.ok()) return fail(EPERM, "setfsuid");
