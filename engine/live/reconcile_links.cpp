@@ -14,21 +14,21 @@ constexpr std::uint32_t kUnknownNumberOfNames = 1U << 30;
 
 /// A session that trusts the replica has not met all names of an object. One of them cannot be
 /// reconciled alone: the others would keep what it had. Where the source has the name no more, or
-/// for an object that has no other, the replica's object tells that what was changed under the name
-/// lives on under others.
+/// for something else, a directory too, the replica's object tells that what was changed under the
+/// name lives on under others.
 ring::Task<bool> Reconciler::lacks_names(const Location& entry, const Metadata* source) {
-  if (!state_.directories.trusting() || (source != nullptr && !has_copy(*source))) {
-    co_return false;
-  }
+  if (!state_.directories.trusting()) co_return false;
   std::size_t met = 0;
-  if (source != nullptr) {
+  if (source != nullptr && has_copy(*source)) {
     met = state_.links.count(source->id()) + (state_.links.has(source->id(), entry) ? 0 : 1);
     if (met < source->nlink) co_return true;
   }
   const auto replica = co_await state_.directories.open_replica(entry.parent);
   if (!replica) co_return false;  // the reconcile finds the same
   const auto there = co_await state_.ring.statx((*replica)->get(), entry.name.c_str());
-  co_return there && !there->is_directory() && there->nlink > 1 && there->nlink > met;
+  if (!there || there->is_directory()) co_return false;
+  const bool its_own = source != nullptr && state_.links.owner_of(there->id()) == source->id();
+  co_return there->nlink > (its_own ? met : 1);
 }
 
 /// The replica's object under this name; nothing: it is not there, or of another type.

@@ -229,6 +229,26 @@ TEST_F(LiveRecoveryTest, G1WhatAWalkRemovesMayLiveOnUnderAnotherName) {
   expect_equal();
 }
 
+/// The same where a directory stands there now.
+TEST_F(LiveRecoveryTest, G1WhatADirectoryReplacesMayLiveOnUnderAnotherName) {
+  put_source("old/x", "aaaa");
+  fs::create_directory(source_ / "new");
+  fs::create_hard_link(source_ / "old/x", source_ / "new/x");
+  start(with(JournalKind::kFast));
+  expect_equal();
+  ASSERT_TRUE(eventually_without_marks());
+  crash();
+  std::ofstream(source_ / "new/x", std::ios::binary) << "bbbb";
+  fs::remove(source_ / "new/x");
+  fs::create_directory(source_ / "new/x");
+  journal::JournalContent content = read_journal();
+  content.places.push_back({object("new"), {content.owner.root, "new"}});
+  content.marks.push_back({{object("new"), "x"}, {}, true});
+  write_journal(content);
+  start();
+  expect_equal();
+}
+
 TEST_F(LiveLostPowerTest, G1WithoutMarksAllContentIsCompared) {
   mirror_and_crash(JournalKind::kDurable);
   journal::JournalContent content = read_journal();
