@@ -16,8 +16,22 @@ void LinkNames::add(const ObjectId& object, const Location& name) {
 void LinkNames::rename(const ObjectId& object, const Location& from, const Location& to) {
   release(to);
   if (!contains(object)) return;
+  const auto copy = copy_of(object);
   release(from);
   add(object, to);
+  if (copy) set_copy(object, *copy);
+}
+
+void LinkNames::exchange(const ObjectId& one, const Location& its_name, const ObjectId& other,
+                         const Location& other_name) {
+  const bool known = contains(one), other_known = contains(other);
+  const auto copy = copy_of(one), other_copy = copy_of(other);
+  release(its_name);
+  release(other_name);
+  if (known) add(one, other_name);
+  if (other_known) add(other, its_name);
+  if (copy) set_copy(one, *copy);
+  if (other_copy) set_copy(other, *other_copy);
 }
 
 /// The last one takes its place: an object may have tens of thousands.
@@ -48,6 +62,12 @@ void LinkNames::drop_copy(const ObjectId& object) {
   if (copy == copies_.end()) return;
   copied_.erase(copy->second);
   copies_.erase(copy);
+}
+
+std::optional<ObjectId> LinkNames::copy_of(const ObjectId& object) const {
+  const auto copy = copies_.find(object);
+  if (copy == copies_.end()) return std::nullopt;
+  return copy->second;
 }
 
 std::optional<ObjectId> LinkNames::owner_of(const ObjectId& replica) const {

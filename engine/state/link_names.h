@@ -20,6 +20,9 @@ class LinkNames {
   /// A name belongs to one object: it is taken from another that had it.
   void add(const ObjectId& object, const Location& name);
   void rename(const ObjectId& object, const Location& from, const Location& to);
+  /// Both names at once: releasing one would lose the other.
+  void exchange(const ObjectId& one, const Location& its_name, const ObjectId& other,
+                const Location& other_name);
   void release(const Location& name);
   void release_directory(const ObjectId& directory);
   void forget(const ObjectId& object);
@@ -27,6 +30,7 @@ class LinkNames {
 
   /// What the replica has as the object, for as long as any name is known; no longer what it had.
   void set_copy(const ObjectId& object, const ObjectId& replica);
+  [[nodiscard]] std::optional<ObjectId> copy_of(const ObjectId& object) const;
   /// Whose copy this object of the replica is known to be.
   [[nodiscard]] std::optional<ObjectId> owner_of(const ObjectId& replica) const;
 

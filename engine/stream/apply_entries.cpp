@@ -133,8 +133,8 @@ ring::Task<Result<void>> Applier::run(const Unlink& unlink) {
   if (!parent) co_return pass_on(std::move(parent));
   auto done = co_await writer_.unlink((*parent)->get(), unlink.where.name.c_str());
   if (!done) co_return done;
-  view_.links.release(unlink.where);
   if (unlink.last_link) {
+    view_.links.release(unlink.where);
     view_.links.forget(unlink.object);
     view_.files.erase(unlink.object);
     co_return done;
@@ -142,6 +142,7 @@ ring::Task<Result<void>> Applier::run(const Unlink& unlink) {
   const bool other_is_mirrored =
       unlink.other_name && !view_.directories.excludes(*unlink.other_name, false);
   if (other_is_mirrored) view_.links.add(unlink.object, *unlink.other_name);
+  view_.links.release(unlink.where);
   view_.files.lost_name(unlink.object, unlink.where, view_.links.any(unlink.object));
   co_return done;
 }
@@ -167,12 +168,8 @@ void Applier::moved(const ObjectId& object, mode_t type, const Location& from, c
   }
 }
 
-/// Both names at once: releasing one would lose the other.
 void Applier::exchanged(const Rename& rename) {
-  const bool had_links = view_.links.contains(rename.object);
-  const bool other_had_links = view_.links.contains(*rename.replaced);
-  view_.links.release(rename.from);
-  view_.links.release(rename.to);
+  view_.links.exchange(rename.object, rename.from, *rename.replaced, rename.to);
   const bool one = stands_at(rename.object, rename.from);
   const bool other = stands_at(*rename.replaced, rename.to);
   if (one && other) view_.directories.exchanged(rename.object, *rename.replaced);
@@ -180,8 +177,6 @@ void Applier::exchanged(const Rename& rename) {
   if (other && !one) view_.directories.moved(*rename.replaced, rename.from);
   view_.files.moved(rename.object, rename.to);
   view_.files.moved(*rename.replaced, rename.from);
-  if (had_links) view_.links.add(rename.object, rename.to);
-  if (other_had_links) view_.links.add(*rename.replaced, rename.from);
 }
 
 /// Where types decide what is excluded, what is left alone may have the name of what is mirrored.

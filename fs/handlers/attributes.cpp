@@ -233,7 +233,7 @@ void handle_setattr(FuseRequest& request, Filesystem& fs, Admission admission, f
                 .node = *node,
                 .wanted = *wanted,
                 .to_set = to_set,
-                .file = file != nullptr ? &entered_file(fs, *file) : nullptr,
+                .file = file != nullptr ? &open_file(*file) : nullptr,
                 .fd = (*fd)->get()};
   auto changed = set_attributes(change, std::move(admission));
   if (!changed) return request.error(changed.error());

@@ -5,9 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
-#include <chrono>
 
 #include "fs/handlers/foresight.h"
 #include "fs/handlers/handlers.h"
@@ -58,7 +56,7 @@ Result<Changed<Entry>> make_child(Filesystem& fs, const Caller& caller, Admissio
   ChangeLocks locks(fs, at.parent);
   const int directory = at.directory->get();
   keep_but_for_names(fs, at.parent, locks.take_seen());
-  const bool inherits = has_default_acl(fs, *at.parent, directory);
+  const bool inherits = has_default_acl(fs, directory);
   Recording recording(fs, std::move(admission), footprint_of(at));
   {
     const AsCaller as_caller(fs.own, caller);
@@ -79,10 +77,7 @@ Result<Changed<Entry>> make_child(Filesystem& fs, const Caller& caller, Admissio
   if (is_directory) {
     fs.nodes.set_learnt(entry.node);
     entry.node->lookup_missed = true;  // nothing is in it yet
-    if (!inherits) {
-      note_no_default_acl(fs, *entry.node);
-      keep_seen(fs, entry.node, remember(fs, entry.node, entry.metadata));
-    }
+    if (!inherits) keep_seen(fs, entry.node, remember(fs, entry.node, entry.metadata));
   }
   if (inherits && !entry.metadata.is_symlink()) {
     auto fd = fs.nodes.descriptor(entry.node);
@@ -111,19 +106,8 @@ mode_t creation_mode(const Caller& caller, mode_t mode, bool parent_has_default_
   return parent_has_default_acl ? mode : mode & ~caller.umask;
 }
 
-bool has_default_acl(Filesystem& fs, Node& directory, int fd) {
-  if (std::chrono::steady_clock::now() < directory.no_default_acl_until) return false;
-  if (fs.xattrs.has(fd, kDefaultAcl)) return true;
-  note_no_default_acl(fs, directory);
-  return false;
-}
-
-void note_no_default_acl(const Filesystem& fs, Node& directory) {
-  using Clock = std::chrono::steady_clock;
-  constexpr double kAnHour = 3600;
-  const std::chrono::duration<double> timeout(std::min(fs.options.attr_timeout, kAnHour));
-  directory.no_default_acl_until =
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(timeout);
+bool has_default_acl(Filesystem& fs, int directory) {
+  return fs.xattrs.has(directory, kDefaultAcl);
 }
 
 Entry adopt_new(Filesystem& fs, const NewName& at, const Metadata& metadata) {

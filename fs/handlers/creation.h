@@ -19,10 +19,7 @@ struct NewName {
 /// The mode to create with: FUSE_DONT_MASK leaves the umask to us, and it does not apply where the
 /// directory has a default ACL (acl(5), umask(2)). Ours is 0.
 [[nodiscard]] mode_t creation_mode(const Caller& caller, mode_t mode, bool parent_has_default_acl);
-/// Under the directory's lock; `fd` is its descriptor.
-[[nodiscard]] bool has_default_acl(Filesystem& fs, Node& directory, int fd);
-/// It was just made, or looked at: it has none.
-void note_no_default_acl(const Filesystem& fs, Node& directory);
+[[nodiscard]] bool has_default_acl(Filesystem& fs, int directory);
 
 /// What making an object of that name may touch.
 [[nodiscard]] Footprint footprint_of(const NewName& at);

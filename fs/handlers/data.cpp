@@ -118,8 +118,8 @@ Result<Changed<std::size_t>> write_file(Filesystem& fs, Admission admission, Wri
 
 void handle_read(FuseRequest& request, Filesystem& fs, fuse_ino_t id, std::size_t size,
                  off_t offset, fuse_file_info* file) {
-  (void)id;
-  request.file_range(entered_file(fs, *file).fd->get(), offset, size);
+  (void)fs, (void)id;
+  request.file_range(open_file(*file).fd->get(), offset, size);
 }
 
 // The one copy of a write's data in the daemon: it is written from here and then belongs to the
@@ -139,9 +139,9 @@ void handle_write(FuseRequest& request, Filesystem& fs, Admission admission, fus
                   OwnedBytes data, off_t offset, fuse_file_info* file) {
   (void)id;
   const Caller caller = request.caller();
-  if (entered_file(fs, *file).synchronous()) fs.captures.capture_written(fs);
+  if (open_file(*file).synchronous()) fs.captures.capture_written(fs);
   auto written = write_file(fs, std::move(admission),
-                            {.file = entered_file(fs, *file),
+                            {.file = open_file(*file),
                              .caller = caller,
                              .data = std::move(data),
                              .offset = offset,
@@ -158,7 +158,7 @@ void handle_write(FuseRequest& request, Filesystem& fs, Admission admission, fus
 void handle_fsync(FuseRequest& request, Filesystem& fs, Admission admission, fuse_ino_t id,
                   int data_only, fuse_file_info* file) {
   (void)id;
-  const OpenFile& open = entered_file(fs, *file);
+  const OpenFile& open = open_file(*file);
   if ((data_only != 0 ? ::fdatasync(open.fd->get()) : ::fsync(open.fd->get())) != 0) {
     return request.error(errno);
   }
@@ -170,8 +170,8 @@ void handle_fsync(FuseRequest& request, Filesystem& fs, Admission admission, fus
 // own position is of no use, so that several threads may move it.
 void handle_lseek(FuseRequest& request, Filesystem& fs, fuse_ino_t id, off_t offset, int whence,
                   fuse_file_info* file) {
-  (void)id;
-  const off_t found = ::lseek(entered_file(fs, *file).fd->get(), offset, whence);
+  (void)fs, (void)id;
+  const off_t found = ::lseek(open_file(*file).fd->get(), offset, whence);
   if (found < 0) return request.error(errno);
   request.position(found);
 }

@@ -44,8 +44,6 @@ struct OpenFile {
   int flags = 0;         ///< as the application gave them
   bool appends = false;  ///< the descriptor has O_APPEND after all
   OpenDecision way = {};
-  /// For direct I/O: no request has shown yet that the kernel has done the open.
-  std::atomic<bool> opening = false;
   [[nodiscard]] bool writable() const { return (flags & O_ACCMODE) != O_RDONLY; }
   [[nodiscard]] bool written_whole() const {
     return (flags & O_ACCMODE) == O_WRONLY && (flags & (O_CREAT | O_TRUNC)) != 0;
@@ -95,13 +93,6 @@ struct Filesystem {
 
 [[nodiscard]] inline OpenFile& open_file(const fuse_file_info& file) {
   return *reinterpret_cast<OpenFile*>(file.fh);
-}
-
-/// Of a request that needs it open: so the kernel has done the open.
-[[nodiscard]] inline OpenFile& entered_file(Filesystem& fs, const fuse_file_info& file) {
-  OpenFile& open = open_file(file);
-  if (open.opening && open.opening.exchange(false)) fs.open_modes.entered(*open.node);
-  return open;
 }
 
 /// Whether the change is to clear set-id bits (FUSE_HANDLE_KILLPRIV_V2). libfuse before

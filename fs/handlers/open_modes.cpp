@@ -39,60 +39,44 @@ int announce(int device, const OpenModes::File& file) {
   return open();
 }
 
-bool is_passed(DataPath path) {
-  return path == DataPath::kPassthrough || path == DataPath::kPassthroughDirectIo;
+OpenedAs opened_as(std::uint32_t cached, std::uint32_t passthrough) {
+  if (passthrough > 0) return OpenedAs::kPassthrough;
+  return cached > 0 ? OpenedAs::kCached : OpenedAs::kNotOpen;
 }
 
 }  // namespace
-
-OpenedAs OpenModes::Opens::as() const {
-  if (passthrough > 0) return OpenedAs::kPassthrough;
-  if (cached > 0) return OpenedAs::kCached;
-  if (opening > 0) return OpenedAs::kOpening;
-  return direct > 0 ? OpenedAs::kDirectIo : OpenedAs::kNotOpen;
-}
-
-std::uint32_t& OpenModes::Opens::of(DataPath path) {
-  if (is_passed(path)) return passthrough;
-  return path == DataPath::kDirectIo ? direct : cached;
-}
 
 OpenModes::Way OpenModes::enter(Node& node, OpenFacts facts, const File& file) {
   Shard& shard = shard_of(node);
   const std::lock_guard lock(shard.mutex);
   Opens& opens = shard.opens[node.id().value];
-  facts.opened_as = opens.as();
+  facts.opened_as = opened_as(opens.cached, opens.passthrough);
   facts.passthrough_available = facts.passthrough_available && allowed_;
   facts.was_updated = node.was_updated;
   if (facts.access == AccessMode::kReadWrite) node.was_updated = true;
   OpenDecision decision = decide_open(facts);
-  if (is_passed(decision.path) && !opens.backing) {
+  if (decision.path != DataPath::kThroughDaemon && !opens.backing) {
     opens.backing = open_backing(file);
     facts.passthrough_available = false;
     if (!opens.backing) decision = decide_open(facts);
   }
-  ++opens.of(decision.path);
-  if (decision.path == DataPath::kDirectIo) ++opens.opening;
-  if (!is_passed(decision.path)) return {decision, {}};
+  if (decision.path == DataPath::kThroughDaemon) {
+    ++opens.cached;
+    return {decision, {}};
+  }
+  ++opens.passthrough;
   passed_.fetch_add(1, std::memory_order_relaxed);
   return {decision, opens.backing};
 }
 
-void OpenModes::entered(const Node& node) {
-  Shard& shard = shard_of(node);
-  const std::lock_guard lock(shard.mutex);
-  --shard.opens.at(node.id().value).opening;
-}
-
-void OpenModes::leave(const Node& node, DataPath path, bool opening) {
+void OpenModes::leave(const Node& node, DataPath path) {
   Shard& shard = shard_of(node);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.opens.find(node.id().value);
   Opens& opens = found->second;
-  --opens.of(path);
-  if (opening) --opens.opening;
+  --(path == DataPath::kThroughDaemon ? opens.cached : opens.passthrough);
   if (opens.passthrough == 0 && opens.backing) close_backing(std::exchange(opens.backing, {}));
-  if (opens.as() == OpenedAs::kNotOpen) shard.opens.erase(found);
+  if (opens.passthrough == 0 && opens.cached == 0) shard.opens.erase(found);
 }
 
 /// Refused by the kind of filesystem (ELOOP: it is stacked on others, as overlayfs), or for all

@@ -29,7 +29,7 @@ class OpenModes {
   /// What an open got.
   struct Way {
     OpenDecision decision;
-    BackingId backing;  ///< of passthrough
+    BackingId backing;  ///< unless it goes through the daemon
   };
 
   /// Before the first request: passthrough is possible. `device` is the connection's descriptor.
@@ -49,10 +49,7 @@ class OpenModes {
   /// Decides, with `facts` completed by what is open already. An open that this returned for is to
   /// be ended by leave().
   [[nodiscard]] Way enter(Node& node, OpenFacts facts, const File& file);
-  /// A request came for an open for direct I/O, so the kernel has done it; once for each.
-  void entered(const Node& node);
-  /// `opening`: without a call of entered().
-  void leave(const Node& node, DataPath path, bool opening = false);
+  void leave(const Node& node, DataPath path);
 
   [[nodiscard]] bool allowed() const { return allowed_; }
   /// Opens by passthrough so far, and those for which the kernel refused it.
@@ -61,11 +58,8 @@ class OpenModes {
 
  private:
   struct Opens {
-    std::uint32_t cached = 0, direct = 0, passthrough = 0;
-    std::uint32_t opening = 0;  ///< of those for direct I/O, by what is known
+    std::uint32_t cached = 0, passthrough = 0;
     BackingId backing;
-    [[nodiscard]] OpenedAs as() const;
-    [[nodiscard]] std::uint32_t& of(DataPath path);
   };
   struct Shard {
     std::mutex mutex;

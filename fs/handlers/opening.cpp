@@ -94,7 +94,8 @@ bool has_nothing_to_flush(const Filesystem& fs, const OpenFile& open) {
 /// Everything is known of the handle before the kernel is: RELEASE may come at once.
 OpenFile& prepare(Filesystem& fs, const Caller& caller, const NodeRef& node, Opened opened,
                   fuse_file_info& file) {
-  auto open = std::make_unique<OpenFile>(node, std::move(opened.fd), file.flags, opened.appends);
+  auto open = std::make_unique<OpenFile>(OpenFile{
+      .node = node, .fd = std::move(opened.fd), .flags = file.flags, .appends = opened.appends});
   file.noflush = has_nothing_to_flush(fs, *open) ? 1U : 0U;
   OpenFile& kept = *open;
   file.fh = reinterpret_cast<std::uint64_t>(&kept);
@@ -103,11 +104,8 @@ OpenFile& prepare(Filesystem& fs, const Caller& caller, const NodeRef& node, Ope
       *node, facts_of(fs, node, kept.flags),
       {.fd = kept.fd->get(), .own = fs.own, .writer = kept.writable() ? &caller : nullptr});
   kept.way = way.decision;
-  kept.opening = way.decision.path == DataPath::kDirectIo;
   file.backing_id = way.backing.value;
-  const bool uncached = way.decision.path == DataPath::kPassthroughDirectIo ||
-                        way.decision.path == DataPath::kDirectIo;
-  file.direct_io = uncached ? 1U : 0U;
+  file.direct_io = way.decision.path == DataPath::kPassthroughDirectIo ? 1U : 0U;
   if (way.decision.unseen != Unseen::kNothing) {
     fs.captures.opened(fs, node, kept.fd, way.decision.unseen);
   }
@@ -121,7 +119,7 @@ void close_file(Filesystem& fs, OpenFile& open) {
   if (closed->way.unseen != Unseen::kNothing) {
     fs.captures.released(fs, closed->node, closed->way.unseen);
   } else {
-    fs.open_modes.leave(*closed->node, closed->way.path, closed->opening);
+    fs.open_modes.leave(*closed->node, closed->way.path);
   }
   fs.nodes.take_back_descriptor(closed->node, closed->fd);
   if (!closed->writable()) return;
@@ -182,7 +180,7 @@ Result<Changed<Created>> create_file(Filesystem& fs, Admission admission, const 
   ChangeLocks locks(fs, at.parent);
   const int directory = at.directory->get();
   keep_but_for_names(fs, at.parent, locks.take_seen());
-  const bool inherits = has_default_acl(fs, *at.parent, directory);
+  const bool inherits = has_default_acl(fs, directory);
   Recording recording(fs, std::move(admission), footprint_of(at));
   auto fd = [&]() -> Result<UniqueFd> {
     const AsCaller as_caller(fs.own, caller);
@@ -253,10 +251,7 @@ void handle_tmpfile(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, mod
   if (!node) return request.error(node.error());
   const auto directory = fs.nodes.descriptor(*node);
   if (!directory) return request.error(directory.error());
-  const bool inherits = [&] {
-    const NodeLocks locks(*node);
-    return has_default_acl(fs, **node, (*directory)->get());
-  }();
+  const bool inherits = has_default_acl(fs, (*directory)->get());
   auto fd = [&]() -> Result<UniqueFd> {
     const AsCaller as_caller(fs.own, caller);
     if (!as_caller.ok()) return fail(EPERM, "setfsuid");

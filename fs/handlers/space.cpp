@@ -138,7 +138,7 @@ void handle_fallocate(FuseRequest& request, Filesystem& fs, Admission admission,
   const ByteRange range{.offset = static_cast<std::uint64_t>(offset),
                         .length = static_cast<std::uint64_t>(length)};
   auto allocated =
-      allocate(fs, std::move(admission), request.caller(), entered_file(fs, *file), mode, range);
+      allocate(fs, std::move(admission), request.caller(), open_file(*file), mode, range);
   if (!allocated) return request.error(allocated.error());
   answer_result(request, fs, std::move(*allocated));
 }

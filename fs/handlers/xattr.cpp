@@ -67,7 +67,6 @@ Result<Settlement> set_value(Filesystem& fs, Admission admission, const Target& 
                              const Caller& caller, const char* name,
                              std::span<const std::byte> value, int flags) {
   ChangeLocks locks(fs, target.node);
-  target.node->no_default_acl_until = {};
   const int fd = target.fd->get();
   Recording recording(fs, std::move(admission), footprint_of(fs, target.node, fd));
   {

@@ -17,19 +17,6 @@ OpenDecision beside_passthrough(const OpenFacts& facts) {
           .unseen = facts.access == AccessMode::kReadWrite ? Unseen::kMappings : Unseen::kNothing};
 }
 
-/// By write(2) alone, into nothing: nobody has it mapped, nor any of it in a cache.
-bool writes_anew(const OpenFacts& facts) {
-  const bool anew = facts.creates || facts.truncates;
-  return anew && facts.access == AccessMode::kWriteOnly && !facts.direct_io;
-}
-
-OpenDecision beside_direct_io(const OpenFacts& facts) {
-  if (!facts.passthrough_available) return {};
-  if (only_reads(facts)) return {.path = DataPath::kPassthrough};
-  if (writes_anew(facts)) return {.path = DataPath::kDirectIo};
-  return beside_passthrough(facts);
-}
-
 /// A file that is written from its beginning to its end, by write(2) alone, and then closed: what
 /// is appended to may be a log that stays open, and has to arrive line by line.
 bool writes_whole(const OpenFacts& facts) {
@@ -46,8 +33,6 @@ OpenDecision decide_open(const OpenFacts& facts) {
   switch (facts.opened_as) {
     case OpenedAs::kCached: return {};
     case OpenedAs::kPassthrough: return beside_passthrough(facts);
-    case OpenedAs::kOpening: return {.path = DataPath::kDirectIo};
-    case OpenedAs::kDirectIo: return beside_direct_io(facts);
     case OpenedAs::kNotOpen: break;
   }
   if (facts.io == IoOption::kThrough || !facts.passthrough_available || facts.was_updated)
@@ -56,7 +41,6 @@ OpenDecision decide_open(const OpenFacts& facts) {
   if (writes_whole(facts) && facts.writes_show && facts.expects_large) {
     return {.path = DataPath::kPassthrough, .unseen = Unseen::kWrites};
   }
-  if (writes_anew(facts)) return {.path = DataPath::kDirectIo};
   return {};
 }
 

@@ -9,7 +9,6 @@ namespace mirrorfs::fs {
 
 enum class DataPath : std::uint8_t {
   kThroughDaemon,       ///< cached by the kernel, written through: the daemon sees every range
-  kDirectIo,            ///< not cached: the daemon sees every range; no shared mappings (mmap(2))
   kPassthrough,         ///< the kernel reads and writes the source's file itself
   kPassthroughDirectIo  ///< next to passthrough opens: the daemon sees ranges, mmap bypasses it
 };
@@ -18,11 +17,8 @@ enum class IoOption : std::uint8_t { kAuto, kThrough };  ///< --io
 
 enum class AccessMode : std::uint8_t { kReadOnly, kWriteOnly, kReadWrite };
 
-/// How the inode is open already. All its opens must agree (Linux fs/fuse/iomode.c, 6.9), but for
-/// direct I/O: the kernel lets it be opened where the inode is not passed, and lets it be passed
-/// later. Beside the cache it is of no use: what is read while it is written would stay there as it
-/// was. `kOpening`: for direct I/O, which the kernel may not have done yet.
-enum class OpenedAs : std::uint8_t { kNotOpen, kCached, kOpening, kDirectIo, kPassthrough };
+/// How the inode is open already: all its opens must agree (Linux fs/fuse/iomode.c, 6.9).
+enum class OpenedAs : std::uint8_t { kNotOpen, kCached, kPassthrough };
 
 /// How content changes that no request tells of.
 enum class Unseen : std::uint8_t {

@@ -60,10 +60,6 @@ class Node {
   bool capabilities_taken = false;  ///< by the latest request for this object
   /// Of a directory: the latest look-up in it found nothing, so that the next may well do so, too.
   bool lookup_missed = false;
-  /// Of a directory: it has no default ACL, by a look or by how it was made, and none is set
-  /// without a request; one that is set on the source itself shows from then on, as other
-  /// attributes do.
-  std::chrono::steady_clock::time_point no_default_acl_until{};
   /// Null unless the file is being written. Every change takes it away (ChangeLocks), and gives it
   /// back if it can tell what it did.
   std::unique_ptr<SeenAttributes> seen;

@@ -127,40 +127,6 @@ TEST_P(ChangedSource, IsNotDestroyedByWhoDoesNotKnowItYet) {
   EXPECT_EQ(read_file(mirror.mount("file")), "made behind the mount");
 }
 
-/// The mutant: a directory that was found to have none once, and is not asked again.
-TEST_P(ChangedSource, ADefaultAclHoldsForWhatIsMadeFromThenOn) {
-  MirrorMount mirror({.source = GetParam(), .options = {"--attr-timeout=0.2"}});
-  mirror.start();
-  const auto inherits = [&](const Path& name) {
-    const char* const acl = "system.posix_acl_access";
-    for (const Path& side : {mirror.source(name), mirror.mount(name)}) {
-      if (::getxattr(side.c_str(), acl, nullptr, 0) <= 0) return false;
-    }
-    return true;
-  };
-  make_directory(mirror.mount("d"));
-  write_file(mirror.mount("d/before"), "x");
-  EXPECT_FALSE(inherits("d/before"));
-  run_or_throw({"setfacl", "-d", "-m", "u:1234:rwx", mirror.mount("d").string()});
-  write_file(mirror.mount("d/after"), "x");
-  make_directory(mirror.mount("d/below"));
-  write_file(mirror.mount("d/below/file"), "x");
-  for (const char* const name : {"d/after", "d/below", "d/below/file"}) {
-    EXPECT_TRUE(inherits(name)) << name;
-  }
-  run_or_throw({"setfacl", "-k", mirror.mount("d").string()});
-  write_file(mirror.mount("d/without"), "x");
-  EXPECT_FALSE(inherits("d/without"));
-  EXPECT_TRUE(mirror.identical());
-  run_or_throw({"setfacl", "-d", "-m", "u:1234:rwx", mirror.source("d").string()});
-  let_it_pass();
-  write_file(mirror.mount("d/later"), "x");
-  EXPECT_TRUE(inherits("d/later"));
-  const auto there = mirror.replica("d/later");
-  mirror.wait();
-  EXPECT_GT(::getxattr(there.c_str(), "system.posix_acl_access", nullptr, 0), 0);
-}
-
 INSTANTIATE_TEST_SUITE_P(AttrTimeout, ChangedSource,
                          testing::Values(Filesystem::kTmpfs, Filesystem::kExt4),
                          [](const auto& test) { return to_string(test.param); });

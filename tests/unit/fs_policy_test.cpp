@@ -150,8 +150,7 @@ TEST(AccessModes, AreReadFromOpenFlags) {
 
 constexpr DataPath kThrough = DataPath::kThroughDaemon;
 constexpr DataPath kPass = DataPath::kPassthrough;
-constexpr DataPath kDirect = DataPath::kDirectIo;
-constexpr DataPath kPassDirect = DataPath::kPassthroughDirectIo;
+constexpr DataPath kDirect = DataPath::kPassthroughDirectIo;
 constexpr AccessMode kReads = AccessMode::kReadOnly;
 constexpr AccessMode kWrites = AccessMode::kWriteOnly;
 constexpr AccessMode kBoth = AccessMode::kReadWrite;
@@ -174,14 +173,8 @@ TEST(OpenPolicy, AllOpensOfAnInodeAgree) {
       {kWrites, OpenedAs::kCached, {kThrough}},
       {kBoth, OpenedAs::kCached, {kThrough}},
       {kReads, OpenedAs::kPassthrough, {kPass}},
-      {kWrites, OpenedAs::kPassthrough, {kPassDirect}},
-      {kBoth, OpenedAs::kPassthrough, {kPassDirect, Unseen::kMappings}},
-      {kReads, OpenedAs::kDirectIo, {kPass}},
-      {kWrites, OpenedAs::kDirectIo, {kPassDirect}},
-      {kReads, OpenedAs::kOpening, {kDirect}},
-      {kWrites, OpenedAs::kOpening, {kDirect}},
-      {kBoth, OpenedAs::kOpening, {kDirect}},
-      {kBoth, OpenedAs::kDirectIo, {kPassDirect, Unseen::kMappings}},
+      {kWrites, OpenedAs::kPassthrough, {kDirect}},
+      {kBoth, OpenedAs::kPassthrough, {kDirect, Unseen::kMappings}},
   };
   for (const auto& one : cases) {
     EXPECT_EQ(decide_open(facts(one.access, one.opened_as)), one.decision)
@@ -220,47 +213,27 @@ TEST(OpenPolicy, WhatWritesAWholeFileIsPassedAndCaptured) {
   EXPECT_EQ(decide_open(open), passed);
 }
 
-TEST(OpenPolicy, WhatRulesAPassedWriterOutIsOneFact) {
-  OpenFacts each[8];
+TEST(OpenPolicy, WhatRulesAWriterOutIsOneFact) {
+  OpenFacts each[12];
   for (OpenFacts& one : each) one = whole_file();
-  each[0].appends = true;
-  each[1].synchronous = true;
-  each[2].privileged = true;
-  each[3].mode = Mode::kSync;
-  each[4].writes_show = false;
-  each[5].expects_large = false;
-  each[6].opened_as = OpenedAs::kDirectIo;
-  each[7].opened_as = OpenedAs::kOpening;
-  for (const OpenFacts& one : each) {
-    EXPECT_EQ(decide_open(one), OpenDecision{kDirect}) << &one - each;
-  }
-  OpenFacts beside = whole_file();
-  beside.opened_as = OpenedAs::kPassthrough;
-  EXPECT_EQ(decide_open(beside), OpenDecision{kPassDirect}) << "the daemon may as well see it";
-}
-
-TEST(OpenPolicy, WhatRulesAnUncachedWriterOutIsOneFact) {
-  OpenFacts each[7];
-  for (OpenFacts& one : each) one = whole_file();
-  each[6].creates = false;
-  each[0].direct_io = true;
-  each[1].access = kBoth;
-  each[2].was_updated = true;
-  each[3].io = IoOption::kThrough;
-  each[4].opened_as = OpenedAs::kCached;
-  each[5].passthrough_available = false;
+  each[0].creates = false;
+  each[1].appends = true;
+  each[2].direct_io = true;
+  each[3].synchronous = true;
+  each[4].privileged = true;
+  each[5].mode = Mode::kSync;
+  each[6].writes_show = false;
+  each[7].access = kBoth;
+  each[8].was_updated = true;
+  each[9].io = IoOption::kThrough;
+  each[10].opened_as = OpenedAs::kCached;
+  each[11].expects_large = false;
   for (const OpenFacts& one : each) {
     EXPECT_EQ(decide_open(one), OpenDecision{kThrough}) << &one - each;
   }
-}
-
-/// The kernel has refused the backing file of the second.
-TEST(OpenPolicy, BesideDirectIoTheCacheIsTheLastWay) {
-  for (const AccessMode access : {kReads, kWrites, kBoth}) {
-    OpenFacts open = facts(access, OpenedAs::kDirectIo);
-    open.passthrough_available = false;
-    EXPECT_EQ(decide_open(open), OpenDecision{kThrough});
-  }
+  OpenFacts beside = whole_file();
+  beside.opened_as = OpenedAs::kPassthrough;
+  EXPECT_EQ(decide_open(beside), OpenDecision{kDirect}) << "the daemon may as well see it";
 }
 
 TEST(OpenPolicy, BesidePassthroughNothingRulesItOut) {
@@ -268,7 +241,7 @@ TEST(OpenPolicy, BesidePassthroughNothingRulesItOut) {
   open.was_updated = true;
   EXPECT_EQ(decide_open(open).path, kPass);
   open.direct_io = true;
-  EXPECT_EQ(decide_open(open).path, kPassDirect);
+  EXPECT_EQ(decide_open(open).path, kDirect);
 }
 
 TEST(TransportChoice, FollowsTheOptionAndWhatThereIs) {

@@ -51,6 +51,22 @@ TEST(LinkCopies, AreKnownForAsLongAsANameIs) {
   EXPECT_EQ(links.owner_of(object(70)), std::nullopt);
 }
 
+TEST(LinkCopies, StayWhenTheOnlyKnownNameMoves) {
+  state::LinkNames links;
+  const Location first{object(1), "first"}, second{object(1), "second"}, third{object(1), "third"};
+  links.add(object(7), first);
+  links.set_copy(object(7), object(70));
+  links.rename(object(7), first, second);
+  EXPECT_EQ(links.owner_of(object(70)), object(7));
+  links.add(object(8), third);
+  links.set_copy(object(8), object(80));
+  links.exchange(object(7), second, object(8), third);
+  EXPECT_TRUE(links.has(object(7), third));
+  EXPECT_TRUE(links.has(object(8), second));
+  EXPECT_EQ(links.owner_of(object(70)), object(7));
+  EXPECT_EQ(links.owner_of(object(80)), object(8));
+}
+
 TEST(LinkCopies, BelongToOne) {
   state::LinkNames links;
   links.add(object(7), {object(1), "first"});
