@@ -79,8 +79,10 @@ Footprint footprint_of(Filesystem& fs, const NodeRef& node, int fd) {
   return has_a_name ? std::move(footprint.name_unknown()) : std::move(footprint);
 }
 
-/// An intent of which nobody says what came of it.
+/// An intent of which nobody says what came of it. The replica has nothing of what has no name.
 void have_compared(Filesystem& fs, const NodeRef& node, int fd) {
+  const auto now = fs.source.stat(fd);
+  if (now && now->nlink == 0) return;
   const std::size_t bytes = fs.replicator.cost(0);
   auto room = fs.replicator.admit(bytes);
   const Intent intent = fs.replicator.begin(

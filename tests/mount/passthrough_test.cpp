@@ -122,6 +122,23 @@ TEST_P(Passthrough, NamesGoWhileItIsOpen) {
   EXPECT_TRUE(mirror().identical());
 }
 
+/// The replica has nothing of it. The mutant: what is changed unseen is compared, and all that has
+/// a name is for want of one.
+TEST_P(Passthrough, WhatHasNoNameAnyMoreIsNotLookedForInTheWholeTree) {
+  const UniqueFd in = reader();
+  {
+    const UniqueFd both = open_file(mirror().mount("file"), O_RDWR);
+    const Mapping mapped(both.get(), PROT_READ | PROT_WRITE);
+    ASSERT_EQ(::unlink(mirror().mount("file").c_str()), 0);
+    std::memset(mapped.at(40'000), 'm', 5000);
+    mirror().wait();
+    ::fsync(both.get());
+  }
+  ::usleep(1'500'000);  // it is looked at now and then for as long as it may be mapped
+  EXPECT_TRUE(mirror().identical());
+  EXPECT_EQ(mirror().log_tail().find("comparing the whole tree"), std::string::npos);
+}
+
 TEST_P(Passthrough, ProgramsRunAndCannotBeWritten) {
   run_or_throw({"cp", "/bin/sleep", mirror().mount("program")});
   const ChildProcess running = ChildProcess::start({mirror().mount("program"), "20"}, {}, 1, 2);
