@@ -54,13 +54,13 @@ void LinkNames::set_copy(const ObjectId& object, const ObjectId& replica) {
   drop_copy(object);
   if (const auto before = owner_of(replica)) drop_copy(*before);
   copies_[object] = replica;
-  copied_[replica] = object;
+  owners_of_copies_[replica] = object;
 }
 
 void LinkNames::drop_copy(const ObjectId& object) {
   const auto copy = copies_.find(object);
   if (copy == copies_.end()) return;
-  copied_.erase(copy->second);
+  owners_of_copies_.erase(copy->second);
   copies_.erase(copy);
 }
 
@@ -71,8 +71,8 @@ std::optional<ObjectId> LinkNames::copy_of(const ObjectId& object) const {
 }
 
 std::optional<ObjectId> LinkNames::owner_of(const ObjectId& replica) const {
-  const auto owner = copied_.find(replica);
-  if (owner == copied_.end()) return std::nullopt;
+  const auto owner = owners_of_copies_.find(replica);
+  if (owner == owners_of_copies_.end()) return std::nullopt;
   return owner->second;
 }
 
@@ -103,7 +103,7 @@ void LinkNames::clear() {
   names_.clear();
   owners_.clear();
   copies_.clear();
-  copied_.clear();
+  owners_of_copies_.clear();
 }
 
 std::vector<Location> LinkNames::all(const ObjectId& object) const {

@@ -61,7 +61,7 @@ class LinkNames {
   std::unordered_map<ObjectId, std::unordered_map<std::string, Owner>> owners_;  ///< by directory
   std::unordered_set<ObjectId> split_;
   std::unordered_map<ObjectId, ObjectId> copies_;  ///< source → replica, of objects in names_
-  std::unordered_map<ObjectId, ObjectId> copied_;  ///< replica → source
+  std::unordered_map<ObjectId, ObjectId> owners_of_copies_;  ///< replica → source
 };
 
 }  // namespace mirrorfs::state

@@ -34,6 +34,19 @@ class LiveRecoveryTest : public LiveTest {
     crash();
     fs::last_write_time(source_ / "f", time);
   }
+  /// "old/x" and "new/x" are one file; it is changed as the latter, which is then removed, and the
+  /// daemon is killed without a mark of it.
+  void change_under_a_name_that_goes() {
+    put_source("old/x", "aaaa");
+    fs::create_directory(source_ / "new");
+    fs::create_hard_link(source_ / "old/x", source_ / "new/x");
+    start(with(JournalKind::kFast));
+    expect_equal();
+    ASSERT_TRUE(eventually_without_marks());
+    crash();
+    std::ofstream(source_ / "new/x", std::ios::binary) << "bbbb";
+    fs::remove(source_ / "new/x");
+  }
   [[nodiscard]] MirrorOptions with(JournalKind kind) const {
     MirrorOptions changed = options();
     changed.journal = kind;
@@ -210,15 +223,7 @@ TEST_F(LiveLostPowerTest, G1WhatAWalkTakesOverIsComparedWithItsContent) {
 /// What was done under a name that is gone is found under the others, also where a walk finds that
 /// it is gone.
 TEST_F(LiveRecoveryTest, G1WhatAWalkRemovesMayLiveOnUnderAnotherName) {
-  put_source("old/x", "aaaa");
-  fs::create_directory(source_ / "new");
-  fs::create_hard_link(source_ / "old/x", source_ / "new/x");
-  start(with(JournalKind::kFast));
-  expect_equal();
-  ASSERT_TRUE(eventually_without_marks());
-  crash();
-  std::ofstream(source_ / "new/x", std::ios::binary) << "bbbb";
-  fs::remove(source_ / "new/x");
+  change_under_a_name_that_goes();
   journal::JournalContent content = read_journal();
   const ObjectId root = content.owner.root;
   content.places.push_back({object("new"), {root, "new"}});
@@ -231,15 +236,7 @@ TEST_F(LiveRecoveryTest, G1WhatAWalkRemovesMayLiveOnUnderAnotherName) {
 
 /// The same where a directory stands there now.
 TEST_F(LiveRecoveryTest, G1WhatADirectoryReplacesMayLiveOnUnderAnotherName) {
-  put_source("old/x", "aaaa");
-  fs::create_directory(source_ / "new");
-  fs::create_hard_link(source_ / "old/x", source_ / "new/x");
-  start(with(JournalKind::kFast));
-  expect_equal();
-  ASSERT_TRUE(eventually_without_marks());
-  crash();
-  std::ofstream(source_ / "new/x", std::ios::binary) << "bbbb";
-  fs::remove(source_ / "new/x");
+  change_under_a_name_that_goes();
   fs::create_directory(source_ / "new/x");
   journal::JournalContent content = read_journal();
   content.places.push_back({object("new"), {content.owner.root, "new"}});
