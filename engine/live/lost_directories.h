@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "mirrorfs/operation.h"
 #include "mirrorfs/types.h"
@@ -26,12 +27,16 @@ class LostDirectories {
     const auto [miss, first] = missed_.try_emplace(directory, Miss{where, recorded, now});
     if (!first && miss->second.where != where) miss->second = {where, recorded, now};
   }
-  void found(const ObjectId& directory) { missed_.erase(directory); }
-  /// Forgets those that have another place now, which `where_now` tells.
+  /// True: it was lost until now.
+  bool found(const ObjectId& directory) { return missed_.erase(directory) > 0; }
+  /// Those that have another place now, which `where_now` tells.
   template <class WhereNow>
-  void forget_moved(const WhereNow& where_now) {
-    std::erase_if(missed_,
-                  [&](const auto& miss) { return where_now(miss.first) != miss.second.where; });
+  [[nodiscard]] std::vector<ObjectId> moved(const WhereNow& where_now) const {
+    std::vector<ObjectId> moved;
+    for (const auto& [directory, miss] : missed_) {
+      if (where_now(directory) != miss.where) moved.push_back(directory);
+    }
+    return moved;
   }
   void clear() { missed_.clear(); }
   [[nodiscard]] bool none() const { return missed_.empty(); }

@@ -58,7 +58,7 @@ ring::Task<Reconciler::Attempt> Reconciler::directory_held(ObjectId directory) {
     state_.directories.mark_unwalked(directory);
     co_return not_in_its_place(directory);
   }
-  lost_.found(directory);
+  found(directory);
   auto replica = co_await state_.directories.open_replica(directory);
   if (!replica) {
     walk_failed(directory, replica.error());

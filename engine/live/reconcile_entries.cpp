@@ -58,12 +58,18 @@ ring::Task<Reconciler::Attempt> Reconciler::try_entry(const Location& entry) {
   if (!source && !state_.marks.is_marked(entry)) co_return Attempt::kDone;
   if (!source) {
     const int code = source.error().code;
-    Attempt next = Attempt::kDone;
-    if (code == ENOENT || code == ESTALE) next = not_in_its_place(entry.parent);
-    if (next == Attempt::kDone) entry_failed(entry, {}, source.error());
-    co_return next;
+    const bool lost = code == ENOENT || code == ESTALE;
+    if (lost && not_in_its_place(entry.parent) == Attempt::kAgain) co_return Attempt::kAgain;
+    if (lost) {
+      // One walk rather than a retry of each entry.
+      state_.marks.clear(entry);
+      request_listing(entry.parent);
+    } else {
+      entry_failed(entry, {}, source.error());
+    }
+    co_return Attempt::kDone;
   }
-  lost_.found(entry.parent);
+  found(entry.parent);
   const auto expected = co_await state_.ring.statx((*source)->get(), entry.name.c_str());
   if (!expected && expected.error().code != ENOENT) {
     entry_failed(entry, {}, expected.error());

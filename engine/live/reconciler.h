@@ -142,6 +142,7 @@ class Reconciler {
 
   // What the source shows no more in its place (search.cpp).
   void miss(const ObjectId& directory);
+  void found(const ObjectId& directory);
   [[nodiscard]] Attempt not_in_its_place(const ObjectId& directory);
   [[nodiscard]] ring::Task<Result<state::DirHandle>> open_reachable_source(ObjectId directory);
   void no_directory_at(const Location& place);

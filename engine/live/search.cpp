@@ -29,6 +29,13 @@ Reconciler::Attempt Reconciler::not_in_its_place(const ObjectId& directory) {
   return overdue ? Attempt::kDone : Attempt::kAgain;
 }
 
+/// While it was lost its walk may have been given up, see not_in_its_place().
+void Reconciler::found(const ObjectId& directory) {
+  const bool was_lost = lost_.found(directory);
+  const bool unwalked = state_.directories.state(directory) == state::DirectoryState::kUnwalked;
+  if (was_lost && unwalked) queue_directory(directory);
+}
+
 /// The source has none in this place, where the table may have one.
 void Reconciler::no_directory_at(const Location& place) {
   const auto directory = state_.directories.at(place);
@@ -43,7 +50,8 @@ void Reconciler::look_for_lost() {
   const SequenceNumber finished = state_.finished.closed_through();
   const auto now = LostDirectories::Clock::now();
   if (!lost_.none()) {
-    lost_.forget_moved([this](const ObjectId& id) { return state_.directories.where(id); });
+    const auto where = [this](const ObjectId& id) { return state_.directories.where(id); };
+    for (const ObjectId& directory : lost_.moved(where)) found(directory);
     if (lost_.none()) state_.progressed();  // a stop waits for it
   }
   if (searching_) {
