@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <regex>
 #include <string_view>
-#include <vector>
 
+#include "fs/completion/option_values.h"
 #include "fs/ctl/arguments.h"
 #include "fs/daemon/option_rules.h"
 
@@ -40,33 +39,16 @@ _mirrorfs_begin() {
 }
 )";
 
-/// "async, fsync or sync" → its three words; nothing where it is a description.
-std::vector<std::string> choices_in(std::string_view allowed) {
-  static const std::regex list("[a-z-]+(, [a-z-]+)*( or [a-z-]+)");
-  static const std::regex word("[a-z-]+");
-  const std::string text(allowed);
-  std::vector<std::string> words;
-  if (!std::regex_match(text, list)) return words;
-  for (std::sregex_iterator i(text.begin(), text.end(), word), end; i != end; ++i) {
-    if (i->str() != "or") words.push_back(i->str());
-  }
-  return words;
-}
-
 /// One line of the case that looks at the option before; empty: nothing can be offered.
 std::string value_case(std::string_view option, std::string_view allowed) {
-  const auto choices = choices_in(allowed);
-  if (!choices.empty()) {
+  const Values values = values_of(allowed);
+  if (!values.words.empty()) {
     return fmt::format("        {}) _mirrorfs_words {} && return ;;\n", option,
-                       fmt::join(choices, " "));
+                       fmt::join(values.words, " "));
   }
-  if (allowed.find("directory") != std::string_view::npos) {
-    return fmt::format("        {}) _mirrorfs_paths -d && return ;;\n", option);
-  }
-  if (allowed == "a file") {
-    return fmt::format("        {}) _mirrorfs_paths -f && return ;;\n", option);
-  }
-  return {};
+  if (!values.directories && !values.files) return {};
+  return fmt::format("        {}) _mirrorfs_paths {} && return ;;\n", option,
+                     values.directories ? "-d" : "-f");
 }
 
 std::string case_of_command(const ctl::CommandWords& command) {

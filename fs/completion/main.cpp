@@ -1,9 +1,10 @@
-// completions DIRECTORY: writes the files of bash-completion there, one for each program.
+// completions DIRECTORY: writes the files for bash and zsh there, one for each program.
 #include <cstdio>
 #include <fstream>
 #include <string>
 
 #include "fs/completion/bash.h"
+#include "fs/completion/zsh.h"
 
 int main(int count, char** arguments) {
   if (count != 2) {
@@ -11,9 +12,15 @@ int main(int count, char** arguments) {
     return 2;
   }
   const std::string directory = std::string(arguments[1]) + "/";
-  std::ofstream daemon(directory + "mirrorfs");
-  std::ofstream control(directory + "mirrorctl");
-  daemon << mirrorfs::completion::bash_for_mirrorfs() << std::flush;
-  control << mirrorfs::completion::bash_for_mirrorctl() << std::flush;
-  return daemon && control ? 0 : 1;
+  const auto write = [&](const char* name, const std::string& text) {
+    std::ofstream file(directory + name);
+    file << text << std::flush;
+    return static_cast<bool>(file);
+  };
+  using namespace mirrorfs::completion;
+  const bool bash =
+      write("mirrorfs", bash_for_mirrorfs()) && write("mirrorctl", bash_for_mirrorctl());
+  const bool zsh =
+      write("_mirrorfs", zsh_for_mirrorfs()) && write("_mirrorctl", zsh_for_mirrorctl());
+  return bash && zsh ? 0 : 1;
 }

@@ -185,6 +185,23 @@ def completed(program: str, *words: str) -> list[str]:
     return run("bash", "-euc", script, "bash", program, *words).stdout.split()
 
 
+def specified(program: str, *words: str) -> list[str]:
+    """What the function for zsh has compadd or _arguments offer for the last of the words."""
+    script = (
+        'words=("$@"); CURRENT=$#words; _arguments() { print -rl -- "$@" }; '
+        'compadd() { print -rl -- "$@" }; '
+        f'complete_it() {{ . "{BUILD}/completions/_{program}" }}; complete_it'
+    )
+    shown = run("zsh", "-fc", script, "zsh", program, *words)
+    return [line for line in shown.stdout.splitlines() if line not in ("-s", "-S", ":", "--")]
+
+
+def options_in(specifications: list[str]) -> set[str]:
+    """'*--exclude=:a pattern: ' is for --exclude."""
+    found = (re.match(r"\*?(--[a-z-]+)", one) for one in specifications)
+    return {match.group(1) for match in found if match}
+
+
 class Completion(unittest.TestCase):
     def test_lists_each_option_of_mirrorfs(self):
         text = run(str(BIN / "mirrorfs"), "--help").stdout
@@ -210,6 +227,20 @@ class Completion(unittest.TestCase):
         self.assertEqual(completed("mirrorfs", "--mode", "=", "f"), ["fsync"])
         self.assertEqual(completed("mirrorctl", "sync", "--check", "=", ""), ["quick", "full"])
         self.assertIn("queue-size=", completed("mirrorctl", "set", "/m", "q"))
+
+    def test_zsh_has_the_same(self):
+        text = run(str(BIN / "mirrorfs"), "--help").stdout
+        documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+        self.assertEqual(documented, options_in(specified("mirrorfs", "--")))
+        for name in specified("mirrorctl", ""):
+            if name.startswith("-"):
+                continue
+            offered = {word.rstrip("=") for word in completed("mirrorctl", name, "--")}
+            self.assertEqual(offered, options_in(specified("mirrorctl", name, "--")), name)
+        self.assertIn("--mode=:async, fsync or sync:(async fsync sync)", specified("mirrorfs", ""))
+        self.assertIn("--textfile=:a file:_files", specified("mirrorctl", "metrics", ""))
+        for program in ("_mirrorfs", "_mirrorctl"):
+            self.assertEqual(run("zsh", "-n", f"{BUILD}/completions/{program}").stderr, "")
 
     @unittest.skipUnless(shutil.which("shellcheck"), "shellcheck is missing")
     def test_is_clean_shell(self):
