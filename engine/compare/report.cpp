@@ -84,6 +84,7 @@ VerifyReport ReportListener::verify_report() {
 
 SyncReport ReportListener::sync_report() {
   progress_.running = false;
+  progress_.share_walked = 1;
   under_way_ = 0;
   tell_progress();
   SyncReport report;

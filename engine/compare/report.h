@@ -25,6 +25,7 @@ class ReportListener final : public WalkListener {
   void expected(std::int64_t bytes) override;
   void tick(std::uint64_t under_way) override;
   void reconciled(const Metadata& source) override;
+  void walked(double share) override { progress_.share_walked += share; }
   void difference(std::string path, std::string_view what) override;
   void created() override { ++created_; }
   void removed() override { ++removed_; }
@@ -43,7 +44,7 @@ class ReportListener final : public WalkListener {
 
   const std::size_t most_;
   const Progress on_progress_;
-  BaselineProgress progress_{.running = true};
+  BaselineProgress progress_{.running = true, .share_walked = 0};
   std::uint64_t under_way_ = 0;
   TreeTotals totals_;
   std::uint64_t differences_total_ = 0;

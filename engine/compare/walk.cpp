@@ -194,6 +194,7 @@ ring::Task<void> Walk::process(std::shared_ptr<WalkNode> node) {
     node->touched |= result->changed;
     add_children(node, result->children);
   }
+  listener_.walked(node->share);
   open->reset();
   if (node->pending == 0) co_await finish_upwards(node);
 }
@@ -204,6 +205,7 @@ ring::Task<void> Walk::cannot_open(std::shared_ptr<WalkNode> node, const Error& 
   } else {
     NodeObserver(listener_, *node).failed("", error);
   }
+  listener_.walked(node->share);
   descriptors_.drop(*node);
   active_.erase(node->source.id());
   if (node->parent && --node->parent->pending == 0) co_await finish_upwards(node->parent);
@@ -212,6 +214,7 @@ ring::Task<void> Walk::cannot_open(std::shared_ptr<WalkNode> node, const Error& 
 void Walk::add_children(const std::shared_ptr<WalkNode>& node,
                         std::vector<ChildDirectory>& children) {
   node->pending = children.size();
+  node->share /= static_cast<double>(children.size() + 1);
   for (auto child = children.rbegin(); child != children.rend(); ++child) {
     auto next = std::make_shared<WalkNode>();
     next->parent = node;
@@ -222,6 +225,7 @@ void Walk::add_children(const std::shared_ptr<WalkNode>& node,
     next->unchanged = node->unchanged && child->replica &&
                       is_unchanged(*policy_.unchanged_since, child->source, *child->replica);
     next->touched = child->opened_up;
+    next->share = node->share;
     waiting_.push_back(std::move(next));
   }
   if (!children.empty()) more_.set();

@@ -35,6 +35,7 @@ struct WalkNode {
   bool unchanged = false;           ///< it, and all above it (see UnchangedSince)
   bool touched = false;     ///< its entries, or its mode for the time of the walk, were changed
   std::size_t pending = 0;  ///< children not yet finished
+  double share = 1;  ///< of the tree, see BaselineProgress; once listed, without the children
 
   std::shared_ptr<const OpenPair> open;  ///< owned by the cache
   std::list<WalkNode*>::iterator place;  ///< in the cache, while `open` is set

@@ -29,9 +29,10 @@ struct Rates {
 [[nodiscard]] std::optional<Rates> rates_between(const nlohmann::json& earlier,
                                                  const nlohmann::json& later);
 
-/// The block for one mount, as `status` got it. Keys that are missing are left out.
+/// The block for one mount, as `status` got it. Keys that are missing are left out. `colors`: the
+/// state has one.
 [[nodiscard]] std::string human_status(const nlohmann::json& status,
-                                       const std::optional<Rates>& rates);
+                                       const std::optional<Rates>& rates, bool colors = false);
 
 [[nodiscard]] std::string human_verify(const VerifyReport& report, bool repaired);
 /// The same of a mount, with what was repaired.

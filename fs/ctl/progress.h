@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <string>
 
@@ -9,14 +10,16 @@
 
 namespace mirrorfs::ctl {
 
-/// "10,432 of 20,200 objects, 40.1 MiB of 80.0 MiB, 81.2 MiB/s, 3 s left". The totals grow while
-/// the walk discovers the tree, so the time left is a guess.
+/// "10,432 of 20,200+ objects, 40.1 MiB of 80.0 MiB+, 81.2 MiB/s, 3 s left". The plus goes when the
+/// walk has found everything; until then the time left is a guess.
 [[nodiscard]] std::string progress_line(const BaselineProgress& progress, double elapsed_seconds);
 
-/// "[#####-----]  52 %  " and the line.
-[[nodiscard]] std::string progress_bar(const BaselineProgress& progress, double elapsed_seconds);
+/// "[#####-----]  52 %  " and the line, or as much of it as `width` columns hold.
+[[nodiscard]] std::string progress_bar(const BaselineProgress& progress, double elapsed_seconds,
+                                       std::size_t width);
 
-/// On a terminal one bar that is drawn over itself; elsewhere a line now and then. One thread.
+/// On a terminal one bar that is drawn over itself, as wide as the terminal is then; elsewhere a
+/// line now and then. One thread.
 class ProgressPrinter {
  public:
   explicit ProgressPrinter(std::FILE* out);

@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdio>
 #include <map>
@@ -14,6 +12,7 @@
 #include "fs/ctl/daemon_calls.h"
 #include "fs/ctl/format.h"
 #include "fs/ctl/health.h"
+#include "fs/ctl/terminal.h"
 
 namespace mirrorfs::ctl {
 namespace {
@@ -69,9 +68,9 @@ class Screen {
     for (const json& status : all) {
       const std::string mount = status.value("mount", "");
       const auto earlier = earlier_.find(mount);
-      text +=
-          human_status(status, earlier == earlier_.end() ? std::nullopt
-                                                         : rates_between(earlier->second, status));
+      const auto rates =
+          earlier == earlier_.end() ? std::nullopt : rates_between(earlier->second, status);
+      text += human_status(status, rates, colors_);
       seen[mount] = status;
     }
     earlier_ = std::move(seen);
@@ -79,6 +78,7 @@ class Screen {
   }
 
  private:
+  const bool colors_ = wants_colors(stdout);
   std::map<std::string, json> earlier_;
 };
 
@@ -100,14 +100,14 @@ int tell_end(const std::filesystem::path& mount, const std::string& why) {
 
 int run_status(const Arguments& arguments) {
   Screen screen;
-  const bool clear = arguments.watch && !arguments.json && isatty(STDOUT_FILENO) == 1;
+  const bool clear = arguments.watch && !arguments.json && is_terminal(stdout);
   for (bool first = true;; first = false) {
     const auto reports = gather(arguments);
     if (!reports && first) return complain(reports.error());
     if (!reports) return tell_end(arguments.paths[0], reports.error());
     const std::vector<json> all = shown(*reports);
     std::string text = arguments.json ? as_json(arguments, all) : screen.draw(all);
-    if (clear) text.insert(0, "\x1b[H\x1b[2J");
+    if (clear) text = "\x1b[H\x1b[2J" + cut_lines(text, terminal_width(stdout));
     if (!print(text)) return kExitFailed;
     if (arguments.exit_code) return health_of_all(*reports, kDefaultMaxLag).code;
     if (!arguments.watch) return kExitYes;

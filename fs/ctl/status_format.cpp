@@ -2,12 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <ctime>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "fs/ctl/format.h"
+#include "fs/ctl/terminal.h"
 
 namespace mirrorfs::ctl {
 namespace {
@@ -120,9 +122,18 @@ void add_troubles(Block& block, const json& status) {
   }
 }
 
+/// Green: all is there. Red: somebody has to do something. Else it will pass.
+Color color_of(const std::string& state) {
+  constexpr std::array kBad = {"degraded", "dead", "hung", "absent"};
+  if (state == "in-sync" || state == "complete") return Color::kGreen;
+  return std::ranges::find(kBad, state) != kBad.end() ? Color::kRed : Color::kYellow;
+}
+
 /// "/srv/data: degraded: 'a': No space left on device; detached (umount -l): ..."
-std::string headline(const json& status) {
-  std::string line = fmt::format("{}: {}", printable(text(status, "mount")), text(status, "state"));
+std::string headline(const json& status, bool colors) {
+  std::string state = text(status, "state");
+  if (colors) state = colored(state, color_of(state));
+  std::string line = fmt::format("{}: {}", printable(text(status, "mount")), state);
   if (const auto cause = text(status, "cause"); !cause.empty()) line += ": " + printable(cause);
   const std::string detail = text(status, "presence_detail");
   if (!detail.empty() && detail != text(status, "cause")) line += "; " + printable(detail);
@@ -140,8 +151,8 @@ std::optional<Rates> rates_between(const json& earlier, const json& later) {
   return Rates{per_second("ops_replicated_total"), per_second("bytes_replicated_total")};
 }
 
-std::string human_status(const json& status, const std::optional<Rates>& rates) {
-  if (!status.contains("source")) return headline(status) + "\n";  // its daemon does not answer
+std::string human_status(const json& status, const std::optional<Rates>& rates, bool colors) {
+  if (!status.contains("source")) return headline(status, colors) + "\n";  // no daemon answers
   Block block;
   block.add("source", printable(text(status, "source")));
   block.add("replica", printable(text(status, "replica")));
@@ -159,7 +170,7 @@ std::string human_status(const json& status, const std::optional<Rates>& rates) 
   add_troubles(block, status);
   block.add("daemon", fmt::format("pid {}, up {}", status.value("pid", 0),
                                   human_duration(status.value("uptime_seconds", 0.0))));
-  return fmt::format("{}\n{}", headline(status), block.take());
+  return fmt::format("{}\n{}", headline(status, colors), block.take());
 }
 
 }  // namespace mirrorfs::ctl

@@ -21,6 +21,9 @@ struct BaselineProgress {
   bool running = false;
   std::uint64_t files_done = 0, files_total = 0;  ///< total grows while the walk discovers
   std::uint64_t bytes_done = 0, bytes_total = 0;
+  /// Of the tree, from 0 to 1. While directories are still found it is a guess: what is below each
+  /// counts as much as what is below its neighbours. 1 where nobody tells (a live baseline).
+  double share_walked = 1;
 };
 
 /// After a session that was killed: what its journal had marked is compared.

@@ -2,8 +2,13 @@
 #include "fs/ctl/format.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
+#include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
+
+#include "fs/ctl/terminal.h"
 
 namespace mirrorfs::ctl {
 namespace {
@@ -34,6 +39,22 @@ TEST(HumanCount, IsGrouped) {
   EXPECT_EQ(human_count(999), "999");
   EXPECT_EQ(human_count(1000), "1,000");
   EXPECT_EQ(human_count(1234567), "1,234,567");
+}
+
+TEST(CutLines, KeepsEachWithinTheWidth) {
+  EXPECT_EQ(cut_lines("short\nexactly ten\n", 11), "short\nexactly ten\n");
+  EXPECT_EQ(cut_lines("short\nexactly ten\nend", 10), "short\nexactly t…\nend");
+  EXPECT_EQ(cut_lines("äöüäöü", 6), "äöüäöü");
+  EXPECT_EQ(cut_lines("äöüäöü", 4), "äöü…");
+  EXPECT_EQ(cut_lines("", 4), "");
+}
+
+TEST(CutLines, DoesNotCountColorsAndEndsThem) {
+  const std::string state = "/m: " + colored("in-sync", Color::kGreen);
+  EXPECT_EQ(cut_lines(state, 11), state);
+  EXPECT_EQ(cut_lines(state, 7), "/m: \x1b[32min…\x1b[0m");
+  EXPECT_EQ(cut_lines(state + ", and more", 13), "/m: \x1b[32min-sync\x1b[0m,…");
+  EXPECT_EQ(cut_lines("\x1b[3", 10), "\x1b[3") << "no end";
 }
 
 TEST(Printable, ShowsControlCharactersAsCodes) {
@@ -81,6 +102,28 @@ TEST(HumanStatus, SaysEverythingThatMatters) {
         "No space left on device", "'dir/big'", "pid 123, up 1 min 0 s"}) {
     EXPECT_NE(text.find(part), std::string::npos) << "'" << part << "' is not in:\n" << text;
   }
+}
+
+TEST(HumanStatus, ColorsTheStateIfAsked) {
+  json status = sample();
+  const auto first_line = [&](bool colors) {
+    const std::string text = human_status(status, std::nullopt, colors);
+    return text.substr(0, text.find('\n'));
+  };
+  status["state"] = "in-sync";
+  EXPECT_EQ(first_line(false).find('\x1b'), std::string::npos);
+  EXPECT_NE(first_line(true).find("\x1b[32min-sync\x1b[0m"), std::string::npos);
+  status["state"] = "degraded";
+  EXPECT_NE(first_line(true).find("\x1b[31mdegraded\x1b[0m"), std::string::npos);
+  status["state"] = "catching-up";
+  EXPECT_NE(first_line(true).find("\x1b[33mcatching-up\x1b[0m"), std::string::npos);
+}
+
+TEST(Terminal, AFileIsNone) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), &std::fclose);
+  ASSERT_TRUE(file);
+  EXPECT_FALSE(is_terminal(file.get()));
+  EXPECT_FALSE(wants_colors(file.get()));
 }
 
 TEST(HumanStatus, LeavesOutWhatIsInOrder) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <memory>
@@ -43,12 +44,35 @@ TEST(Progress, TimeLeftIsThatOfWhatIsFurtherBehind) {
 
 TEST(Progress, NothingIsKnownAtFirst) {
   EXPECT_EQ(progress_line({.running = true}, 0), "0 of 0 objects, 0 B of 0 B");
-  EXPECT_EQ(progress_bar({.running = true}, 1).substr(0, 33), "[------------------------]   0 % ");
+  EXPECT_EQ(progress_bar({.running = true}, 1, 200).substr(0, 33),
+            "[------------------------]   0 % ");
 }
 
 TEST(Progress, BarFillsUp) {
-  EXPECT_EQ(progress_bar(kHalf, 10).substr(0, 33), "[############------------]  50 % ");
-  EXPECT_EQ(progress_bar(kEnd, 10).substr(0, 33), "[########################] 100 % ");
+  EXPECT_EQ(progress_bar(kHalf, 10, 200).substr(0, 33), "[############------------]  50 % ");
+  EXPECT_EQ(progress_bar(kEnd, 10, 200).substr(0, 33), "[########################] 100 % ");
+}
+
+TEST(Progress, WhatTheWalkHasNotFoundYetIsNotDone) {
+  BaselineProgress early = kHalf;
+  early.files_done = 1900;
+  early.bytes_done = early.bytes_total;
+  early.share_walked = 0.2;
+  EXPECT_EQ(progress_line(early, 10),
+            "1,900 of 2,000+ objects, 40.0 MiB of 40.0 MiB+, 4.0 MiB/s, 40 s left");
+  EXPECT_EQ(progress_bar(early, 10, 200).substr(0, 33), "[####--------------------]  20 % ");
+}
+
+TEST(Progress, BarIsNoWiderThanTheTerminal) {
+  const std::string line = "1,000 of 2,000 objects, 20.0 MiB of 40.0 MiB, 2.0 MiB/s, 10 s left";
+  const auto at = [](std::size_t width) { return progress_bar(kHalf, 10, width); };
+  EXPECT_EQ(at(100), "[############------------]  50 %  " + line);
+  EXPECT_EQ(at(99), "[#####-----]  50 %  " + line);
+  EXPECT_EQ(at(80), " 50 %  " + line);
+  EXPECT_EQ(at(60), " 50 %  1,000 of 2,000 objects, 10 s left");
+  EXPECT_EQ(at(30), " 50 %  1,000 of 2,000 objects");
+  EXPECT_EQ(at(20), " 50 %");
+  for (std::size_t width = 0; width < 120; ++width) EXPECT_LE(at(width).size(), width);
 }
 
 TEST(Progress, PrintsPlainLinesWhereThereIsNoTerminal) {
@@ -88,12 +112,17 @@ TEST(Progress, RedrawsOneLineOnATerminal) {
   ASSERT_EQ(::ptsname_r(master.get(), name, sizeof(name)), 0);
   const File out(std::fopen(name, "we"), &std::fclose);
   ASSERT_TRUE(out);
+  ::setenv("TERM", "xterm", 1);
+  winsize size{};
+  size.ws_col = 40;
+  ASSERT_EQ(::ioctl(master.get(), TIOCSWINSZ, &size), 0);
   ProgressPrinter printer(out.get());
   printer.show(kHalf);
   printer.show(kEnd);
   const std::string shown = read_line(master.get());
-  EXPECT_TRUE(shown.starts_with("\r\x1b[K[####")) << shown;
+  EXPECT_TRUE(shown.starts_with("\r\x1b[K 50 %  1,000 of")) << shown;
   EXPECT_EQ(shown.find('\n'), shown.size() - 1) << shown;
+  EXPECT_LE(shown.find('\r', 1), 4U + 39U) << shown;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <string>
@@ -112,8 +113,26 @@ TEST_F(FewDescriptors, LeftByTheRestOfTheProcess) {
   EXPECT_EQ(report.files_copied, 800U);
 }
 
+class Listener : public compare::WalkListener {
+ public:
+  void listed(std::size_t) override {}
+  void seen(const Metadata&) override {}
+  void expected(std::int64_t) override {}
+  void reconciled(const Metadata&) override {}
+  void walked(double) override {}
+  void difference(std::string, std::string_view) override {}
+  void created() override {}
+  void removed() override {}
+  void attributes_set() override {}
+  void copied(std::uint64_t) override {}
+  void failed(std::string path, const Error& error) override {
+    ADD_FAILURE() << path << ": " << error.message();
+  }
+  void tick(std::uint64_t) override {}
+};
+
 /// Takes all descriptors when the first directory was listed, and gives them back a little later.
-class Greed final : public compare::WalkListener {
+class Greed final : public Listener {
  public:
   void listed(std::size_t) override {
     if (other_.joinable()) return;
@@ -123,18 +142,7 @@ class Greed final : public compare::WalkListener {
       taken_.clear();
     });
   }
-  void seen(const Metadata&) override {}
-  void expected(std::int64_t) override {}
-  void reconciled(const Metadata&) override {}
-  void difference(std::string, std::string_view) override {}
-  void created() override {}
-  void removed() override {}
-  void attributes_set() override {}
   void copied(std::uint64_t) override { ++copied_; }
-  void failed(std::string path, const Error& error) override {
-    ADD_FAILURE() << path << ": " << error.message();
-  }
-  void tick(std::uint64_t) override {}
 
   unsigned finish() {
     if (other_.joinable()) other_.join();
@@ -176,6 +184,28 @@ TEST_F(TreeWalk, ProgressReachesTheEnd) {
   EXPECT_EQ(last.files_done, 20U);
   EXPECT_EQ(last.files_total, 20U);
   EXPECT_EQ(last.bytes_done, 100U);
+}
+
+/// What each directory told, from the root on.
+class Shares final : public Listener {
+ public:
+  void walked(double share) override { shares.push_back(share); }
+  std::vector<double> shares;
+};
+
+// The root's own entries and two directories are a third each; one of those is again in thirds.
+TEST_F(TreeWalk, TheSharesOfAllDirectoriesAreTheTree) {
+  fs::create_directories(source_ / "flat");
+  fs::create_directories(source_ / "deep" / "one");
+  fs::create_directories(source_ / "deep" / "two");
+  const UniqueFd source(::open(source_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd replica(::open(replica_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Shares told;
+  ASSERT_TRUE(compare::walk_trees({source.get(), replica.get()}, {}, told));
+  std::ranges::sort(told.shares);
+  ASSERT_EQ(told.shares.size(), 5U);
+  for (int i = 0; i < 3; ++i) EXPECT_DOUBLE_EQ(told.shares[static_cast<std::size_t>(i)], 1.0 / 9);
+  for (int i = 3; i < 5; ++i) EXPECT_DOUBLE_EQ(told.shares[static_cast<std::size_t>(i)], 1.0 / 3);
 }
 
 // G7: a directory of the replica, and one of the source, is swapped for a symlink to outside again
