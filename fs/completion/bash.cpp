@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "fs/completion/option_values.h"
-#include "fs/ctl/arguments.h"
+#include "fs/ctl/command_rules.h"
 #include "fs/daemon/option_rules.h"
 
 namespace mirrorfs::completion {
@@ -51,11 +51,11 @@ std::string value_case(std::string_view option, std::string_view allowed) {
                      values.directories ? "-d" : "-f");
 }
 
-std::string case_of_command(const ctl::CommandWords& command) {
+std::string case_of_command(const ctl::CommandRule& command) {
   std::string words, values;
-  for (const auto& [name, allowed] : command.options) {
-    words += fmt::format(" {}{}", name, allowed.empty() ? "" : "=");
-    values += value_case(fmt::format("{}:{}", command.name, name), allowed);
+  for (const ctl::Option& option : command.options) {
+    words += fmt::format(" {}{}", option.name, option.allowed.empty() ? "" : "=");
+    values += value_case(fmt::format("{}:{}", command.name, option.name), option.allowed);
   }
   return fmt::format("{}        {}:*) [[ $cur != -* ]] || words='--help{}' ;;\n", values,
                      command.name, words);
@@ -89,7 +89,7 @@ complete -F _mirrorfs mirrorfs
 
 std::string bash_for_mirrorctl() {
   std::string names, cases;
-  for (const ctl::CommandWords& command : ctl::command_words()) {
+  for (const ctl::CommandRule& command : ctl::command_rules()) {
     names += fmt::format("{} ", command.name);
     cases += case_of_command(command);
   }

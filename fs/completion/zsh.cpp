@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "fs/completion/option_values.h"
-#include "fs/ctl/arguments.h"
+#include "fs/ctl/command_rules.h"
 #include "fs/daemon/option_rules.h"
 
 namespace mirrorfs::completion {
@@ -45,10 +45,10 @@ bool is_repeatable(std::string_view option) {
   return option.ends_with("exclude") || option.ends_with("exclude-from");
 }
 
-std::string case_of_command(const ctl::CommandWords& command, const std::string& settings) {
+std::string case_of_command(const ctl::CommandRule& command, const std::string& settings) {
   std::string options = "        '--help'\n";
-  for (const auto& [name, allowed] : command.options) {
-    options += specification(name, allowed, is_repeatable(name));
+  for (const ctl::Option& option : command.options) {
+    options += specification(option.name, option.allowed, is_repeatable(option.name));
   }
   // The paths: of mounts and trees for the most part, of what is in them for wait and verify.
   const std::string rest = command.name == "set" ? fmt::format(
@@ -92,7 +92,7 @@ std::string zsh_for_mirrorctl() {
   for (const OptionRule& rule : option_rules()) {
     if (rule.while_mounted) settings += fmt::format(" {}=", rule.name);
   }
-  for (const ctl::CommandWords& command : ctl::command_words()) {
+  for (const ctl::CommandRule& command : ctl::command_rules()) {
     names += fmt::format(" {}", command.name);
     cases += case_of_command(command, settings);
   }

@@ -48,17 +48,4 @@ struct Arguments {
 [[nodiscard]] std::expected<Arguments, std::string> parse_arguments(
     const std::vector<std::string>& arguments);
 
-[[nodiscard]] std::string help_text();
-
-/// The table that the command line is read by.
-struct CommandWords {
-  struct OptionWords {
-    std::string_view name;     ///< "--json"
-    std::string_view allowed;  ///< of its value; empty: takes none
-  };
-  std::string_view name;
-  std::vector<OptionWords> options;
-};
-[[nodiscard]] std::vector<CommandWords> command_words();
-
 }  // namespace mirrorfs::ctl

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fs/ctl/arguments.h"
+#include "fs/ctl/command_rules.h"
 #include "fs/ctl/commands.h"
 #include "mirrorfs/version.h"
 
