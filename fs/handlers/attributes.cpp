@@ -255,7 +255,8 @@ void handle_statx(FuseRequest& request, Filesystem& fs, fuse_ino_t id, int flags
   if (::statx((*fd)->get(), "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | sync, wanted, &raw) != 0) {
     return request.error(errno);
   }
-  raw.stx_ino = shown_inode(fs, Metadata::from(raw));
+  const Metadata metadata = Metadata::from(raw);
+  raw.stx_ino = shown_inode(fs, metadata.dev, metadata.ino);
   request.extended_attributes(raw, fs.options.attr_timeout);
 }
 

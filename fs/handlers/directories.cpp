@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "fs/handlers/directory_stream.h"
@@ -34,15 +35,29 @@ struct Listing {
   [[nodiscard]] std::size_t room() const { return buffer.size() - used; }
 };
 
-fuse_entry_param bare_entry(const DirectoryEntry& entry) {
+/// What stat(2) of the entry shows. A directory that something is mounted on, and the parent of
+/// what is mounted, have another number in the listing, so directories are looked at; of files,
+/// those that something is mounted on are listed with the number of the file below.
+ino_t inode_of(const Listing& listing, const DirectoryEntry& entry) {
+  const NodeRef& directory = listing.stream.node();
+  const bool is_above_root =
+      listing.fs.nodes.is_root(*directory) && std::strcmp(entry.name, "..") == 0;
+  if (entry.type == S_IFDIR && !is_above_root) {
+    const auto look = listing.fs.source.stat_at(listing.stream.fd(), entry.name);
+    if (look) return shown_inode(listing.fs, look->dev, look->ino);
+  }
+  return shown_inode(listing.fs, directory->object().device, entry.ino);
+}
+
+fuse_entry_param bare_entry(const Listing& listing, const DirectoryEntry& entry) {
   fuse_entry_param bare{};  // node id 0: the kernel gets the name and type, and looks up itself
-  bare.attr.st_ino = entry.ino;
+  bare.attr.st_ino = inode_of(listing, entry);
   bare.attr.st_mode = entry.type;
   return bare;
 }
 
 bool add_plain(Listing& listing, const DirectoryEntry& entry) {
-  const fuse_entry_param bare = bare_entry(entry);
+  const fuse_entry_param bare = bare_entry(listing, entry);
   const std::size_t size = fuse_add_direntry(listing.request, listing.end(), listing.room(),
                                              entry.name, &bare.attr, entry.next_offset);
   if (size > listing.room()) return false;
@@ -55,14 +70,14 @@ bool add_plus(Listing& listing, const DirectoryEntry& entry) {
   const std::size_t size =
       fuse_add_direntry_plus(listing.request, nullptr, 0, entry.name, nullptr, 0);
   if (size > listing.room()) return false;
-  fuse_entry_param shown = bare_entry(entry);
+  std::optional<Entry> child;
   if (!is_dot_or_dotdot(entry.name)) {
-    // An entry that vanished meanwhile is still listed, as by the filesystem below.
-    if (auto child = resolve_child(listing.fs, listing.stream.node(), entry.name)) {
-      shown = to_entry(listing.fs, *child);
-      listing.looked_up.push_back(child->node->id());
-    }
+    auto resolved = resolve_child(listing.fs, listing.stream.node(), entry.name);
+    if (resolved) child = std::move(*resolved);
   }
+  if (child) listing.looked_up.push_back(child->node->id());
+  // An entry that vanished meanwhile is still listed, as by the filesystem below.
+  const fuse_entry_param shown = child ? to_entry(listing.fs, *child) : bare_entry(listing, entry);
   fuse_add_direntry_plus(listing.request, listing.end(), listing.room(), entry.name, &shown,
                          entry.next_offset);
   listing.used += size;

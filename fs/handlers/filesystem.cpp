@@ -22,15 +22,15 @@ void Filesystem::forget_attributes(const Node& node) const {
   (void)fuse_lowlevel_notify_inval_inode(session, node.id().value, -1, 0);
 }
 
-ino_t shown_inode(const Filesystem& fs, const Metadata& metadata) {
+ino_t shown_inode(const Filesystem& fs, dev_t device, ino_t inode) {
   const dev_t root_device = fs.source.root_metadata().dev;
-  if (metadata.dev == root_device) return metadata.ino;
-  return metadata.ino ^ ((metadata.dev ^ root_device) * 0x9E3779B97F4A7C15ULL);
+  if (device == root_device) return inode;
+  return inode ^ ((device ^ root_device) * 0x9E3779B97F4A7C15ULL);
 }
 
 struct stat to_stat(const Filesystem& fs, const Metadata& metadata) {
   struct stat shown{};
-  shown.st_ino = shown_inode(fs, metadata);
+  shown.st_ino = shown_inode(fs, metadata.dev, metadata.ino);
   shown.st_mode = metadata.mode;
   shown.st_nlink = metadata.nlink;
   shown.st_uid = metadata.uid;

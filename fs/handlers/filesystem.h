@@ -123,7 +123,7 @@ struct Entry {
 [[nodiscard]] struct stat to_stat(const Filesystem& fs, const Metadata& metadata);
 /// The inode number to show: objects of filesystems mounted below the source get numbers of their
 /// own, because the mount has one device number.
-[[nodiscard]] ino_t shown_inode(const Filesystem& fs, const Metadata& metadata);
+[[nodiscard]] ino_t shown_inode(const Filesystem& fs, dev_t device, ino_t inode);
 [[nodiscard]] fuse_entry_param to_entry(const Filesystem& fs, const Entry& entry);
 
 /// Looks `name` up under the directory's lock and counts a lookup.

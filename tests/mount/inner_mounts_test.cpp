@@ -1,9 +1,15 @@
 // G8: filesystems mounted inside the source. One that is absent is not an emptied directory.
+#include <dirent.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "mirror_pair.h"
 #include "tree_compare.h"
@@ -67,6 +73,41 @@ TEST_F(InnerMounts, OneThatIsAbsentAtTheNextMountKeepsItsCopy) {
   write_file(pair.path("s/inner/data"), "new");
   mirror_once();
   EXPECT_EQ(read_file(pair.path("d/inner/data")), "new");
+}
+
+/// Names whose number in the listing is not the one that stat(2) shows.
+std::vector<std::string> misnumbered(const std::filesystem::path& directory) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(directory.c_str()), &::closedir);
+  // Nothing is looked up meanwhile: the kernel then asks for attributes in the first reply only.
+  std::vector<std::pair<std::string, ino_t>> listed;
+  while (const dirent* const entry = ::readdir(listing.get())) {
+    listed.emplace_back(entry->d_name, entry->d_ino);
+  }
+  std::vector<std::string> wrong;
+  for (const auto& [name, inode] : listed) {
+    struct stat shown{};
+    check(::fstatat(::dirfd(listing.get()), name.c_str(), &shown, AT_SYMLINK_NOFOLLOW), "stat",
+          name);
+    if (shown.st_ino != inode) wrong.push_back(name);
+  }
+  return wrong;
+}
+
+TEST_F(InnerMounts, ListingsNumberEachObjectAsStatDoes) {
+  make_directory(pair.path("s/dir"));
+  write_file(pair.path("s/file"), "x");
+  attach("s/dir/inner");
+  write_file(pair.path("s/dir/inner/data"), "x");
+  make_directory(pair.path("s/dir/inner/below"));
+  for (int i = 0; i < 400; ++i) {
+    const std::string place = "s/dir/a-directory-with-a-long-name-" + std::to_string(i);
+    make_directory(pair.path(place));
+    if (i % 40 == 0) attach_again(place);
+  }
+  pair.mount();
+  for (const char* const place : {"m", "m/dir", "m/dir/inner", "m/dir/inner/below"}) {
+    EXPECT_EQ(misnumbered(pair.path(place)), std::vector<std::string>()) << place;
+  }
 }
 
 TEST_F(InnerMounts, OneWithinADirectoryThatIsGoneKeepsItsCopyToo) {
