@@ -49,6 +49,7 @@ Result<void> truncate_file(Change& change) {
   }
   const ClearingSetId as_caller(change.fs.own,
                                 {.caller = change.caller,
+                                 .fd = fd,
                                  .mode = change.node->known_mode(),
                                  .clears_set_id = change.asks(FUSE_SET_ATTR_KILL_SUID)});
   if (::ftruncate(fd, change.wanted.st_size) != 0) return fail_errno("ftruncate");
@@ -72,7 +73,7 @@ Result<void> change_owner(Change& change) {
   const uid_t uid = change.asks(FUSE_SET_ATTR_UID) ? change.wanted.st_uid : static_cast<uid_t>(-1);
   const gid_t gid = change.asks(FUSE_SET_ATTR_GID) ? change.wanted.st_gid : static_cast<gid_t>(-1);
   const bool matters = set_gid_is_for_members(change.node->known_mode());
-  const InGroupsOf as_caller(change.fs.own, change.caller, matters);
+  const InGroupsOf as_caller(change.fs.own, change.caller, change.fd, matters, gid);
   const int done = on_descriptor(
       change, [&] { return ::fchown(change.fd, uid, gid); },
       [&] { return ::fchownat(change.fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW); });

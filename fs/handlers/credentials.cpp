@@ -7,6 +7,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <sstream>
 #include <string>
 
 #include "mirrorfs/log.h"
@@ -85,6 +86,14 @@ std::optional<std::uint64_t> parse_capabilities(std::string_view status) {
   return parse_set(status, "CapEff:");
 }
 
+bool is_mapped(std::string_view map, std::uint32_t id) {
+  std::istringstream lines{std::string(map)};
+  for (std::uint64_t inside = 0, outside = 0, count = 0; lines >> inside >> outside >> count;) {
+    if (id >= outside && id - outside < count) return true;
+  }
+  return false;
+}
+
 bool parse_killed(std::string_view status) {
   constexpr std::uint64_t kKill = 1ULL << (SIGKILL - 1);
   const std::uint64_t pending =
@@ -130,9 +139,9 @@ Result<Credentials> Credentials::open() {
   return own;
 }
 
-std::optional<std::string> Credentials::status_of(const Caller& caller) const {
+std::optional<std::string> Credentials::text_of(const Caller& caller, const char* file_name) const {
   if (caller.pid <= 0) return std::nullopt;
-  const std::string name = std::to_string(caller.pid) + "/status";
+  const std::string name = std::to_string(caller.pid) + file_name;
   const UniqueFd file(::openat(proc_.get(), name.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return std::nullopt;
   std::string text;
@@ -152,6 +161,21 @@ std::string Credentials::user_namespace_of(const std::string& process) const {
 std::vector<gid_t> Credentials::groups_of(const Caller& caller) const {
   const auto groups = status_of(caller).and_then(parse_groups);
   return groups.value_or(std::vector<gid_t>{caller.gid});
+}
+
+std::vector<gid_t> Credentials::groups_over(const Caller& caller, int fd, gid_t next) const {
+  std::vector<gid_t> groups = groups_of(caller);
+  const auto capabilities = status_of(caller).and_then(parse_capabilities);
+  if (!capabilities || ((*capabilities >> CAP_FSETID) & 1) == 0) return groups;
+  struct stat object{};
+  if (::fstat(fd, &object) != 0) return groups;
+  const auto users = text_of(caller, "/uid_map"), group_map = text_of(caller, "/gid_map");
+  const bool has_names = users && group_map && is_mapped(*users, object.st_uid) &&
+                         is_mapped(*group_map, object.st_gid);
+  if (!has_names) return groups;
+  groups.push_back(object.st_gid);
+  if (next != static_cast<gid_t>(-1)) groups.push_back(next);
+  return groups;
 }
 
 bool Credentials::may_keep_set_id(const Caller& caller) const {
@@ -184,12 +208,13 @@ WithoutFsetid::~WithoutFsetid() {
   if (dropped_) restore_or_abort(own_.usual_.apply());
 }
 
-InGroupsOf::InGroupsOf(const Credentials& own, const Caller& caller, bool wanted)
+InGroupsOf::InGroupsOf(const Credentials& own, const Caller& caller, int fd, bool wanted,
+                       gid_t next)
     : own_(own),
       switched_(wanted && own.can_switch() && !own.may_keep_set_id(caller)),
       fsetid_(own, switched_) {
   if (!switched_) return;
-  restore_or_abort(set_fsgid(caller.gid) && set_groups(own.groups_of(caller)));
+  restore_or_abort(set_fsgid(caller.gid) && set_groups(own.groups_over(caller, fd, next)));
 }
 
 InGroupsOf::~InGroupsOf() {

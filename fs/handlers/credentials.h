@@ -28,6 +28,8 @@ struct Caller {
 /// The "Groups:" and "CapEff:" lines of /proc/PID/status. Nothing when the text has no such line.
 [[nodiscard]] std::optional<std::vector<gid_t>> parse_groups(std::string_view status);
 [[nodiscard]] std::optional<std::uint64_t> parse_capabilities(std::string_view status);
+/// Whether one of the lines of /proc/PID/uid_map or gid_map has `id`, as our namespace names it.
+[[nodiscard]] bool is_mapped(std::string_view map, std::uint32_t id);
 /// Whether SIGKILL is pending ("SigPnd:", "ShdPnd:"): every fatal signal becomes one for each
 /// thread of the process (complete_signal(), Linux kernel/signal.c).
 [[nodiscard]] bool parse_killed(std::string_view status);
@@ -54,6 +56,12 @@ class Credentials {
   /// Supplementary groups of the caller; only its group when it cannot be asked.
   [[nodiscard]] std::vector<gid_t> groups_of(const Caller& caller) const;
 
+  /// The same, with the group of the object behind `fd` for who has CAP_FSETID over it in a user
+  /// namespace of its own: its owner and group have names there (capable_wrt_inode_uidgid(),
+  /// user_namespaces(7)). That right is as good as being a member, also of the group that the
+  /// object is to get, and good for nothing else.
+  [[nodiscard]] std::vector<gid_t> groups_over(const Caller& caller, int fd, gid_t next) const;
+
   /// Whether the caller has CAP_FSETID, for requests in which the kernel does not say. Asks /proc,
   /// so it is for files that have set-id bits.
   [[nodiscard]] bool may_keep_set_id(const Caller& caller) const;
@@ -75,7 +83,10 @@ class Credentials {
     [[nodiscard]] bool apply() const;  ///< to the calling thread
   };
 
-  [[nodiscard]] std::optional<std::string> status_of(const Caller& caller) const;
+  [[nodiscard]] std::optional<std::string> text_of(const Caller& caller, const char* file) const;
+  [[nodiscard]] std::optional<std::string> status_of(const Caller& caller) const {
+    return text_of(caller, "/status");
+  }
   [[nodiscard]] std::string user_namespace_of(const std::string& process) const;
 
   bool can_switch_ = false;
@@ -129,10 +140,11 @@ class WithoutFsetid {
 }
 
 /// Where the set-gid bit is kept for members of the file's group only: the thread has the caller's
-/// groups and no CAP_FSETID. Nothing happens for callers that have that right.
+/// groups (groups_over()) and no CAP_FSETID. Nothing happens for callers that have that right.
 class InGroupsOf {
  public:
-  InGroupsOf(const Credentials& own, const Caller& caller, bool wanted);
+  InGroupsOf(const Credentials& own, const Caller& caller, int fd, bool wanted,
+             gid_t next = static_cast<gid_t>(-1));
   InGroupsOf(const InGroupsOf&) = delete;
   InGroupsOf& operator=(const InGroupsOf&) = delete;
   ~InGroupsOf();

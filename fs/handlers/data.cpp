@@ -82,6 +82,7 @@ Result<Changed<std::size_t>> write_file(Filesystem& fs, Admission admission, Wri
   const bool foreseen = !file.appends && foresees(fs, file.node, seen.get());
   auto kept = capabilities_to_keep(fs, request, before);
   const Writer writer{.caller = request.caller,
+                      .fd = fd,
                       .mode = file.node->known_mode(),
                       .clears_set_id = request.clears_set_id};
   Recording recording(fs, std::move(admission), footprint_of(fs, file.node, fd));

@@ -136,8 +136,10 @@ Result<Changed<SharedFd>> open_truncating(Filesystem& fs, Admission admission, c
   const FileCapabilities before = capabilities_before(fs, node, path_fd);
   Recording recording(fs, std::move(admission), footprint_of(fs, node, path_fd));
   auto fd = [&] {
-    const ClearingSetId as_caller(
-        fs.own, {.caller = caller, .mode = node->known_mode(), .clears_set_id = kill_set_id});
+    const ClearingSetId as_caller(fs.own, {.caller = caller,
+                                           .fd = path_fd,
+                                           .mode = node->known_mode(),
+                                           .clears_set_id = kill_set_id});
     return fs.source.reopen(path_fd, flags | O_TRUNC);
   }();
   if (!fd) {

@@ -46,8 +46,10 @@ Result<Changed<std::size_t>> copy_piece(Filesystem& fs, Admission admission, Cop
   const int fd = copy.to.fd->get();
   const FileCapabilities before = capabilities_before(fs, copy.to.node, fd);
   const auto offset = copy.to_offset;
-  const Writer writer{
-      .caller = copy.caller, .mode = copy.to.node->known_mode(), .clears_set_id = copy.kill_set_id};
+  const Writer writer{.caller = copy.caller,
+                      .fd = fd,
+                      .mode = copy.to.node->known_mode(),
+                      .clears_set_id = copy.kill_set_id};
   Recording recording(fs, std::move(admission), footprint_of(fs, copy.to.node, fd));
   const ssize_t count = write_as(fs.own, writer, [&] {
     return ::copy_file_range(copy.from, &copy.from_offset, fd, &copy.to_offset, size, 0);
@@ -106,6 +108,7 @@ Result<Settlement> allocate(Filesystem& fs, Admission admission, const Caller& c
   const int fd = file.fd->get();
   const FileCapabilities before = capabilities_before(fs, file.node, fd);
   const Writer writer{.caller = caller,
+                      .fd = fd,
                       .mode = file.node->known_mode(),
                       .clears_set_id = clears_set_id(fs, *file.node, caller)};
   Recording recording(fs, std::move(admission), footprint_of(fs, file.node, fd));

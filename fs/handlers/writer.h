@@ -10,6 +10,7 @@ namespace mirrorfs::fs {
 /// Who changes the content of a file.
 struct Writer {
   const Caller& caller;
+  int fd = -1;                 ///< the file; none: it clears nothing
   mode_t mode = 0;             ///< of the file
   bool clears_set_id = false;  ///< has no right to keep set-id bits
 };
@@ -18,7 +19,8 @@ struct Writer {
 class ClearingSetId {
  public:
   ClearingSetId(const Credentials& own, const Writer& writer)
-      : groups_(own, writer.caller, writer.clears_set_id && set_gid_is_for_members(writer.mode)),
+      : groups_(own, writer.caller, writer.fd,
+                writer.clears_set_id && set_gid_is_for_members(writer.mode)),
         fsetid_(own, writer.clears_set_id && !set_gid_is_for_members(writer.mode)) {}
 
  private:

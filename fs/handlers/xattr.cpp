@@ -73,7 +73,7 @@ Result<Settlement> set_value(Filesystem& fs, Admission admission, const Target& 
     // Setting an access ACL clears the set-gid bit for those outside the group, whoever may execute
     // the file (posix_acl_update_mode).
     const bool matters = name == kAccessAcl && (target.node->known_mode() & S_ISGID) != 0;
-    const InGroupsOf as_caller(fs.own, caller, matters);
+    const InGroupsOf as_caller(fs.own, caller, fd, matters);
     if (auto set = fs.xattrs.set(fd, name, value, flags); !set) {
       recording.refused(set.error().code);
       return pass_on(std::move(set));

@@ -1,13 +1,20 @@
 // Who may keep set-id bits and file capabilities when a file is changed, as on the source.
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <utility>
+#include <vector>
 
 #include "tests/handlers/mounted.h"
 
@@ -60,6 +67,13 @@ constexpr Change kChanges[] = {
        });
      }},
 };
+
+/// An access ACL that says what mode 0755 says (acl(5); fs/posix_acl.c lays it out so).
+int set_acl(const std::string& path) {
+  const unsigned char acl[] = {2, 0, 0,   0,   1,   0,   7,  0, 255, 255, 255, 255, 4,   0,
+                               5, 0, 255, 255, 255, 255, 32, 0, 5,   0,   255, 255, 255, 255};
+  return error_of(::setxattr(path.c_str(), "system.posix_acl_access", acl, sizeof acl, 0));
+}
 
 class SetId : public Mounted {
  protected:
@@ -147,13 +161,6 @@ TEST_F(SetId, ChownThatNamesNobodyClearsThem) {
 }
 
 TEST_F(SetId, AccessAclClearsTheGroupBitForWhoIsNoMember) {
-  const auto set_acl = [this] {
-    // An access ACL that says what mode 0755 says (acl(5); fs/posix_acl.c lays it out so).
-    const unsigned char acl[] = {2, 0, 0,   0,   1,   0,   7,  0, 255, 255, 255, 255, 4,   0,
-                                 5, 0, 255, 255, 255, 255, 32, 0, 5,   0,   255, 255, 255, 255};
-    return error_of(
-        ::setxattr(mount("file").c_str(), "system.posix_acl_access", acl, sizeof acl, 0));
-  };
   const auto permissions_after = [&](const User& user, bool without_right) {
     make_file("file");
     EXPECT_EQ(::chown(mount("file").c_str(), 1234, 777), 0);
@@ -161,7 +168,7 @@ TEST_F(SetId, AccessAclClearsTheGroupBitForWhoIsNoMember) {
     EXPECT_EQ(as_user(user,
                       [&] {
                         const int failed = without_right ? set_fsetid(false) : 0;
-                        return failed != 0 ? failed : set_acl();
+                        return failed != 0 ? failed : set_acl(mount("file"));
                       }),
               0);
     const mode_t permissions = look("file").permissions();
@@ -172,6 +179,66 @@ TEST_F(SetId, AccessAclClearsTheGroupBitForWhoIsNoMember) {
   EXPECT_EQ(permissions_after(kRoot, true), 0755U);
   EXPECT_EQ(permissions_after({.uid = 1234, .gid = 1234, .groups = {777}}, false), 02755U);
   EXPECT_EQ(permissions_after({.uid = 1234, .gid = 1234, .groups = {}}, false), 0755U);
+}
+
+/// Runs `work` as root of a user namespace whose users and groups are ours from `first` on.
+int as_root_of_namespace(unsigned first, const std::function<int()>& work) {
+  int ready[2], mapped[2];
+  if (::pipe2(ready, O_CLOEXEC) != 0 || ::pipe2(mapped, O_CLOEXEC) != 0) return errno;
+  const UniqueFd ends[] = {UniqueFd(ready[0]), UniqueFd(ready[1]), UniqueFd(mapped[0]),
+                           UniqueFd(mapped[1])};
+  const pid_t child = ::fork();
+  if (child == 0) {
+    char byte = 0;
+    const bool entered = ::unshare(CLONE_NEWUSER) == 0 && ::write(ready[1], "r", 1) == 1 &&
+                         ::read(mapped[0], &byte, 1) == 1 && ::setgroups(0, nullptr) == 0 &&
+                         ::setgid(0) == 0 && ::setuid(0) == 0;
+    ::_exit(entered ? work() : 255);
+  }
+  char byte = 0;
+  if (::read(ready[0], &byte, 1) != 1) return EPROTO;
+  const std::string line = "0 " + std::to_string(first) + " 1000";
+  for (const char* const file : {"/uid_map", "/gid_map"}) {
+    const UniqueFd map(::open(("/proc/" + std::to_string(child) + file).c_str(), O_WRONLY));
+    if (::write(map.get(), line.data(), line.size()) < 0) return errno;
+  }
+  int status = 0;
+  if (::write(mapped[1], "m", 1) != 1 || ::waitpid(child, &status, 0) != child) return errno;
+  return WEXITSTATUS(status);
+}
+
+// Who is root over the owner and the group keeps the bit, over one of them does not.
+TEST_F(SetId, RootOfAUserNamespaceIsTreatedAsOnTheSource) {
+  struct Owners {
+    uid_t user;
+    gid_t group;
+  };
+  const auto outcome = [&](const std::string& path, const Owners& owners, mode_t mode,
+                           const Change& change) {
+    std::ofstream(path) << "content";
+    EXPECT_EQ(::chown(path.c_str(), owners.user, owners.group), 0);
+    EXPECT_EQ(::chmod(path.c_str(), mode), 0);
+    const int error = as_root_of_namespace(100'000, [&] { return change.make(path); });
+    struct stat now{};
+    EXPECT_EQ(::stat(path.c_str(), &now), 0);
+    EXPECT_EQ(::unlink(path.c_str()), 0);
+    return std::pair(error, now.st_mode & 07777U);
+  };
+  std::vector<Change> changes(std::begin(kChanges), std::end(kChanges));
+  changes.push_back({"access ACL", set_acl});
+  changes.push_back({"chown", [](const std::string& path) {
+                       return error_of(::chown(path.c_str(), static_cast<uid_t>(-1), 7));
+                     }});
+  for (const Owners& owners : {Owners{100'005, 100'006}, {100'005, 6}, {5, 100'006}}) {
+    for (const mode_t mode : {mode_t{02766}, mode_t{02777}, mode_t{06766}}) {
+      for (const Change& change : changes) {
+        EXPECT_EQ(outcome(mount("file"), owners, mode, change),
+                  outcome(source("below"), owners, mode, change))
+            << change.name << " of " << owners.user << ':' << owners.group << std::oct << ", "
+            << mode;
+      }
+    }
+  }
 }
 
 TEST_F(SetId, RootsWriteTakesCapabilitiesAndLeavesTheBits) {

@@ -124,6 +124,18 @@ TEST(ParseCapabilities, FindsTheEffectiveOnes) {
   EXPECT_EQ(parse_capabilities("CapPrm:\t1\n"), std::nullopt);
 }
 
+TEST(UserNamespace, MapsWhatOneOfItsLinesHas) {
+  const char* const map = "         0     100000      65536\n       70000       1000          1\n";
+  EXPECT_TRUE(is_mapped(map, 100000));
+  EXPECT_TRUE(is_mapped(map, 165535));
+  EXPECT_FALSE(is_mapped(map, 165536));
+  EXPECT_TRUE(is_mapped(map, 1000));
+  EXPECT_FALSE(is_mapped(map, 999));
+  EXPECT_FALSE(is_mapped(map, 0)) << "that is its name inside";
+  EXPECT_TRUE(is_mapped("0 0 4294967295", 4294967294)) << "of all";
+  EXPECT_FALSE(is_mapped("", 0));
+}
+
 TEST(ReservedName, OnlyInTheRoot) {
   EXPECT_TRUE(is_reserved_name(true, ".mirrorfs"));
   EXPECT_FALSE(is_reserved_name(false, ".mirrorfs"));
