@@ -9,12 +9,23 @@
 
 namespace mirrorfs::fs {
 
+namespace {
+
+std::size_t most_descriptors() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
+
+}  // namespace
+
 NodeRef::~NodeRef() {
   if (node_ != nullptr) table_->release(*node_);
 }
 
 NodeTable::NodeTable(const SourceTree& source, std::size_t descriptor_limit)
-    : source_(source), descriptors_(descriptor_limit, source.handles_allowed()) {
+    : source_(source),
+      room_(most_descriptors()),
+      descriptors_(descriptor_limit, source.handles_allowed()) {
   root_ = acquire(source.root_metadata());
   set_learnt(root_);
 }
@@ -28,10 +39,8 @@ NodeTable::~NodeTable() {
 }
 
 std::size_t NodeTable::default_descriptor_limit() {
-  rlimit limit{};
   constexpr std::size_t kLeast = 64, kMost = 16'384;
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kLeast;
-  return std::clamp<std::size_t>(limit.rlim_cur / 2, kLeast, kMost);
+  return std::clamp<std::size_t>(most_descriptors() / 2, kLeast, kMost);
 }
 
 NodeRef NodeTable::find(NodeId id) {
