@@ -78,9 +78,9 @@ FailingFilesystem::~FailingFilesystem() {
         kConnections / std::filesystem::path(std::to_string(minor(status.st_dev)));
     std::ofstream(connection / "abort") << "1";
   }
-  fuse_unmount(fuse_);
   ::umount2(mount_point_.c_str(), MNT_DETACH);  // libfuse takes what was aborted for unmounted
   loop_.join();
+  fuse_unmount(fuse_);  // closes what the loop reads from
   fuse_destroy(fuse_);
 }
 
