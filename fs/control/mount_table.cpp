@@ -71,6 +71,14 @@ std::optional<MountEntry> find_mount_in(std::string_view mountinfo, std::string_
   return topmost;
 }
 
+std::optional<MountEntry> mount_holding(std::string_view mountinfo,
+                                        const std::filesystem::path& path) {
+  for (std::filesystem::path at = path;; at = at.parent_path()) {
+    if (auto entry = find_mount_in(mountinfo, at.native())) return entry;
+    if (!at.has_relative_path()) return std::nullopt;
+  }
+}
+
 std::vector<MountEntry> mirrors_in(std::string_view mountinfo) {
   std::vector<MountEntry> mirrors;
   for (const std::string_view line : split(mountinfo, '\n')) {

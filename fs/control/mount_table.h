@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,10 @@ struct MountEntry {
 
 /// The topmost mount at exactly this canonical path.
 [[nodiscard]] std::optional<MountEntry> find_mount(std::string_view mount_point);
+
+/// The topmost mount that this canonical path is on.
+[[nodiscard]] std::optional<MountEntry> mount_holding(std::string_view mountinfo,
+                                                      const std::filesystem::path& path);
 
 /// All mirrorfs mounts, topmost at their mount points or not.
 [[nodiscard]] std::vector<MountEntry> mirrors_in(std::string_view mountinfo);

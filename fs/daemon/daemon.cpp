@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "fs/control/mount_record.h"
+#include "fs/control/mount_table.h"
 #include "fs/control/requests.h"
 #include "fs/control/socket_path.h"
 #include "fs/daemon/notices.h"
@@ -93,7 +94,10 @@ Daemon::Outcome Daemon::open_and_mount() {
   auto mirror = Mirror::open(options_.mirror);
   if (!mirror) return std::unexpected(mirror.error());
   mirror_ = std::move(*mirror);
-  for (const std::string& line : mirror_->warnings()) {
+  std::vector<std::string> warnings = mirror_->warnings();
+  const auto unfit = unfit_replica(control::own_mountinfo(), options_.mirror.replica);
+  if (unfit) warnings.push_back(*unfit);
+  for (const std::string& line : warnings) {
     log_warn("{}", line);
     listener_.warned(line);
   }

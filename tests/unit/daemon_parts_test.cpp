@@ -20,6 +20,18 @@ namespace {
 namespace stdfs = std::filesystem;
 using testing::TemporaryDirectory;
 
+TEST(UnfitReplica, IsToldOfRcloneAlone) {
+  constexpr const char* kMountInfo =
+      "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+      "40 22 0:50 / /cloud rw - fuse.rclone remote: rw,user_id=0\n"
+      "41 40 8:2 / /cloud/disk rw - xfs /dev/sdb1 rw\n";
+  const auto warning = unfit_replica(kMountInfo, "/cloud/backup/of/it");
+  ASSERT_TRUE(warning);
+  EXPECT_NE(warning->find("'/cloud'"), std::string::npos) << *warning;
+  EXPECT_EQ(unfit_replica(kMountInfo, "/cloud/disk/backup"), std::nullopt);
+  EXPECT_EQ(unfit_replica(kMountInfo, "/cloudy"), std::nullopt);
+}
+
 class PathChecks : public ::testing::Test {
  protected:
   void SetUp() override {

@@ -83,5 +83,13 @@ TEST(MountTable, FindsTheTopmostMountOfAPath) {
   EXPECT_FALSE(find_mount_in("", "/srv"));
 }
 
+TEST(MountTable, HoldsWhatIsBelowAMountPoint) {
+  EXPECT_EQ(mount_holding(kMountInfo, "/srv/my data/a/b")->mount_point, "/srv/my data");
+  EXPECT_EQ(mount_holding(kMountInfo, "/srv/my data")->mount_point, "/srv/my data");
+  EXPECT_EQ(mount_holding(kMountInfo, "/mnt/x")->source, "/src");
+  EXPECT_FALSE(mount_holding(kMountInfo, "/mnts/x"));
+  EXPECT_FALSE(mount_holding("", "/mnt/x"));
+}
+
 }  // namespace
 }  // namespace mirrorfs::control
