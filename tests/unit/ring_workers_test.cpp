@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <future>
 #include <thread>
 
@@ -55,7 +56,7 @@ TEST_F(RingWorkersOf, ASecondOneComesWhenTheFirstSleeps) {
   make_ring({.few_workers = true});
   bool opened = false;
   std::promise<void> looked;
-  bool in_time = false;
+  std::atomic<bool> in_time = false;
   const std::jthread writer([&] {
     in_time = looked.get_future().wait_for(std::chrono::seconds(10)) == std::future_status::ready;
     const UniqueFd fifo(::openat(dir(), "fifo", O_RDWR | O_CLOEXEC));  // ends the sleep
