@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "fs/handlers/directory_stream.h"
@@ -35,14 +36,16 @@ struct Listing {
   [[nodiscard]] std::size_t room() const { return buffer.size() - used; }
 };
 
-/// What stat(2) of the entry shows. A directory that something is mounted on, and the parent of
-/// what is mounted, have another number in the listing, so directories are looked at; of files,
-/// those that something is mounted on are listed with the number of the file below.
+/// What stat(2) of the entry shows. A directory that something is mounted on has another number in
+/// the listing, so directories are looked at; files that something is mounted on are not. The
+/// parent is not looked at: a mount over the source would ask itself, and wait for its own answer.
 ino_t inode_of(const Listing& listing, const DirectoryEntry& entry) {
   const NodeRef& directory = listing.stream.node();
-  const bool is_above_root =
-      listing.fs.nodes.is_root(*directory) && std::strcmp(entry.name, "..") == 0;
-  if (entry.type == S_IFDIR && !is_above_root) {
+  const std::string_view name = entry.name;
+  if (name == "..") {
+    const auto parent = listing.fs.nodes.parent(directory);
+    if (parent) return shown_inode(listing.fs, parent->device, parent->inode);
+  } else if (name != "." && entry.type == S_IFDIR) {
     const auto look = listing.fs.source.stat_at(listing.stream.fd(), entry.name);
     if (look) return shown_inode(listing.fs, look->dev, look->ino);
   }

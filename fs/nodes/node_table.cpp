@@ -210,6 +210,12 @@ std::vector<Location> NodeTable::locations(const NodeRef& node) const {
   return all;
 }
 
+std::optional<ObjectId> NodeTable::parent(const NodeRef& node) const {
+  const std::lock_guard lock(mutex_);
+  const NodeNames names(*node);
+  return names.size() == 0 ? std::nullopt : std::optional(names.parent(0)->object());
+}
+
 bool NodeTable::may_be_linked(const NodeRef& node) const {
   const std::lock_guard lock(mutex_);
   return node->linked_ || NodeNames(*node).size() > 1;

@@ -59,6 +59,9 @@ class NodeTable {
 
   /// All of them that are known.
   [[nodiscard]] std::vector<Location> locations(const NodeRef& node) const;
+  /// The directory that has it, by the first name known; nothing: no name is known, or it is the
+  /// root.
+  [[nodiscard]] std::optional<ObjectId> parent(const NodeRef& node) const;
   /// False: it has one name at most.
   [[nodiscard]] bool may_be_linked(const NodeRef& node) const;
 

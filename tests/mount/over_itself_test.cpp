@@ -2,6 +2,10 @@
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 
+#include <chrono>
+#include <filesystem>
+#include <iterator>
+
 #include "mirror_mount.h"
 #include "tree_compare.h"
 #include "workload.h"
@@ -42,6 +46,17 @@ TEST_F(OverItself, MountsAgainAfterAStopAndAfterACrash) {
   mirror.start();
   write_file(mirror.mount("third"), "3");
   EXPECT_TRUE(mirror.identical());
+  mirror.stop();
+}
+
+// Whoever looks at ".." in the source comes back up into the mount: the daemon would ask itself.
+TEST_F(OverItself, ListingsDoNotAskTheDaemonForItself) {
+  MirrorMount mirror(
+      {.options = {"--attr-timeout=0"}, .over_itself = true, .patience = std::chrono::seconds(15)});
+  make_directory(mirror.source("dir"));
+  write_file(mirror.source("dir/file"), "x");
+  mirror.start();
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(mirror.mount("dir")), {}), 1);
   mirror.stop();
 }
 
