@@ -129,11 +129,8 @@ void handle_opendir(FuseRequest& request, Filesystem& fs, fuse_ino_t id, fuse_fi
   if (!node) return request.error(node.error());
   const auto path_fd = fs.nodes.descriptor(*node);
   if (!path_fd) return request.error(path_fd.error());
-  const auto room = fs.nodes.make_room_for(NodeTable::Handle::kDirectory);
-  if (!room) return request.error(room.error());
   auto fd = fs.source.reopen((*path_fd)->get(), O_RDONLY | O_DIRECTORY);
   if (!fd) return request.error(fd.error());
-  fs.nodes.handle_takes(fd->get());
   auto stream = std::make_unique<DirectoryStream>(*node, std::move(*fd));
   DirectoryStream& kept = *stream;
   file->fh = reinterpret_cast<std::uint64_t>(&kept);

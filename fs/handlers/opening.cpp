@@ -100,7 +100,6 @@ OpenFile& prepare(Filesystem& fs, const Caller& caller, const NodeRef& node, Ope
   OpenFile& kept = *open;
   file.fh = reinterpret_cast<std::uint64_t>(&kept);
   fs.open_files.keep(std::move(open));
-  fs.nodes.handle_takes(kept.fd->get());
   const auto way = fs.open_modes.enter(
       *node, facts_of(fs, node, kept.flags),
       {.fd = kept.fd->get(), .own = fs.own, .writer = kept.writable() ? &caller : nullptr});
@@ -132,8 +131,6 @@ Result<Changed<SharedFd>> open_truncating(Filesystem& fs, Admission admission, c
                                           const NodeRef& node, int flags, bool kill_set_id) {
   const auto path = fs.nodes.descriptor(node);
   if (!path) return std::unexpected(path.error());
-  auto room = fs.nodes.make_room_for(NodeTable::Handle::kFile);
-  if (!room) return pass_on(std::move(room));
   const int path_fd = (*path)->get();
   ChangeLocks locks(fs, node);
   const FileCapabilities before = capabilities_before(fs, node, path_fd);
@@ -160,8 +157,6 @@ Result<Changed<SharedFd>> open_truncating(Filesystem& fs, Admission admission, c
 Result<Opened> open_existing(Filesystem& fs, const NodeRef& node, int flags) {
   const auto path_fd = fs.nodes.descriptor(node);
   if (!path_fd) return std::unexpected(path_fd.error());
-  auto room = fs.nodes.make_room_for(NodeTable::Handle::kFile);
-  if (!room) return pass_on(std::move(room));
   const int path = (*path_fd)->get();
   auto fd = fs.source.reopen(path, source_flags(flags));
   // An append-only file (chattr(1)) opens in no other way for writing.
@@ -184,8 +179,6 @@ struct Created {
 
 Result<Changed<Created>> create_file(Filesystem& fs, Admission admission, const Caller& caller,
                                      const NewName& at, mode_t mode, int flags) {
-  auto room = fs.nodes.make_room_for(NodeTable::Handle::kFile);
-  if (!room) return pass_on(std::move(room));
   ChangeLocks locks(fs, at.parent);
   const int directory = at.directory->get();
   keep_but_for_names(fs, at.parent, locks.take_seen());
@@ -260,8 +253,6 @@ void handle_tmpfile(FuseRequest& request, Filesystem& fs, fuse_ino_t parent, mod
   if (!node) return request.error(node.error());
   const auto directory = fs.nodes.descriptor(*node);
   if (!directory) return request.error(directory.error());
-  const auto room = fs.nodes.make_room_for(NodeTable::Handle::kFile);
-  if (!room) return request.error(room.error());
   const bool inherits = has_default_acl(fs, (*directory)->get());
   auto fd = [&]() -> Result<UniqueFd> {
     const AsCaller as_caller(fs.own, caller);

@@ -21,23 +21,15 @@ void DescriptorCache::insert(Node& node, SharedFd fd, GivenUp& given_up, Kind ki
                       .place = {}});
   recent_.front().place = recent_.begin();
   node.cached_ = &recent_.front();
-  while (recent_.size() > limit_) give_up_oldest(given_up);
-}
-
-void DescriptorCache::give_up_oldest(GivenUp& given_up) {
-  CachedDescriptor& oldest = recent_.back();
-  // Opening by handle costs no walk down from an ancestor and survives renames behind our back.
-  if (keep_handles_ && !oldest.node->handle_) {
-    oldest.node->handle_ = FileHandleBytes::of(oldest.fd->get());
+  while (recent_.size() > limit_) {
+    CachedDescriptor& oldest = recent_.back();
+    // Opening by handle costs no walk down from an ancestor and survives renames behind our back.
+    if (keep_handles_ && !oldest.node->handle_) {
+      oldest.node->handle_ = FileHandleBytes::of(oldest.fd->get());
+    }
+    oldest.node->cached_ = nullptr;
+    given_up.splice(given_up.begin(), recent_, oldest.place);
   }
-  oldest.node->cached_ = nullptr;
-  given_up.splice(given_up.begin(), recent_, oldest.place);
-}
-
-bool DescriptorCache::shrink(GivenUp& given_up) {
-  if (recent_.empty()) return false;
-  for (std::size_t left = recent_.size() / 2; recent_.size() > left;) give_up_oldest(given_up);
-  return true;
 }
 
 bool DescriptorCache::is_lent(const Node& node) const {

@@ -41,9 +41,6 @@ class DescriptorCache {
   /// Gives up `fd` if it was lent.
   void take_back(Node& node, const SharedFd& fd, GivenUp& given_up) noexcept;
 
-  /// Gives up half of what it has, the least recently used; false: there was nothing.
-  [[nodiscard]] bool shrink(GivenUp& given_up);
-
   /// Keeps the node's cached descriptor until the node goes.
   void pin(Node& node);
 
@@ -55,8 +52,6 @@ class DescriptorCache {
   [[nodiscard]] bool too_many_removed() const { return pinned_.size() > limit_ / 2; }
 
  private:
-  void give_up_oldest(GivenUp& given_up);
-
   std::size_t limit_;
   bool keep_handles_;
   std::list<CachedDescriptor> recent_;  ///< most recently used first

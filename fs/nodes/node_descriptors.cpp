@@ -38,26 +38,8 @@ SharedFd NodeTable::cache(const NodeRef& node, UniqueFd fd) {
   DescriptorCache::GivenUp given_up;  // closed after the mutex is released
   auto shared = std::make_shared<const UniqueFd>(std::move(fd));
   const std::lock_guard lock(mutex_);
-  if (room_.is_scarce(shared->get())) (void)descriptors_.shrink(given_up);
   descriptors_.insert(*node, shared, given_up);
   return shared;
-}
-
-bool NodeTable::shrink_cache() {
-  DescriptorCache::GivenUp given_up;  // closed after the mutex is released
-  const std::lock_guard lock(mutex_);
-  return descriptors_.shrink(given_up);
-}
-
-Result<void> NodeTable::make_room_for(Handle kind) {
-  if (!room_.may_be_full()) return {};
-  do {
-    const UniqueFd lowest(::fcntl(source_.root(), F_DUPFD_CLOEXEC, 0));
-    const bool is_free = lowest && !(kind == Handle::kFile ? room_.is_reserve(lowest.get())
-                                                           : room_.is_scarce(lowest.get()));
-    if (is_free) return {};
-  } while (shrink_cache());
-  return fail(EMFILE, "open");
 }
 
 void NodeTable::lend_descriptor(const NodeRef& node, SharedFd fd) {

@@ -9,23 +9,12 @@
 
 namespace mirrorfs::fs {
 
-namespace {
-
-std::size_t most_descriptors() {
-  rlimit limit{};
-  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
-}
-
-}  // namespace
-
 NodeRef::~NodeRef() {
   if (node_ != nullptr) table_->release(*node_);
 }
 
 NodeTable::NodeTable(const SourceTree& source, std::size_t descriptor_limit)
-    : source_(source),
-      room_(most_descriptors()),
-      descriptors_(descriptor_limit, source.handles_allowed()) {
+    : source_(source), descriptors_(descriptor_limit, source.handles_allowed()) {
   root_ = acquire(source.root_metadata());
   set_learnt(root_);
 }
@@ -39,8 +28,10 @@ NodeTable::~NodeTable() {
 }
 
 std::size_t NodeTable::default_descriptor_limit() {
+  rlimit limit{};
   constexpr std::size_t kLeast = 64, kMost = 16'384;
-  return std::clamp<std::size_t>(most_descriptors() / 2, kLeast, kMost);
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kLeast;
+  return std::clamp<std::size_t>(limit.rlim_cur / 2, kLeast, kMost);
 }
 
 NodeRef NodeTable::find(NodeId id) {

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "fs/nodes/descriptor_cache.h"
-#include "fs/nodes/descriptor_room.h"
 #include "fs/nodes/node.h"
 #include "fs/nodes/removed_descriptors.h"
 #include "fs/nodes/source_tree.h"
@@ -87,13 +86,6 @@ class NodeTable {
   /// Keeps `fd` as long as the node: nothing else leads to the object any more.
   void pin_descriptor(const NodeRef& node, SharedFd fd);
 
-  /// Before a file or directory is opened for an application, when all else that this takes is
-  /// open. EMFILE: only the reserve is left (DescriptorRoom), and no cached descriptor to give up.
-  enum class Handle { kFile, kDirectory };
-  [[nodiscard]] Result<void> make_room_for(Handle kind);
-  /// It was, and is kept open.
-  void handle_takes(int fd) { room_.taken(fd); }
-
   /// Before a name is removed or replaced, and holding no lock: keeps the descriptors of removed
   /// objects from becoming too many (RemovedDescriptors), also when what is to be forgotten is not.
   void make_room_for_removal();
@@ -146,7 +138,6 @@ class NodeTable {
   [[nodiscard]] Result<Route> route_to(const NodeRef& node, std::size_t attempt);
   [[nodiscard]] Result<void> check_identity(const UniqueFd& fd, const Node& node) const;
   [[nodiscard]] SharedFd cache(const NodeRef& node, UniqueFd fd);
-  [[nodiscard]] bool shrink_cache();
 
   const SourceTree& source_;
   mutable std::mutex mutex_;
@@ -154,7 +145,6 @@ class NodeTable {
   std::unordered_set<Node*, ById, ById> by_id_;
   std::unordered_set<Node*, ByObject, ByObject> by_object_;
   RemovedDescriptors removed_;
-  DescriptorRoom room_;
   DescriptorCache descriptors_;
   NodeRef root_;
 };
