@@ -61,7 +61,9 @@ ring::Task<Reconciler::Attempt> Reconciler::try_entry(const Location& entry) {
     const bool lost = code == ENOENT || code == ESTALE;
     if (lost && not_in_its_place(entry.parent) == Attempt::kAgain) co_return Attempt::kAgain;
     if (lost) {
-      // One walk rather than a retry of each entry.
+      // One walk rather than a retry of each entry. What the mark has kept in the journal is owed
+      // until then.
+      if (state_.journal != nullptr) state_.journal->note(entry);
       state_.marks.clear(entry);
       request_listing(entry.parent);
     } else {

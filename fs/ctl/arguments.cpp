@@ -84,6 +84,10 @@ Outcome apply_option(Arguments& result, const CommandRule& rule, const po::optio
   const std::string name = "--" + token.string_key;
   const std::string value = token.value.empty() ? std::string() : token.value.front();
   const auto option = std::ranges::find(rule.options, name, &Option::name);
+  // What Boost puts paths under has a name, too.
+  if (option == rule.options.end()) {
+    return std::unexpected(fmt::format("{}: unknown option; {}", name, usage_of(rule)));
+  }
   if (option->apply(result, value)) return {};
   if (!result.refusal.empty()) return std::unexpected(name + ": " + result.refusal);
   return std::unexpected(

@@ -77,9 +77,13 @@ Outcome apply_listed_option(DaemonOptions& options, const std::string& option) {
 Outcome apply_token(DaemonOptions& options, std::vector<std::string>& positional,
                     const po::option& token) {
   const std::string& name = token.string_key;
-  if (token.position_key >= 0 || name == "positional") {
+  if (token.position_key >= 0) {
     positional.insert(positional.end(), token.value.begin(), token.value.end());
     return {};
+  }
+  // What Boost puts paths under has a name, too.
+  if (name == "positional") {
+    return std::unexpected("--positional: unknown option (see mirrorfs --help)");
   }
   if (name == "options") {
     for (const std::string& option : split_option_list(token.value.at(0))) {

@@ -163,9 +163,10 @@ std::vector<gid_t> Credentials::groups_of(const Caller& caller) const {
   return groups.value_or(std::vector<gid_t>{caller.gid});
 }
 
-std::vector<gid_t> Credentials::groups_over(const Caller& caller, int fd, gid_t next) const {
-  std::vector<gid_t> groups = groups_of(caller);
-  const auto capabilities = status_of(caller).and_then(parse_capabilities);
+std::vector<gid_t> Credentials::groups_over(const Caller& caller, int fd, gid_t new_group) const {
+  const auto status = status_of(caller);
+  const auto groups = status.and_then(parse_groups).value_or(std::vector<gid_t>{caller.gid});
+  const auto capabilities = status.and_then(parse_capabilities);
   if (!capabilities || ((*capabilities >> CAP_FSETID) & 1) == 0) return groups;
   struct stat object{};
   if (::fstat(fd, &object) != 0) return groups;
@@ -173,9 +174,9 @@ std::vector<gid_t> Credentials::groups_over(const Caller& caller, int fd, gid_t 
   const bool has_names = users && group_map && is_mapped(*users, object.st_uid) &&
                          is_mapped(*group_map, object.st_gid);
   if (!has_names) return groups;
-  groups.push_back(object.st_gid);
-  if (next != static_cast<gid_t>(-1)) groups.push_back(next);
-  return groups;
+  // Not added to the caller's: those may be as many as there can be (NGROUPS_MAX).
+  if (new_group == static_cast<gid_t>(-1)) return {object.st_gid};
+  return {object.st_gid, new_group};
 }
 
 bool Credentials::may_keep_set_id(const Caller& caller) const {
@@ -209,12 +210,12 @@ WithoutFsetid::~WithoutFsetid() {
 }
 
 InGroupsOf::InGroupsOf(const Credentials& own, const Caller& caller, int fd, bool wanted,
-                       gid_t next)
+                       gid_t new_group)
     : own_(own),
       switched_(wanted && own.can_switch() && !own.may_keep_set_id(caller)),
       fsetid_(own, switched_) {
   if (!switched_) return;
-  restore_or_abort(set_fsgid(caller.gid) && set_groups(own.groups_over(caller, fd, next)));
+  restore_or_abort(set_fsgid(caller.gid) && set_groups(own.groups_over(caller, fd, new_group)));
 }
 
 InGroupsOf::~InGroupsOf() {

@@ -56,11 +56,11 @@ class Credentials {
   /// Supplementary groups of the caller; only its group when it cannot be asked.
   [[nodiscard]] std::vector<gid_t> groups_of(const Caller& caller) const;
 
-  /// The same, with the group of the object behind `fd` for who has CAP_FSETID over it in a user
-  /// namespace of its own: its owner and group have names there (capable_wrt_inode_uidgid(),
-  /// user_namespaces(7)). That right is as good as being a member, also of the group that the
-  /// object is to get, and good for nothing else.
-  [[nodiscard]] std::vector<gid_t> groups_over(const Caller& caller, int fd, gid_t next) const;
+  /// The groups that decide about the set-gid bit of the object behind `fd`. Callers with
+  /// CAP_FSETID in their own user namespace, in which the object's owner and group have names,
+  /// count as members of its group, and of `new_group`, for this alone (capable_wrt_inode_uidgid(),
+  /// user_namespaces(7)).
+  [[nodiscard]] std::vector<gid_t> groups_over(const Caller& caller, int fd, gid_t new_group) const;
 
   /// Whether the caller has CAP_FSETID, for requests in which the kernel does not say. Asks /proc,
   /// so it is for files that have set-id bits.
@@ -144,7 +144,7 @@ class WithoutFsetid {
 class InGroupsOf {
  public:
   InGroupsOf(const Credentials& own, const Caller& caller, int fd, bool wanted,
-             gid_t next = static_cast<gid_t>(-1));
+             gid_t new_group = static_cast<gid_t>(-1));
   InGroupsOf(const InGroupsOf&) = delete;
   InGroupsOf& operator=(const InGroupsOf&) = delete;
   ~InGroupsOf();

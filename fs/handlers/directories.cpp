@@ -1,5 +1,7 @@
 // opendir, readdir, readdirplus, releasedir, fsyncdir.
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -45,9 +47,14 @@ ino_t inode_of(const Listing& listing, const DirectoryEntry& entry) {
   if (name == "..") {
     const auto parent = listing.fs.nodes.parent(directory);
     if (parent) return shown_inode(listing.fs, parent->device, parent->inode);
-  } else if (name != "." && entry.type == S_IFDIR) {
-    const auto look = listing.fs.source.stat_at(listing.stream.fd(), entry.name);
-    if (look) return shown_inode(listing.fs, look->dev, look->ino);
+  } else if (name != "." && (entry.type == S_IFDIR || entry.type == 0)) {
+    // What is known is enough: a server that does not answer is not waited for.
+    constexpr int kFlags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+    struct statx look{};
+    if (::statx(listing.stream.fd(), entry.name, kFlags, STATX_INO, &look) == 0) {
+      const dev_t device = makedev(look.stx_dev_major, look.stx_dev_minor);
+      return shown_inode(listing.fs, device, look.stx_ino);
+    }
   }
   return shown_inode(listing.fs, directory->object().device, entry.ino);
 }

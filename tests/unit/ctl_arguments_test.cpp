@@ -95,6 +95,8 @@ INSTANTIATE_TEST_SUITE_P(
                     BadCase{"wait m --time=1", {"--time", "unknown option"}},
                     BadCase{"wait m --timeout=", {"--timeout"}},
                     BadCase{"set m", {"OPTION=VALUE missing"}},
+                    BadCase{"pause --positional=m", {"--positional", "unknown option"}},
+                    BadCase{"sync --positional s --positional d", {"--positional", "unknown"}},
                     BadCase{"status a b", {"'b'", "too many"}},
                     BadCase{"status --json=yes", {"--json takes no value"}},
                     BadCase{"status -x", {"-x", "unknown option"}},

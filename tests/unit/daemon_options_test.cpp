@@ -162,6 +162,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BadCase{"s m -o dst=", {"-o dst=", "directory"}},
                     BadCase{"s m -o dst", {"-o dst needs a value"}},
                     BadCase{"--mode=fast s d m", {"--mode=fast", "async, fsync or sync"}},
+                    BadCase{"--positional=s d m", {"--positional", "unknown option"}},
                     BadCase{"s d m -o mode=fast", {"-o mode=fast", "async, fsync or sync"}},
                     BadCase{"s d m --mode", {"--mode needs a value", "async, fsync or sync"}},
                     BadCase{"s d m --mode=", {"--mode needs a value"}},
