@@ -26,7 +26,7 @@ class WalkListener {
   virtual void replica_is_covered() {}
   virtual void expected(std::int64_t bytes) = 0;
   virtual void reconciled(const Metadata& source) = 0;
-  /// A directory's entries were, which are this share of the tree (see BaselineProgress).
+  /// All entries of a directory were reconciled: this share of the tree (see BaselineProgress).
   virtual void walked(double share) = 0;
   virtual void difference(std::string path, std::string_view what) = 0;
   virtual void created() = 0;

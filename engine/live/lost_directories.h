@@ -27,7 +27,7 @@ class LostDirectories {
     const auto [miss, first] = missed_.try_emplace(directory, Miss{where, recorded, now});
     if (!first && miss->second.where != where) miss->second = {where, recorded, now};
   }
-  /// True: it was lost until now.
+  /// Returns whether it was lost.
   bool found(const ObjectId& directory) { return missed_.erase(directory) > 0; }
   /// Those that have another place now, which `where_now` tells.
   template <class WhereNow>

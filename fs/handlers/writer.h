@@ -10,7 +10,7 @@ namespace mirrorfs::fs {
 /// Who changes the content of a file.
 struct Writer {
   const Caller& caller;
-  int fd = -1;                 ///< the file; none: it clears nothing
+  int fd = -1;                 ///< the file; -1 where no bits are cleared
   mode_t mode = 0;             ///< of the file
   bool clears_set_id = false;  ///< has no right to keep set-id bits
 };
