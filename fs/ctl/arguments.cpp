@@ -6,6 +6,7 @@
 #include <boost/program_options.hpp>
 #include <span>
 
+#include "fs/common/command_line.h"
 #include "fs/ctl/command_rules.h"
 
 namespace mirrorfs::ctl {
@@ -41,7 +42,7 @@ po::options_description describe(const CommandRule& rule) {
       add(name.c_str(), po::value<std::string>());
     }
   }
-  add("help,h", "")("positional", po::value<std::string>());
+  add("help,h", "");
   return description;
 }
 
@@ -63,18 +64,7 @@ std::string explain(const po::error& error, const CommandRule& rule) {
 std::expected<std::vector<po::option>, std::string> tokenize(
     const CommandRule& rule, const std::vector<std::string>& words) {
   try {
-    const po::options_description description = describe(rule);
-    po::positional_options_description positional;
-    positional.add("positional", -1);
-    // Abbreviated names would change their meaning with every option that is added.
-    constexpr int kStyle =
-        po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
-    return po::command_line_parser(words)
-        .options(description)
-        .positional(positional)
-        .style(kStyle)
-        .run()
-        .options;
+    return tokens_of(words, describe(rule));
   } catch (const po::error& error) {
     return std::unexpected(explain(error, rule));
   }
@@ -84,10 +74,6 @@ Outcome apply_option(Arguments& result, const CommandRule& rule, const po::optio
   const std::string name = "--" + token.string_key;
   const std::string value = token.value.empty() ? std::string() : token.value.front();
   const auto option = std::ranges::find(rule.options, name, &Option::name);
-  // What Boost puts paths under has a name, too.
-  if (option == rule.options.end()) {
-    return std::unexpected(fmt::format("{}: unknown option; {}", name, usage_of(rule)));
-  }
   if (option->apply(result, value)) return {};
   if (!result.refusal.empty()) return std::unexpected(name + ": " + result.refusal);
   return std::unexpected(

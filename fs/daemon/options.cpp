@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "fs/common/command_line.h"
 #include "fs/daemon/mount_options.h"
 #include "fs/daemon/option_rules.h"
 
@@ -29,7 +30,7 @@ po::options_description describe_options() {
     }
   }
   add("foreground,f", "")("help,h", "")("version,V", "");
-  add("options,o", po::value<std::string>())("positional", po::value<std::string>());
+  add("options,o", po::value<std::string>());
   return description;
 }
 
@@ -80,10 +81,6 @@ Outcome apply_token(DaemonOptions& options, std::vector<std::string>& positional
   if (token.position_key >= 0) {
     positional.insert(positional.end(), token.value.begin(), token.value.end());
     return {};
-  }
-  // What Boost puts paths under has a name, too.
-  if (name == "positional") {
-    return std::unexpected("--positional: unknown option (see mirrorfs --help)");
   }
   if (name == "options") {
     for (const std::string& option : split_option_list(token.value.at(0))) {
@@ -138,18 +135,7 @@ std::string explain(const po::error& error) {
 std::expected<std::vector<po::option>, std::string> tokenize(
     const std::vector<std::string>& arguments) {
   try {
-    const po::options_description description = describe_options();
-    po::positional_options_description positional;
-    positional.add("positional", -1);
-    // Abbreviated names would change their meaning with every option that is added.
-    constexpr int kStyle =
-        po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
-    return po::command_line_parser(arguments)
-        .options(description)
-        .positional(positional)
-        .style(kStyle)
-        .run()
-        .options;
+    return tokens_of(arguments, describe_options());
   } catch (const po::error& error) {
     return std::unexpected(explain(error));
   }
